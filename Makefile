@@ -1,0 +1,44 @@
+# Everything a developer does. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types bench fuzz docs pins
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: .venv/ready ## create .venv with everything, pinned and hashed
+
+.venv/ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("meterline needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv || { echo "no venv: sudo apt install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## three simulated meters on http://localhost:10230/metrics
+	@$(BIN)/meterline demo
+
+test: setup ## the tests (under five minutes)
+	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest
+
+lint: setup ## ruff: style and mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+bench: setup ## speed and memory, as ratios against a reference
+	$(BIN)/python -m bench
+
+fuzz: setup ## a long campaign of the properties that `make test` tries briefly
+	METERLINE_EXAMPLES=20000 $(BIN)/python -m pytest -k "fuzz" -p no:cacheprovider
+
+docs: setup ## write the generated pages: docs/metrics.md, docs/meters.md
+	$(BIN)/python docs/generate.py
+
+pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements/run.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --all-extras -c requirements/run.txt -o requirements/dev.txt pyproject.toml

@@ -1,0 +1,6 @@
+"""``python -m meterline``."""
+
+from meterline.cli import main
+
+if __name__ == "__main__":
+    main()
