@@ -1,0 +1,245 @@
+"""One meter: per reading its last believed value, when it was confirmed, and the text that /metrics shows of it.
+
+What the decoder cannot judge is judged here, with a clock and a memory:
+  plausible   a register that falls, or rises faster than power allows, is held back until the next value bears it out
+  agreed      free text is believed when two in a row agree
+  fresh       a reading not confirmed for `stale_after` seconds disappears, although the meter is up
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from operator import attrgetter
+from typing import NamedTuple, Protocol
+
+from meterline.metrics import REGISTERS, block, escape
+from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
+
+SHORT_FRAMES_STALE_AFTER = 30.0
+"""Seconds while short frames run: in a three-phase overload the indexes come every 15 to 20 s."""
+SLACK = 2
+"""Units that a register may rise by rounding and sampling, whatever the power."""
+MARGIN = 1.5
+"""A breaker lets more than the subscribed power pass for a while (54E: it trips at 1.3 times the cut-off power)."""
+HIGHEST_POWER = 36_000
+"""Volt-amperes: the largest subscribed power of these meters; taken where none is known, and for what is injected."""
+
+_SUBSCRIBED = ("smartmeter_subscribed_power_voltamperes",)
+_IMPORT = "smartmeter_energy_import"
+
+
+class Counted(Protocol):
+    """A link that counts its bytes."""
+
+    received: int
+
+
+class _Entry:
+    """A reading that is shown: its value, and when it was last confirmed (monotonic)."""
+
+    __slots__ = ("confirmed", "value")
+
+    def __init__(self, value: float | str, confirmed: float) -> None:
+        self.value = value
+        self.confirmed = confirmed
+
+
+_CONFIRMED = attrgetter("confirmed")
+
+
+class _Mark(NamedTuple):
+    """A register's value and when it was read (monotonic)."""
+
+    value: float
+    at: float
+
+
+class Meter:
+    """`take` snapshots, `reject` rejects, `observe` observations; `blocks` is what a scrape shows of them."""
+
+    def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.label = escape(name)
+        self.stale_after = stale_after
+        self.clock = clock
+        self.blocks: dict[str, str] = {}
+        """Family → its sample lines, of what is shown now."""
+        self.observed: dict[Series, float] = {}
+        self.address: str | None = None
+        self.frames = self.opened = self.swaps = self.defects = 0
+        self._link: Counted | None = None
+        self._received = 0
+        self.rejected = dict.fromkeys(REASONS, 0)
+        self.last_frame = -math.inf
+        self.last_frame_at = 0.0
+        """Unix time of the last valid frame, for people; 0 before the first."""
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._entries: dict[Series, _Entry] = {}
+        self._retired: dict[Series, _Mark] = {}
+        """Registers that are not shown any more: what they said last."""
+        self._held: dict[Series, _Mark] = {}
+        self._said_once: dict[Series, str] = {}
+        self._stranger: str | None = None
+        self._last_short = -math.inf
+        self._oldest = math.inf
+        self.blocks.clear()
+
+    def attach(self, link: Counted) -> None:
+        """A link to this meter was opened; the one before is gone."""
+        self._received = self.received
+        self._link = link
+        self.opened += 1
+
+    @property
+    def received(self) -> int:
+        """Bytes read from all links so far."""
+        return self._received + (self._link.received if self._link else 0)
+
+    @property
+    def up(self) -> bool:
+        """A valid frame came within `stale_after`."""
+        return self.clock() - self.last_frame <= self.stale_after
+
+    def value(self, *series: str) -> float | str | None:
+        """What is shown of a series now, if anything."""
+        self.expire()
+        entry = self._entries.get(series)
+        return entry.value if entry else None
+
+    def take(self, snapshot: Snapshot, timed: bool = True) -> None:
+        """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
+        now = self.clock()
+        self.frames += 1
+        self.last_frame, self.last_frame_at = now, round(time.time(), 3)
+        if snapshot.short:
+            self._last_short = now
+        if self._is_stranger(snapshot.address):
+            self.rejected["implausible"] += 1
+            return
+        changed: set[str] = set()
+        for reading in snapshot.readings:
+            self._believe(reading, now, timed, changed)
+        for total in snapshot.totals:
+            self._add_up(total, now, timed, changed)
+        if changed:
+            self._render(changed)
+        self._oldest = self._find_oldest()
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count it."""
+        self.rejected[rejected.reason] += 1
+
+    def observe(self, observation: Observation) -> None:
+        """A driver's word about itself: stays until it says otherwise."""
+        before = self.observed.get(observation.series, 0.0) if observation.increment else 0.0
+        self.observed[observation.series] = before + observation.value
+
+    def expire(self) -> None:
+        """Drop what nobody has confirmed for too long."""
+        now = self.clock()
+        limit = self.stale_after
+        if now - self._last_short <= SHORT_FRAMES_STALE_AFTER:
+            limit = max(limit, SHORT_FRAMES_STALE_AFTER)
+        if now - self._oldest <= limit:
+            return
+        changed: set[str] = set()
+        for series in [series for series, entry in self._entries.items() if now - entry.confirmed > limit]:
+            self._drop(series, changed)
+        self._render(changed)
+        self._oldest = self._find_oldest()
+
+    def _find_oldest(self) -> float:
+        return min(map(_CONFIRMED, self._entries.values()), default=math.inf)
+
+    def _is_stranger(self, address: str | None) -> bool:
+        """Another meter's address: believed when two frames in a row say it, and then everything starts anew."""
+        if address is None:
+            return False
+        if self.address in (None, address):
+            self.address, self._stranger = address, None
+            return False
+        if address != self._stranger:
+            self._stranger = address
+            return True
+        self._start_anew()
+        self.address = address
+        self.swaps += 1
+        return False
+
+    def _believe(self, reading: Reading, now: float, timed: bool, changed: set[str]) -> bool:
+        """Show the value, or not; True where it is shown and confirmed."""
+        series, value = reading
+        if value is None:
+            self._drop(series, changed)
+            return False
+        entry = self._entries.get(series)
+        if series[0] in REGISTERS:
+            if not self._plausible(series, entry, float(value), now, timed):
+                return False
+        elif type(value) is Text and (entry is None or entry.value != value) and not self._agreed(series, value):
+            return False
+        if entry is None:
+            self._entries[series] = _Entry(value, now)
+            changed.add(series[0])
+        else:
+            entry.confirmed = now
+            if entry.value != value:
+                entry.value = value
+                changed.add(series[0])
+        return True
+
+    def _agreed(self, series: Series, text: str) -> bool:
+        if self._said_once.pop(series, None) == text:
+            return True
+        self._said_once[series] = text
+        return False
+
+    def _plausible(self, series: Series, entry: _Entry | None, value: float, now: float, timed: bool) -> bool:
+        """Whether a register can stand at `value` after the last believed one, or after the one held back last."""
+        last = _Mark(float(entry.value), entry.confirmed) if entry else self._retired.get(series)
+        held = self._held.pop(series, None)
+        marks = [mark for mark in (last, held) if mark]
+        if last is None or any(self._follows(series, mark, value, now, timed) for mark in marks):
+            return True
+        self._held[series] = _Mark(value, now)
+        self.rejected["implausible"] += 1
+        return False
+
+    def _follows(self, series: Series, mark: _Mark, value: float, now: float, timed: bool) -> bool:
+        if value <= mark.value or not timed:
+            return value >= mark.value
+        subscribed = self._entries.get(_SUBSCRIBED) if series[0].startswith(_IMPORT) else None
+        power = float(subscribed.value) if subscribed else HIGHEST_POWER
+        return value - mark.value <= SLACK + MARGIN * power * (now - mark.at) / 3600
+
+    def _add_up(self, total: Total, now: float, timed: bool, changed: set[str]) -> None:
+        """A total of registers: shown when each is known, as fresh as the oldest of them."""
+        parts = [self._entries[part] for part in total.parts if part in self._entries]
+        if len(parts) < len(total.parts):
+            return
+        if self._believe(Reading(total.series, sum(float(part.value) for part in parts)), now, timed, changed):
+            self._entries[total.series].confirmed = min(part.confirmed for part in parts)
+
+    def _drop(self, series: Series, changed: set[str]) -> None:
+        entry = self._entries.pop(series, None)
+        if entry is None:
+            return
+        changed.add(series[0])
+        if series[0] in REGISTERS:
+            self._retired[series] = _Mark(float(entry.value), entry.confirmed)
+
+    def _render(self, changed: set[str]) -> None:
+        """Write the text of the changed families again."""
+        found: dict[str, list[tuple[Series, float | str]]] = {family: [] for family in changed}
+        for series, entry in self._entries.items():
+            if series[0] in found:
+                found[series[0]].append((series, entry.value))
+        for family, shown in found.items():
+            if shown:
+                self.blocks[family] = block(family, self.label, shown)
+            else:
+                self.blocks.pop(family, None)

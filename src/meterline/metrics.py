@@ -1,0 +1,308 @@
+"""The catalogue: every exported family, once, in the order of the page; and how one sample is written.
+
+The text is what prometheus_client would write for the same values (floats as Go prints them, labels in
+alphabetical order): tests hold the one against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from meterline.model import Series
+
+
+class Family(NamedTuple):
+    """One family of metrics. Every series also has the label ``meter``."""
+
+    name: str
+    type: str
+    """gauge, counter or info."""
+    help: str
+    labels: tuple[str, ...] = ()
+    source: str = ""
+    """Which words of which protocol it comes from, for the documentation."""
+
+    def header(self, openmetrics: bool) -> str:
+        """HELP and TYPE lines: OpenMetrics drops the suffix of counters and info families, 0.0.4 has no info type."""
+        name, kind = self.name, self.type
+        if openmetrics:
+            name = name.removesuffix("_total").removesuffix("_info")
+        elif kind == "info":
+            kind = "gauge"
+        return f"# HELP {name} {self.help}\n# TYPE {name} {kind}\n"
+
+
+_PEAK = "1 to 3: peak period; Tempo: 1 white, 2 red"
+
+CATALOGUE: tuple[Family, ...] = (
+    # What we know about the meter's line, whether the meter speaks or not.
+    Family("smartmeter_up", "gauge", "1 while valid frames arrive, 0 when the meter is silent.", source="ours"),
+    Family(
+        "smartmeter_last_frame_timestamp_seconds",
+        "gauge",
+        "When the last valid frame arrived, by our clock.",
+        (),
+        "ours",
+    ),
+    Family("smartmeter_frames_total", "counter", "Frames with at least one accepted value.", source="ours"),
+    Family("smartmeter_received_bytes_total", "counter", "Bytes read from the link.", source="ours"),
+    Family("smartmeter_link_opened_total", "counter", "Times the link was opened.", source="ours"),
+    Family("smartmeter_link_speed_bauds", "gauge", "Line speed in use, where the link has one.", source="ours"),
+    Family("smartmeter_rejected_total", "counter", "Groups, replies or values that were not believed.", ("reason",), "ours"),
+    Family("smartmeter_meter_swaps_total", "counter", "Times another meter answered on the same link.", source="ours"),
+    Family("smartmeter_defects_total", "counter", "Errors in this program while it read the meter.", source="ours"),
+    # Identity.
+    Family(
+        "smartmeter_info",
+        "info",
+        "Identity of the meter and its contract.",
+        (
+            "address",
+            "contract",
+            "manufacturer",
+            "mode",
+            "option",
+            "prm",
+            "protocol",
+            "state_word",
+            "tic_version",
+            "timetable",
+            "type",
+        ),
+        "ADCO, ADSC, OPTARIF, VTIC, HHPHC, MOTDETAT, PRM (on request)",
+    ),
+    Family("smartmeter_message_info", "info", "Messages on the meter's display.", ("short", "ultra_short"), "MSG1, MSG2"),
+    # Energy.
+    Family(
+        "smartmeter_energy_import_watthours_total",
+        "counter",
+        "Active energy drawn, all tariffs.",
+        (),
+        "EAST; the sum of the historic indexes",
+    ),
+    Family(
+        "smartmeter_energy_import_tariff_watthours_total",
+        "counter",
+        "Active energy drawn, by register of the supplier.",
+        ("tariff",),
+        "BASE, HCHC, HCHP, EJPHN, EJPHPM, BBRHCJB … BBRHPJR, EASF01 … EASF10",
+    ),
+    Family(
+        "smartmeter_energy_import_distributor_watthours_total",
+        "counter",
+        "Active energy drawn, by register of the distributor.",
+        ("tariff",),
+        "EASD01 … EASD04",
+    ),
+    Family("smartmeter_energy_export_watthours_total", "counter", "Active energy injected.", (), "EAIT"),
+    Family(
+        "smartmeter_energy_reactive_varhours_total",
+        "counter",
+        "Reactive energy by quadrant.",
+        ("quadrant",),
+        "ERQ1 … ERQ4",
+    ),
+    # Power, current, voltage.
+    Family("smartmeter_apparent_power_import_voltamperes", "gauge", "Apparent power drawn.", (), "PAPP, SINSTS, SINST1"),
+    Family(
+        "smartmeter_phase_apparent_power_import_voltamperes",
+        "gauge",
+        "Apparent power drawn, by phase.",
+        ("phase",),
+        "SINSTS1 … SINSTS3",
+    ),
+    Family("smartmeter_apparent_power_export_voltamperes", "gauge", "Apparent power injected.", (), "SINSTI"),
+    Family("smartmeter_current_amperes", "gauge", "RMS current by phase.", ("phase",), "IINST, IINST1 … 3, IRMS1 … 3"),
+    Family("smartmeter_voltage_volts", "gauge", "RMS voltage by phase.", ("phase",), "URMS1 … 3"),
+    Family(
+        "smartmeter_mean_voltage_volts",
+        "gauge",
+        "Mean voltage over the meter's interval (10 minutes as a rule).",
+        ("phase",),
+        "UMOY1 … 3",
+    ),
+    Family("smartmeter_mean_voltage_timestamp_seconds", "gauge", "End of that interval.", ("phase",), "UMOY1 … 3"),
+    Family(
+        "smartmeter_mean_power_import_watts",
+        "gauge",
+        "Mean active power drawn: last and previous point of the load curve.",
+        ("point",),
+        "CCASN, CCASN-1",
+    ),
+    Family("smartmeter_mean_power_import_timestamp_seconds", "gauge", "End of that point.", ("point",), "CCASN, CCASN-1"),
+    Family(
+        "smartmeter_mean_power_export_watts",
+        "gauge",
+        "Mean active power injected: last and previous point of the load curve.",
+        ("point",),
+        "CCAIN, CCAIN-1",
+    ),
+    Family("smartmeter_mean_power_export_timestamp_seconds", "gauge", "End of that point.", ("point",), "CCAIN, CCAIN-1"),
+    Family("smartmeter_exporting", "gauge", "1 while active energy flows to the grid.", (), "STGE bit 9"),
+    Family("smartmeter_phase_present", "gauge", "1 while the phase has voltage.", ("phase",), "PPOT"),
+    # Limits and peaks.
+    Family(
+        "smartmeter_subscribed_power_voltamperes",
+        "gauge",
+        "Subscribed power.",
+        (),
+        "PREF; ISOUSC x 200 V, x 3 on three phases",
+    ),
+    Family("smartmeter_subscribed_current_amperes", "gauge", "Subscribed current per phase.", (), "ISOUSC"),
+    Family("smartmeter_cutoff_power_voltamperes", "gauge", "Power at which the breaker opens.", (), "PCOUP"),
+    Family("smartmeter_overload", "gauge", "1 while more than the subscribed power is drawn.", (), "ADPS, ADIR, STGE bit 7"),
+    Family("smartmeter_phase_overload", "gauge", "1 while the phase is in overload.", ("phase",), "ADIR1 … 3"),
+    Family(
+        "smartmeter_overload_current_amperes",
+        "gauge",
+        "Current of the overload, while it lasts.",
+        ("phase",),
+        "ADPS, ADIRn",
+    ),
+    Family("smartmeter_current_max_amperes", "gauge", "Highest current so far (a constant on Linky).", ("phase",), "IMAX"),
+    Family("smartmeter_power_max_watts", "gauge", "Highest three-phase power so far, on meters before Linky.", (), "PMAX"),
+    Family(
+        "smartmeter_apparent_power_import_max_voltamperes",
+        "gauge",
+        "Highest filtered apparent power drawn.",
+        ("day",),
+        "SMAXSN, SMAXSN-1, SMAXN, SMAXN-1; PMAX on Linky (yesterday)",
+    ),
+    Family(
+        "smartmeter_apparent_power_import_max_timestamp_seconds",
+        "gauge",
+        "When that was.",
+        ("day",),
+        "SMAXSN, SMAXSN-1, SMAXN, SMAXN-1",
+    ),
+    Family(
+        "smartmeter_phase_apparent_power_import_max_voltamperes",
+        "gauge",
+        "Highest filtered apparent power drawn, by phase.",
+        ("day", "phase"),
+        "SMAXSN1 … SMAXSN3-1",
+    ),
+    Family(
+        "smartmeter_phase_apparent_power_import_max_timestamp_seconds",
+        "gauge",
+        "When that was.",
+        ("day", "phase"),
+        "SMAXSN1 … SMAXSN3-1",
+    ),
+    Family(
+        "smartmeter_apparent_power_export_max_voltamperes",
+        "gauge",
+        "Highest filtered apparent power injected.",
+        ("day",),
+        "SMAXIN, SMAXIN-1",
+    ),
+    Family(
+        "smartmeter_apparent_power_export_max_timestamp_seconds",
+        "gauge",
+        "When that was.",
+        ("day",),
+        "SMAXIN, SMAXIN-1",
+    ),
+    # Tariff and calendar.
+    Family("smartmeter_tariff_active", "gauge", "1 for the register that counts now.", ("tariff",), "PTEC, NTARF, STGE"),
+    Family(
+        "smartmeter_tariff_info",
+        "info",
+        "The tariff that counts now.",
+        ("calendar", "name", "tariff"),
+        "PTEC, LTARF, NGTF, NTARF",
+    ),
+    Family(
+        "smartmeter_distributor_tariff_active",
+        "gauge",
+        "1 for the distributor's register that counts now.",
+        ("tariff",),
+        "STGE bits 14-15",
+    ),
+    Family(
+        "smartmeter_tempo_colour",
+        "gauge",
+        "1 for the Tempo colour of the day.",
+        ("colour", "day"),
+        "PTEC, DEMAIN, STGE bits 24-27, PJOURF+1",
+    ),
+    Family("smartmeter_peak_notice", "gauge", f"1 while a mobile peak is announced ({_PEAK}).", ("peak",), "PEJP, STGE"),
+    Family("smartmeter_peak_notice_seconds", "gauge", "Length of the notice of an EJP peak.", (), "PEJP"),
+    Family("smartmeter_peak_running", "gauge", f"1 while a mobile peak runs ({_PEAK}).", ("peak",), "PTEC, STGE"),
+    Family("smartmeter_peak_start_timestamp_seconds", "gauge", "Start of an announced mobile peak.", ("peak",), "DPM1 … 3"),
+    Family("smartmeter_peak_end_timestamp_seconds", "gauge", "End of an announced mobile peak.", ("peak",), "FPM1 … 3"),
+    Family("smartmeter_day_profile", "gauge", "Number of the day's switching profile.", ("day",), "NJOURF, NJOURF+1"),
+    Family(
+        "smartmeter_switch_timestamp_seconds",
+        "gauge",
+        "Next switching times: of tomorrow, and of the next peak day.",
+        ("profile", "switch"),
+        "PJOURF+1, PPOINTE",
+    ),
+    Family(
+        "smartmeter_switch_tariff",
+        "gauge",
+        "Number of the supplier's register from that time on.",
+        ("profile", "switch"),
+        "PJOURF+1, PPOINTE",
+    ),
+    Family(
+        "smartmeter_switch_contact_closed",
+        "gauge",
+        "1 where the dry contact closes at that time, 0 where it opens.",
+        ("profile", "switch"),
+        "PJOURF+1, PPOINTE",
+    ),
+    # State of the meter.
+    Family("smartmeter_breaker", "gauge", "1 for the state of the breaker, with the cause of opening.", ("state",), "STGE"),
+    Family("smartmeter_contact_closed", "gauge", "1 while the dry contact is closed.", (), "STGE bit 0"),
+    Family("smartmeter_relay_closed", "gauge", "1 while the relay is closed (1 is real).", ("relay",), "RELAIS"),
+    Family("smartmeter_cover_open", "gauge", "1 while the distributor's cover is open.", (), "STGE bit 4"),
+    Family("smartmeter_overvoltage", "gauge", "1 while a phase has too much voltage.", (), "STGE bit 6"),
+    Family("smartmeter_producer", "gauge", "1 where the meter is programmed as producer.", (), "STGE bit 8"),
+    Family("smartmeter_euridis_output", "gauge", "1 for the state of the Euridis output.", ("state",), "STGE bits 19-20"),
+    Family("smartmeter_plc_modem", "gauge", "1 for the state of the power-line modem.", ("state",), "STGE bits 21-22"),
+    Family("smartmeter_plc_synchronised", "gauge", "1 while the power-line modem is synchronised.", (), "STGE bit 23"),
+    Family("smartmeter_clock_timestamp_seconds", "gauge", "The meter's own clock.", (), "DATE"),
+    Family("smartmeter_clock_degraded", "gauge", "1 while the meter's clock is not to be trusted.", (), "DATE, STGE bit 16"),
+)
+
+FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
+
+REGISTERS = frozenset(family.name for family in CATALOGUE if family.type == "counter" and family.source != "ours")
+"""Counters inside the meter: they must not fall, and not rise faster than power allows."""
+
+
+def number(value: float) -> str:
+    """A sample's value as prometheus_client prints it: 30.0, 2.354947e+06."""
+    text = repr(float(value))
+    point = text.find(".")
+    if value > 0 and point > 6:
+        mantissa = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
+        return f"{mantissa}e+{point - 1:02d}"
+    return text
+
+
+def escape(text: str) -> str:
+    """A label value as both text formats want it."""
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+@cache
+def template(series: Series) -> str:
+    """A sample's line with two gaps, for the escaped name of the meter and the number: the same for all meters."""
+    values = (escape(value).replace("%", "%%") for value in series[1:])
+    pairs = sorted((*zip(FAMILIES[series[0]].labels, values, strict=True), ("meter", "%s")))
+    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
+    return f"{series[0]}{{{labels}}} %s\n"
+
+
+def block(family: str, meter: str, shown: Iterable[tuple[Series, float | str]]) -> str:
+    """The lines of one family of one meter. `meter` is its escaped name. The texts of an info family share one line."""
+    if FAMILIES[family].type != "info":
+        return "".join([template(series) % (meter, number(float(value))) for series, value in shown])
+    pairs = sorted((*((series[1], escape(str(value))) for series, value in shown), ("meter", meter)))
+    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
+    return f"{family}{{{labels}}} 1.0\n"

@@ -1,0 +1,84 @@
+"""What a protocol says about a meter: the only words that drivers and the runtime share. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+Series: TypeAlias = tuple[str, ...]
+"""A series of one meter: the family's name, then its label values in the order of the catalogue.
+
+For an info family the second item is the *name* of one of its labels: ``("smartmeter_info", "address")``.
+"""
+
+
+class Text(str):
+    """Free text from the wire (a tariff's name): believed when two in a row agree."""
+
+    __slots__ = ()
+
+
+Value: TypeAlias = int | float | str | None
+"""A number for a sample, text for one label of an info family, None where the meter says that there is none now."""
+
+
+class Reading(NamedTuple):
+    """One value that a meter said."""
+
+    series: Series
+    value: Value
+
+
+class Total(NamedTuple):
+    """A register that the meter does not send itself: the sum of others, once each of them is known."""
+
+    series: Series
+    parts: tuple[Series, ...]
+
+
+class Snapshot(NamedTuple):
+    """All readings of one frame, or of one round of questions."""
+
+    readings: tuple[Reading, ...]
+    address: str | None = None
+    """The meter's own number, to notice an exchanged meter; None where the frame does not say."""
+    totals: tuple[Total, ...] = ()
+    short: bool = False
+    """True for a frame that leaves most readings out for a while: those then stay fresh for longer."""
+    meter: str = ""
+    """Which of the link's meters; empty where the link has one."""
+
+
+class Rejected(NamedTuple):
+    """Something on the line that is not shown, and why: one of `REASONS`."""
+
+    reason: str
+    data: bytes = b""
+    meter: str = ""
+
+
+class Observation(NamedTuple):
+    """What a driver says about itself, as a value of a family in the catalogue (or, with `increment`, an addition)."""
+
+    series: Series
+    value: float
+    increment: bool = False
+    meter: str = ""
+
+
+class Hint(NamedTuple):
+    """One sentence for the log about what seems to be wrong on the line, and what to do: said once."""
+
+    text: str
+    meter: str = ""
+
+
+Item: TypeAlias = Snapshot | Rejected | Observation | Hint
+"""What a driver's `read` yields."""
+
+REASONS = ("checksum", "malformed", "unknown_label", "truncated", "implausible")
+"""Why something was not shown. checksum: the check failed. malformed: wrong width, character, field or timestamp.
+unknown_label: not in the table. truncated: cut off. implausible: whole, but it cannot be true (yet)."""
+
+
+class Refused(Exception):
+    """The other side answered, and will not talk to us (credentials, wrong meter): trying soon again is of no use."""
