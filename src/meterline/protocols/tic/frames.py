@@ -1,0 +1,212 @@
+"""TIC frames and information groups: bytes in, groups out; and groups in, bytes out.
+
+    frame = STX group … group ETX                    EOT in place of ETX where the meter interrupts itself
+    group = LF label SP data SP checksum CR          historic mode
+    group = LF label [HT timestamp] HT data HT checksum CR      standard mode
+
+checksum = (sum & 0x3F) + 0x20, over label … data (historic) or label … the last HT (standard): the separator before the
+checksum tells the mode, group by group. Sources: Enedis-NOI-CPT_54E v3 §5-6, Enedis-NOI-CPT_02E v6.
+
+A group stands by itself: a damaged one costs no other. CR, LF, ETX and EOT all end a group, so that a stream whose CR or ETX
+was eaten on the way (a terminal in cooked mode) still gives its groups. Bit 7 is masked: bridges often run 8N1.
+Not supported: the meters of companies (CJE, ICE, PME-PMI, SAPHIR), which have other labels.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import NamedTuple, TypeAlias
+from zlib import adler32
+
+from meterline.model import Rejected
+from meterline.protocols.tic.labels import HISTORIC, STANDARD
+
+STX, ETX, EOT, HT, SP = b"\x02", b"\x03", b"\x04", 0x09, 0x20
+_ENDS = (b"\n", b"\r", ETX, EOT)
+
+MAX_SEGMENT = 128
+"""Longest stretch between two line ends: the longest legal group, PJOURF+1, has 109 bytes; a few control bytes more."""
+
+_SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
+"""Translation that masks bit 7."""
+
+
+class Group(NamedTuple):
+    """An information group that passed both checks."""
+
+    label: str
+    timestamp: str | None
+    data: str
+
+
+class Mark(enum.Enum):
+    """Where frames begin and end."""
+
+    START = "STX"
+    END = "ETX"
+    INTERRUPTED = "EOT"
+
+
+Event: TypeAlias = Group | Rejected | Mark
+
+
+def check(body: bytes) -> Group | Rejected:
+    """The group between LF and CR, if its checksum is right and the table knows it."""
+    if len(body) < 5:
+        return Rejected("malformed", body)
+    separator, checksum = body[-2], body[-1]
+    # adler32 adds up the bytes at C speed; its low half is 1 + the sum (every body is far below the modulus).
+    total = adler32(body) - 1
+    if separator == HT:
+        right, table = (total + 32 - 2 * checksum) & 63 == 0, STANDARD
+    elif separator == SP:
+        right, table = (total - 2 * checksum) & 63 == 0, HISTORIC
+    else:
+        return Rejected("malformed", body)
+    if not (right and 32 <= checksum <= 95):
+        return Rejected("checksum", body)
+    text = body[:-2].decode("ascii")
+    fields = text.split("\t") if separator == HT else text.split(" ", 1)
+    if not 2 <= len(fields) <= 3:
+        return Rejected("malformed", body)
+    label, data, timestamp = fields[0], fields[-1], fields[1] if len(fields) == 3 else None
+    known = table.get(label)
+    if known is None:
+        return Rejected("unknown_label", body)
+    if timestamp is None or known.timestamp is None:
+        right = timestamp is None and known.timestamp is None
+    else:
+        right = bool(known.timestamp(timestamp))
+    if right and known.data(data):
+        return Group(label, timestamp, data)
+    return Rejected("malformed", body)
+
+
+def _parse(segment: bytes) -> tuple[Event, ...]:
+    """Everything in one stretch between line ends."""
+    end = {ETX: Mark.END, EOT: Mark.INTERRUPTED}.get(segment[-1:])
+    body = segment[:-1] if end else segment
+    events: list[Event] = []
+    if STX in body:
+        before, _, body = body.rpartition(STX)
+        if before.strip(b"\0" + STX):
+            events.append(Rejected("truncated", before))
+        events.append(Mark.START)
+    if body.strip(b"\0") or len(segment) == MAX_SEGMENT:  # a few NULs between groups are nothing, a line full of them is
+        group = check(body)
+        events.append(Rejected("truncated", body) if end and isinstance(group, Rejected) else group)
+    if end:
+        events.append(end)
+    return tuple(events)
+
+
+class _Oversize(Exception):
+    """A segment longer than `MAX_SEGMENT`."""
+
+
+class _Memo(dict[bytes, tuple[Event, ...]]):
+    """Segments already parsed: most groups of a frame are those of the last. Shared by all decoders, bounded."""
+
+    def __missing__(self, segment: bytes) -> tuple[Event, ...]:
+        if len(segment) > MAX_SEGMENT:
+            raise _Oversize
+        if len(self) >= 2048:
+            self.clear()
+        events = self[segment] = _parse(segment)
+        return events
+
+
+_memo = _Memo()
+
+
+class Decoder:
+    """Sans-IO: `feed` it bytes, however cut; it gives groups, rejects and marks in the order of the stream."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._synchronised = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Every event that `data` completes. Never raises; keeps at most `MAX_SEGMENT` bytes."""
+        text = self._tail + (data if data.isascii() else data.translate(_SEVEN_BITS))
+        segments = text.replace(ETX, b"\x03\n").replace(EOT, b"\x04\n").splitlines()
+        self._tail = segments.pop() if segments and text[-1:] not in _ENDS else b""
+        torn: list[Event] = []
+        if segments and not self._synchronised:
+            # The torn group that a stream begins with is nobody's fault: silence, unless it is whole after all.
+            self._synchronised = True
+            if len(segments[0]) <= MAX_SEGMENT:
+                torn += (event for event in _memo[segments.pop(0)] if not isinstance(event, Rejected))
+        if len(self._tail) > MAX_SEGMENT:
+            self._synchronised = True
+            *noise, self._tail = _pieces(self._tail)
+            segments += noise
+        try:
+            return torn + list(chain.from_iterable(map(_memo.__getitem__, segments)))
+        except _Oversize:
+            segments = [piece for segment in segments for piece in _pieces(segment)]
+            return torn + list(chain.from_iterable(map(_memo.__getitem__, segments)))
+
+
+def _pieces(segment: bytes) -> list[bytes]:
+    """Noise without line ends, cut up."""
+    return [segment[start : start + MAX_SEGMENT] for start in range(0, len(segment), MAX_SEGMENT)]
+
+
+class Frame(NamedTuple):
+    """The accepted groups of one frame, by label."""
+
+    groups: Mapping[str, Group]
+    complete: bool
+    """STX to ETX with no group lost: what is not in it is not so."""
+
+
+class Assembler:
+    """Groups and marks → frames."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, Group] = {}
+        self._whole = False
+
+    def take(self, event: Event) -> Frame | None:
+        """The frame that ends here. Without marks a repeated label ends it, so that it is bounded by the table."""
+        if type(event) is Group:
+            if event.label not in self._groups:
+                self._groups[event.label] = event
+                return None
+            frame = self.close()
+            self._groups[event.label] = event
+            self._whole = False
+            return frame
+        if type(event) is Rejected:
+            # An unknown label with a right checksum is a newer meter's, not damage.
+            self._whole = self._whole and event.reason == "unknown_label"
+            return None
+        frame = self.close(complete=event is Mark.END and self._whole)
+        self._whole = event is Mark.START
+        return frame
+
+    def close(self, complete: bool = False) -> Frame | None:
+        """What is there of the open frame, if anything."""
+        frame, self._groups = Frame(self._groups, complete), {}
+        return frame if frame.groups else None
+
+
+def encode_group(label: str, data: str, timestamp: str | None = None) -> bytes:
+    """LF … CR. The mode is that of the label's table; ValueError for a label in neither."""
+    if label in STANDARD:
+        body = "\t".join([label, data] if timestamp is None else [label, timestamp, data]).encode("ascii") + b"\t"
+        total = sum(body)
+    elif label in HISTORIC:
+        body = f"{label} {data} ".encode("ascii")
+        total = sum(body[:-1])
+    else:
+        raise ValueError(f"{label!r} is not a label of the TIC")
+    return b"\n" + body + bytes([(total & 0x3F) + 0x20]) + b"\r"
+
+
+def encode_frame(groups: Iterable[Group]) -> bytes:
+    """STX … ETX."""
+    return STX + b"".join(encode_group(label, data, timestamp) for label, timestamp, data in groups) + ETX

@@ -1,0 +1,167 @@
+"""Frames → snapshots: the readings of all groups, and what several groups say together.
+
+Labels that mean something by their absence (ADPS, ADIR, PEJP, DPM, FPM, PPOINTE, MSG2, CCA…) are cleared by a complete long
+frame and by nothing else: a short frame and a damaged one leave them as they were. Sources: 02E and 54E as in `readers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from meterline.model import Reading, Snapshot, Total
+from meterline.protocols.tic.frames import Frame, Group
+from meterline.protocols.tic.labels import CONTRACTS, HISTORIC
+from meterline.protocols.tic.moments import day_after, moment, on_day, profile
+from meterline.protocols.tic.readers import IMPORT_BY_TARIFF, READERS, SUPPLIER_REGISTERS, TEMPO, contract
+from meterline.protocols.tic.status import COLOURS, one_hot, supplier_tariff, tempo_tomorrow
+
+Groups = Mapping[str, Group]
+
+_TOTAL = ("smartmeter_energy_import_watthours_total",)
+_TOTALS = {
+    name: Total(_TOTAL, tuple((IMPORT_BY_TARIFF, register) for register in registers)) for name, registers in CONTRACTS.items()
+}
+_CONTRACT_OF = {register: name for name, registers in CONTRACTS.items() for register in registers}
+
+
+@lru_cache(maxsize=1024)
+def _of_group(group: Group) -> tuple[Reading, ...]:
+    reader = READERS.get(group.label)
+    return tuple(reader(group)) if reader else ()
+
+
+def readings(frame: Frame, prm: bool = False) -> Snapshot:
+    """Everything that the frame says; the number of the delivery point (PRM) only where `prm` is true."""
+    groups = frame.groups
+    found = [reading for group in groups.values() if group.label != "PRM" or prm for reading in _of_group(group)]
+    historic = next(iter(groups)) in HISTORIC
+    found.append(Reading(("smartmeter_info", "protocol"), "tic"))
+    found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
+    found += _historic(groups) if historic else _standard(groups)
+    if frame.complete and {"OPTARIF", "PTEC"} <= groups.keys():
+        found += _absent_in_historic(groups)
+    elif frame.complete and {"ADSC", "EAST"} <= groups.keys():
+        found += _absent_in_standard(groups)
+    address = groups.get("ADCO") or groups.get("ADSC")
+    return Snapshot(
+        tuple(found),
+        address=address.data if address else None,
+        totals=tuple(_totals(groups)) if historic else (),
+        short="IINST1" in groups and "OPTARIF" not in groups,
+    )
+
+
+def _historic(groups: Groups) -> Iterator[Reading]:
+    phases = 3 if "IINST1" in groups else 1 if "IINST" in groups else 0
+    if "ISOUSC" in groups and phases:
+        # 200 V a phase: what the steps of the contracts come to (30 A is 6 kVA, three-phase 18 kVA); 54E.
+        yield Reading(("smartmeter_subscribed_power_voltamperes",), int(groups["ISOUSC"].data) * 200 * phases)
+    if "PMAX" in groups and "ADCO" in groups:
+        # Linky (device types from 60 on) sends yesterday's highest apparent power there, older meters a power in watts.
+        linky = groups["ADCO"].data[4:6] >= "60"
+        series = ("smartmeter_apparent_power_import_max_voltamperes", "yesterday")
+        yield Reading(series if linky else ("smartmeter_power_max_watts",), int(groups["PMAX"].data))
+
+
+def _totals(groups: Groups) -> Iterator[Total]:
+    """The total of the contract's registers, where the frame holds at least one of them."""
+    registers = [label for label in groups if label in _CONTRACT_OF]
+    if registers:
+        option = groups.get("OPTARIF")
+        yield _TOTALS[contract(option.data) if option else _CONTRACT_OF[registers[0]]]
+
+
+def _absent_in_historic(groups: Groups) -> Iterator[Reading]:
+    if "IINST" in groups and "ADPS" not in groups:
+        yield Reading(("smartmeter_overload",), 0)
+        yield Reading(("smartmeter_overload_current_amperes", "1"), None)
+    if {"IINST1", "IINST2", "IINST3", "ISOUSC"} <= groups.keys():
+        # Long frames never hold ADIR, but come between the short ones while the overload lasts: the current tells.
+        over = [n for n in "123" if int(groups[f"IINST{n}"].data) > int(groups["ISOUSC"].data)]
+        for phase in "123":
+            if phase not in over:
+                yield Reading(("smartmeter_phase_overload", phase), 0)
+                yield Reading(("smartmeter_overload_current_amperes", phase), None)
+        if not over:
+            yield Reading(("smartmeter_overload",), 0)
+    if "PEJP" not in groups:
+        ejp = groups["OPTARIF"].data == "EJP."
+        yield Reading(("smartmeter_peak_notice", "1"), 0 if ejp else None)
+        yield Reading(("smartmeter_peak_notice_seconds",), None)
+
+
+def _standard(groups: Groups) -> Iterator[Reading]:
+    status = groups["STGE"].data if "STGE" in groups else None
+    if "NTARF" in groups:
+        tariff: int | None = int(groups["NTARF"].data)
+    else:
+        tariff = supplier_tariff(status) if status else None
+    if tariff:
+        register = SUPPLIER_REGISTERS[tariff - 1]
+        yield from one_hot("smartmeter_tariff_active", SUPPLIER_REGISTERS, register)
+        yield Reading(("smartmeter_tariff_info", "tariff"), register)
+    if "DATE" in groups and not status:
+        degraded = (groups["DATE"].timestamp or "")[:1].islower()
+        yield Reading(("smartmeter_clock_degraded",), int(degraded))
+    if status:
+        yield from _tempo_tomorrow(groups, status)
+    yield from _switches(groups)
+
+
+def _tempo_tomorrow(groups: Groups, status: str) -> Iterator[Reading]:
+    """STGE says tomorrow's colour. Where it does not yet, a white or red profile does; a blue one is only the default."""
+    colour = tempo_tomorrow(status)
+    if not colour and "PJOURF+1" in groups:
+        tariffs = {switch.tariff for switch in profile(groups["PJOURF+1"].data) if switch and switch.tariff}
+        colour = "white" if tariffs == {3, 4} else "red" if tariffs == {5, 6} else None
+    if colour or int(status, 16) >> 24 & 3:
+        yield from one_hot(TEMPO, COLOURS, colour, "tomorrow")
+
+
+def _switches(groups: Groups) -> Iterator[Reading]:
+    now = moment(groups["DATE"].timestamp or "") if "DATE" in groups else None
+    if now is None:
+        return
+    if "PJOURF+1" in groups:
+        # ⚠ Assumed: tomorrow's profile is that of the calendar day after DATE, also for Tempo, whose day begins at 06:00.
+        yield from _profile("tomorrow", groups["PJOURF+1"].data, day_after(now).strftime("%y%m%d"))
+    if "PPOINTE" in groups:
+        starts = [groups[f"DPM{n}"].timestamp or "" for n in "123" if f"DPM{n}" in groups]
+        ahead = [start for start in starts if (when := moment(start)) and when > now]
+        if ahead:
+            yield from _profile("peak", groups["PPOINTE"].data, min(ahead)[1:7])
+
+
+@lru_cache(maxsize=64)
+def _profile(name: str, blocks: str, day: str) -> tuple[Reading, ...]:
+    """The switches of the day `day` (YYMMDD); None for the blocks that are not used."""
+    found: list[Reading] = []
+    date = moment(f" {day}120000")
+    for number, switch in enumerate(profile(blocks), 1):
+        labels = (name, str(number))
+        when = on_day(date, switch) if date and switch else None
+        found.append(Reading(("smartmeter_switch_timestamp_seconds", *labels), int(when.timestamp()) if when else None))
+        found.append(Reading(("smartmeter_switch_tariff", *labels), switch.tariff if switch else None))
+        contact = switch.contact if switch else None
+        found.append(Reading(("smartmeter_switch_contact_closed", *labels), None if contact is None else int(contact)))
+    return tuple(found)
+
+
+def _gone(label: str) -> tuple[Reading, ...]:
+    """The readings of a label, as None."""
+    example = Group(label, " 000101000000", "00")
+    return tuple(Reading(reading.series, None) for reading in READERS[label](example))
+
+
+_ABSENCE = {
+    **{f"{word}{n}": _gone(f"{word}{n}") for n in "123" for word in ("DPM", "FPM")},
+    **{label: _gone(label) for label in ("CCASN", "CCASN-1", "CCAIN", "CCAIN-1", "MSG2")},
+    "PPOINTE": tuple(Reading(reading.series, None) for reading in _profile("peak", " ".join(["NONUTILE"] * 11), "000101")),
+}
+
+
+def _absent_in_standard(groups: Groups) -> Iterator[Reading]:
+    for label, gone in _ABSENCE.items():
+        if label not in groups:
+            yield from gone

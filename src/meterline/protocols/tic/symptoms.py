@@ -1,0 +1,54 @@
+"""What is wrong with a line that gives no groups, or gives them without what belongs between them.
+
+Signs, from captures and issue trackers: a terminal in cooked mode turns CR into LF and swallows ETX; a port set to the wrong
+parity delivers NULs; a wrong speed gives hardly any printable byte.
+"""
+
+from __future__ import annotations
+
+from meterline.protocols.tic.frames import Event, Group
+
+ENOUGH = 400
+"""Bytes to hear before judging: two short frames at least."""
+
+_UNPRINTABLE = bytes(byte for byte in range(256) if not 0x20 <= byte & 0x7F < 0x7F and byte & 0x7F not in b"\n\r\t\x02\x03\x04")
+
+
+class Symptoms:
+    """Counts over what was heard since the link was opened, or its speed changed."""
+
+    def __init__(self) -> None:
+        self.heard = self.groups = self.foreign = self._returns = self._nuls = self._noise = 0
+
+    def feed(self, data: bytes, events: list[Event]) -> None:
+        """Take in what was read, and what the decoder made of it."""
+        self.groups += sum(type(event) is Group for event in events)
+        if self.heard > 10 * ENOUGH and self.groups:
+            return
+        self.heard += len(data)
+        self.foreign += sum(getattr(event, "reason", "") == "unknown_label" for event in events)
+        self._returns += data.count(b"\r") + data.count(b"\x8d")
+        self._nuls += data.count(b"\0")
+        self._noise += len(data) - len(data.translate(None, _UNPRINTABLE))
+
+    def hint(self) -> str | None:
+        """One sentence with the remedy, or None while nothing is strange."""
+        if self.heard < ENOUGH:
+            return None
+        if self._nuls * 5 > self.heard:
+            return (
+                "many bytes arrive as NUL: wrong parity, or a weak signal. The line is 7 data bits, even parity, 1 stop bit "
+                "(7E1); set that on the bridge, and check the wires"
+            )
+        if self.groups and not self._returns:
+            return (
+                "the line ends are changed on the way: something treats the line as a terminal (cooked mode). "
+                "Set it to raw: stty -F DEVICE raw, or 'raw' in the bridge's configuration"
+            )
+        if self.groups:
+            return None
+        if self.foreign > 5:
+            return "this meter speaks TIC, but not that of a household: its labels are not known here"
+        if self._noise * 4 > self.heard:
+            return "only noise arrives: wrong speed (1200 in historic mode, 9600 in standard mode) or a wrong line"
+        return None
