@@ -1,0 +1,16 @@
+"""What speaks on a link, and how fast: asks each protocol in turn, on this link alone."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from meterline.link import Link
+from meterline.protocols import PROTOCOLS
+
+
+async def detect(link: Link) -> tuple[str, ModuleType]:
+    """The protocol's name and module; the link is left at its speed, with nothing lost. TimeoutError: none is recognised."""
+    for name, protocol in PROTOCOLS.items():
+        if await protocol.recognise(link):
+            return name, protocol
+    raise TimeoutError(f"{link.url}: no meter recognised; is this the right link, and is the meter connected?")

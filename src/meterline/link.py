@@ -1,0 +1,288 @@
+"""Open a link by URL: bytes in and out until it is lost.
+
+    /dev/serial/by-id/…      a serial device: raw, 7E1, exclusive lock
+    tcp://host:port          a raw TCP bridge (ser2net, ESPHome stream server …)
+    file:PATH[?baud=1200]    a capture: as fast as possible, or at the pace of a line
+
+A link that is lost, silent or cannot be opened is an OSError whose text is for people; a capture that ends is an EOFError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import IO, Any, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+import serialx
+
+from meterline import holders
+
+CONNECT_TIMEOUT = 10.0
+CHUNK = 4096
+MAX_BUFFER = 1 << 16
+"""Bytes that may wait for the driver before the link is paused: many times what any meter sends at once."""
+
+
+class LinkError(OSError):
+    """The link cannot be opened or was lost; the text says what to do."""
+
+
+class Link(Protocol):
+    """An open link."""
+
+    url: str
+    baud: int | None
+    """Speed in use; None where the link has none (TCP, capture)."""
+    timed: bool
+    """False where bytes do not come when the meter sent them (a capture replayed at full speed)."""
+    crowd: int
+    """How many links this process reads: drivers that can wait rest longer in a crowd."""
+    rest: float
+    """Seconds to leave the line alone after each read: wake-ups cost more than decoding."""
+
+    received: int
+    """Bytes that came so far."""
+
+    async def read(self) -> bytes:
+        """At least one byte. OSError when the link is lost, EOFError at the end of a capture."""
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back in front of all that is still to be read."""
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes to the meter."""
+
+    async def set_baud(self, baud: int) -> None:
+        """Change the speed; what was received at the old one is dropped. Nothing happens where there is no speed."""
+
+
+class Wire(asyncio.Protocol):
+    """A serial device or a TCP connection."""
+
+    timed = True
+
+    def __init__(self, url: str, baud: int | None) -> None:
+        self.url = url
+        self.baud = baud
+        self.crowd = 1
+        self.rest = 0.0
+        self.received = 0
+        self._transport: Any = None
+        self._buffer = bytearray()
+        self._lost: LinkError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._resume: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the link is open."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes have come."""
+        self._buffer += data
+        self.received += len(data)
+        self._wake()
+        if self._resume is None and (self.rest or len(self._buffer) > MAX_BUFFER):
+            self._transport.pause_reading()
+            self._resume = asyncio.get_running_loop().call_later(self.rest or 0.1, self._go_on)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the link is gone."""
+        self._lost = LinkError(f"{self.url}: {_loss(exc)}")
+        if self._resume:
+            self._resume.cancel()
+        self._wake()
+
+    def _go_on(self) -> None:
+        self._resume = None
+        self._transport.resume_reading()
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def read(self) -> bytes:
+        """See `Link`."""
+        while not self._buffer:
+            if self._lost:
+                raise self._lost
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """See `Link`."""
+        self._buffer[:0] = data
+
+    async def write(self, data: bytes) -> None:
+        """See `Link`."""
+        if self._lost:
+            raise self._lost
+        self._transport.write(data)
+
+    async def set_baud(self, baud: int) -> None:
+        """See `Link`."""
+        if self.baud is not None and self.baud != baud:
+            await self._transport.reconfigure_port(baudrate=baud)
+            self._buffer.clear()
+            self.baud = baud
+
+    async def close(self) -> None:
+        """Close, and give the device free for whoever opens it next."""
+        if self._resume:
+            self._resume.cancel()
+        self._transport.abort()
+        if self.baud is not None:
+            await self._transport.wait_closed()
+
+
+class Replay:
+    """A capture."""
+
+    baud: int | None = None
+
+    def __init__(self, url: str, file: IO[bytes], pace: int | None) -> None:
+        self.url = url
+        self.crowd = 1
+        self.rest = 0.0
+        self.received = 0
+        self.timed = pace is not None
+        self._file = file
+        self._pace = pace
+        self._ahead = b""
+
+    async def read(self) -> bytes:
+        """See `Link`."""
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            return data
+        await asyncio.sleep(0.1 if self._pace else 0)
+        # Ten bits a character on the line, ten reads a second.
+        data = self._file.read(max(1, self._pace // 100) if self._pace else CHUNK)
+        if not data:
+            raise EOFError
+        self.received += len(data)
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """See `Link`."""
+        self._ahead = data + self._ahead
+
+    async def write(self, data: bytes) -> None:
+        """A capture does not listen."""
+
+    async def set_baud(self, baud: int) -> None:
+        """A capture has no speed."""
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@asynccontextmanager
+async def open_link(url: str, baud: int = 9600) -> AsyncIterator[Link]:
+    """The open link; closed at the end, whatever happens. LinkError where it cannot be opened."""
+    link = await _open(url, baud)
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def _open(url: str, baud: int) -> Wire | Replay:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        pace = parse_qs(parts.query).get("baud")
+        try:
+            return Replay(url, open(parts.path, "rb"), int(pace[0]) if pace else None)
+        except OSError as error:
+            raise LinkError(f"{parts.path}: {error.strerror}") from error
+    if parts.scheme == "tcp":
+        return await _connect(url, parts.hostname or "", parts.port or 0)
+    return await _open_device(url, baud)
+
+
+async def _connect(url: str, host: str, port: int) -> Wire:
+    wire = Wire(url, None)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+    except TimeoutError:
+        raise LinkError(f"{url}: no answer in {CONNECT_TIMEOUT:.0f} s; is the bridge on, and reachable?") from None
+    except OSError as error:
+        reason = "connection refused; is the bridge running?" if error.errno == errno.ECONNREFUSED else error.strerror
+        raise LinkError(f"{url}: {reason or error}") from error
+    return wire
+
+
+async def _open_device(path: str, baud: int) -> Wire:
+    wire = Wire(path, baud)
+    loop = asyncio.get_running_loop()
+    try:
+        try:
+            await serialx.create_serial_connection(
+                loop, lambda: wire, path, baudrate=baud, byte_size=7, parity=serialx.Parity.EVEN, exclusive=True
+            )
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # A pseudo-terminal keeps 8N1 and glibc refuses the change: open it as it is, bit 7 is masked anyway.
+            wire = Wire(path, baud)
+            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True)
+    except (OSError, serialx.SerialException) as error:
+        raise LinkError(f"{path}: {_refusal(path, error)}") from error
+    return wire
+
+
+def _refusal(path: str, error: Exception) -> str:
+    """Why a device does not open, and what to do."""
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+        return "no such device; is the adapter plugged in? Stable names are in /dev/serial/by-id/"
+    if number in (errno.EACCES, errno.EPERM):
+        return _permission(path)
+    if number in (errno.EBUSY, errno.EAGAIN):
+        holder = holders.of_device(path)
+        return f"in use by {holder}; stop it first" if holder else "in use by another program; stop it first"
+    if number in (errno.ENOTTY, errno.EISDIR, errno.EINVAL):
+        return f"not a serial device; a capture is read as file:{path}"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _permission(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "permission denied"
+    if not status.st_mode & stat.S_IRGRP:
+        return "permission denied, and its group may not read it either; check its udev rule"
+    return (
+        f"permission denied; the device belongs to group {group_name(status.st_gid)!r}: "
+        f"sudo usermod -aG {group_name(status.st_gid)} $USER, then log in again"
+    )
+
+
+def group_name(gid: int) -> str:
+    """The group's name, or its number where it has none."""
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _loss(error: Exception | None) -> str:
+    number = getattr(error, "errno", None)
+    if number in (errno.EIO, errno.ENXIO, errno.ENODEV):
+        return "the device was unplugged"
+    if error is None:
+        return "the other side closed the connection"
+    return getattr(error, "strerror", None) or str(error)
