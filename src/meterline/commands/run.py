@@ -1,0 +1,50 @@
+"""meterline run: read meters and serve them, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+
+from meterline.config import Config
+from meterline.runtime import Runtime
+from meterline.web.server import application, listen
+
+log = logging.getLogger("meterline")
+
+
+def run(config: Config, address: str) -> None:
+    """Until SIGTERM or SIGINT."""
+    asyncio.run(serve(config, address))
+    if threading.active_count() > 1:
+        # A name that is being looked up in a thread can hold the interpreter for many seconds: nothing is left to save.
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+async def serve(config: Config, address: str) -> None:
+    """The same inside a running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runtime = Runtime(config)
+    server = listen(application(runtime), address)
+    log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), address)
+    reading = asyncio.create_task(runtime.run())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, asyncio.create_task(_outlive(reading))}, return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
+    server.stop()
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await server.close_all_connections()
+
+
+async def _outlive(reading: asyncio.Task[None]) -> None:
+    """Captures that have all ended are no reason to stop serving; a defect is."""
+    await reading
+    await asyncio.Event().wait()

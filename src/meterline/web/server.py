@@ -1,0 +1,156 @@
+"""Serve the runtime over HTTP with Tornado: /metrics, /-/healthy, /-/ready and /.
+
+Slow clients: headers must come within `HEADER_TIMEOUT`, and an answer must be taken within `ANSWER_TIMEOUT`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import html
+import socket
+from datetime import timedelta
+
+from tornado import gen, httpserver, netutil, web
+from tornado.iostream import StreamClosedError
+from tornado.util import TimeoutError as TornadoTimeout
+
+from meterline import __version__, holders
+from meterline.exposition import COMPRESS_FROM, Page, compress, negotiate
+from meterline.runtime import Runtime
+
+HEADER_TIMEOUT = 10.0
+ANSWER_TIMEOUT = 30.0
+IN_A_THREAD_FROM = 100_000
+"""Bytes from which compressing takes long enough to be done in a thread."""
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the text is one line for people."""
+
+
+class _Handler(web.RequestHandler):
+    """An answer that must be taken in time."""
+
+    def set_default_headers(self) -> None:
+        self.set_header("Server", f"meterline/{__version__}")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    async def answer(self, body: str | bytes, content_type: str) -> None:
+        self.set_header("Content-Type", content_type)
+        try:
+            await gen.with_timeout(timedelta(seconds=ANSWER_TIMEOUT), self.finish(body))
+        except (TornadoTimeout, StreamClosedError):
+            self.request.connection.stream.close()  # type: ignore[union-attr]
+
+    def write_error(self, status_code: int, **_: object) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {self._reason}\n")
+
+
+class Metrics(_Handler):
+    """/metrics"""
+
+    def initialize(self, page: Page) -> None:
+        self.page = page
+
+    async def get(self) -> None:
+        openmetrics, content_type = negotiate(self.request.headers.get("Accept", ""))
+        body = self.page.text(openmetrics).encode()
+        self.set_header("Vary", "Accept, Accept-Encoding")
+        if "gzip" in self.request.headers.get("Accept-Encoding", "") and len(body) >= COMPRESS_FROM:
+            large = len(body) >= IN_A_THREAD_FROM
+            body = await asyncio.to_thread(compress, body) if large else compress(body)
+            self.set_header("Content-Encoding", "gzip")
+        await self.answer(body, content_type)
+
+
+class Healthy(_Handler):
+    """/-/healthy: the program answers."""
+
+    async def get(self) -> None:
+        await self.answer("meterline is healthy.\n", "text/plain; charset=utf-8")
+
+
+class Ready(_Handler):
+    """/-/ready: every meter has spoken, or had its time to."""
+
+    def initialize(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    async def get(self) -> None:
+        ready = self.runtime.ready()
+        self.set_status(200 if ready else 503)
+        lines = ["meterline is ready." if ready else "meterline is not ready: it waits for its meters."]
+        lines += [f"silent: {name}" for name in self.runtime.silent()]
+        await self.answer("\n".join(lines) + "\n", "text/plain; charset=utf-8")
+
+
+class Home(_Handler):
+    """/: where things are."""
+
+    def initialize(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    async def get(self) -> None:
+        rows = "".join(
+            f"<li>{html.escape(meter.name)}: {'up' if meter.up else 'silent'}</li>" for meter in self.runtime.meters.values()
+        )
+        await self.answer(
+            "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+            f"<title>meterline</title><h1>meterline {__version__}</h1><ul>{rows}</ul>"
+            "<p><a href=metrics>Metrics</a> · <a href=-/ready>Ready</a> · <a href=-/healthy>Healthy</a></p></html>\n",
+            "text/html; charset=utf-8",
+        )
+
+
+def application(runtime: Runtime) -> web.Application:
+    """The routes."""
+    return web.Application(
+        [
+            ("/", Home, {"runtime": runtime}),
+            ("/metrics", Metrics, {"page": Page(runtime.meters.values())}),
+            ("/-/healthy", Healthy),
+            ("/-/ready", Ready, {"runtime": runtime}),
+        ],
+        log_function=lambda handler: None,
+    )
+
+
+def listen(application: web.Application, address: str) -> httpserver.HTTPServer:
+    """Serve on ``[HOST]:PORT``. ListenError says who holds the port, where that can be known."""
+    host, port = parse_address(address)
+    try:
+        sockets = netutil.bind_sockets(port, host or None)
+    except socket.gaierror:
+        raise ListenError(f"--web.listen-address {address}: {host!r} is not an address of this machine") from None
+    except OSError as error:
+        raise ListenError(f"--web.listen-address {address}: {_refusal(error, port)}") from None
+    server = httpserver.HTTPServer(
+        application,
+        idle_connection_timeout=HEADER_TIMEOUT,
+        body_timeout=HEADER_TIMEOUT,
+        max_header_size=16 * 1024,
+        max_body_size=16 * 1024,
+    )
+    server.add_sockets(sockets)
+    return server
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """``:10230`` → all addresses; ``127.0.0.1:10230``, ``[::1]:10230``."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ListenError(f"--web.listen-address {address!r}: expected HOST:PORT or :PORT, such as :10230")
+    return host.strip("[]"), int(port)
+
+
+def _refusal(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        holder = holders.of_port(port)
+        return f"port {port} is in use by {holder or 'another program'}; stop it, or choose another address"
+    if error.errno == errno.EACCES:
+        return f"port {port} is for root; choose one above 1023"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "not an address of this machine"
+    return error.strerror or str(error)
