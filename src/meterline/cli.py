@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from meterline import __version__, logs
+from meterline.errors import UserError
 
 DEFAULT_ADDRESS = ":10230"
 
@@ -40,13 +42,13 @@ def parser() -> argparse.ArgumentParser:
     _serving(demo)
 
     check = _command(commands, "check", "say whether a configuration file is good, and if not, where and why")
-    check.add_argument("file")
+    check.add_argument("file", help="the configuration (see docs/configure.md)")
 
     detect = _command(commands, "detect", "listen on one link: which protocol, speed, mode, meter and contract")
     detect.add_argument("link", help="a device, tcp://host:port or file:CAPTURE; nothing else is touched")
 
     capture = _command(commands, "capture", "write what a meter sends to a file, byte by byte")
-    capture.add_argument("link")
+    capture.add_argument("link", help="a device or tcp://host:port")
     capture.add_argument("-o", dest="file", metavar="FILE", required=True, help="the file to write")
     capture.add_argument("--redact", action="store_true", help="replace ADCO, ADSC and PRM, with right checksums")
     capture.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
@@ -101,16 +103,15 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def main(words: Sequence[str] | None = None) -> None:
     """The program. Status 0: done; 1: a link or file cannot be used; 2: the command or its configuration is wrong."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as at Ctrl-C: tidy up
     sys.exit(_main(parser().parse_args(words)))
 
 
 def _main(args: argparse.Namespace) -> int:
-    from meterline.config import ConfigError
-
     logs.set_up(getattr(args, "level", "info"), getattr(args, "style", "logfmt"))
     try:
         _COMMANDS[args.command](args)
-    except ConfigError as error:
+    except UserError as error:
         for line in str(error).splitlines():
             print(f"meterline: {line}", file=sys.stderr)
         return 2
@@ -131,7 +132,7 @@ def _run(args: argparse.Namespace) -> None:
     from meterline.commands.run import run
 
     if bool(args.link) == bool(args.config):
-        raise config.ConfigError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
+        raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
     run(config.single(args.link) if args.link else config.load(args.config), args.address)
 
 
@@ -177,7 +178,7 @@ def _simulate(args: argparse.Namespace) -> None:
         PARIS,
         args.subscribed or 6000 * args.phases,
         3000 if args.producer else 0,
-        parse_period(args.overload) if args.overload else None,
+        parse_period("--overload", args.overload) if args.overload else None,
         args.seed,
     )
     meter = FakeMeter(house, args.mode, args.contract.upper(), args.phases, args.producer, args.seed)

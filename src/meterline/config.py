@@ -8,11 +8,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import parse_qs, urlsplit
 
+from meterline.errors import UserError
 from meterline.protocols import PROTOCOLS
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text is one line for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ def single(link: str) -> Config:
     """The configuration of `meterline run LINK`: one meter, all of it detected."""
     complaint = check_link(link)
     if complaint:
-        raise ConfigError(complaint)
+        raise UserError(complaint)
     return Config((MeterConfig(default_name(link), link),))
 
 
@@ -68,7 +65,7 @@ def check_link(link: str) -> str | None:
 
 
 def load(path: str) -> Config:
-    """Read and check a file. ConfigError names the file, the meter and the key."""
+    """Read and check a file. UserError names the file, the meter and the key."""
     import yaml
 
     try:
@@ -76,34 +73,34 @@ def load(path: str) -> Config:
             # Every scalar stays text: an unquoted ID of digits must never become a number.
             document = yaml.load(file, Loader=yaml.BaseLoader)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from error
+        raise UserError(f"{path}: not a text file in UTF-8") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{path}: {where}{getattr(error, 'problem', None) or 'not YAML'}") from error
+        raise UserError(f"{path}: {where}{getattr(error, 'problem', None) or 'not YAML'}") from error
     try:
         return _config(_substitute(document or {}))
-    except ConfigError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+    except UserError as error:
+        raise UserError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
 
 
 def _config(document: Any) -> Config:
-    """The typed configuration; everything that is wrong with it, a line each, as one ConfigError."""
+    """The typed configuration; everything that is wrong with it, a line each, as one UserError."""
     entries = document.get("meters", []) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError("expected 'meters:' and under it a list of meters, each with '- name: …' and 'link: …'")
+        raise UserError("expected 'meters:' and under it a list of meters, each with '- name: …' and 'link: …'")
     config: Config = _structure(document, Config, [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)])
     if not config.meters:
-        raise ConfigError("meters: expected a list with at least one meter (- name: …)")
+        raise UserError("meters: expected a list with at least one meter (- name: …)")
     for kind, values in (
         ("name", [meter.name for meter in config.meters]),
         ("link", [meter.link for meter in config.meters]),
     ):
         for value in values:
             if values.count(value) > 1:
-                raise ConfigError(f"meters: two meters with the {kind} {value!r}; each needs its own")
+                raise UserError(f"meters: two meters with the {kind} {value!r}; each needs its own")
     return Config(tuple(_with_options(meter) for meter in config.meters))
 
 
@@ -112,25 +109,25 @@ def _with_options(meter: MeterConfig) -> MeterConfig:
     where = f"meter {meter.name!r}: "
     complaint = check_link(meter.link)
     if complaint:
-        raise ConfigError(where + complaint)
+        raise UserError(where + complaint)
     if meter.protocol is None:
         if meter.options is not None:
-            raise ConfigError(f"{where}options: they need 'protocol:' ({', '.join(PROTOCOLS)}) beside them")
+            raise UserError(f"{where}options: they need 'protocol:' ({', '.join(PROTOCOLS)}) beside them")
         return meter
     if meter.protocol not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
-        raise ConfigError(f"{where}protocol: {meter.protocol!r} is not known; allowed: {known}, or left out")
+        raise UserError(f"{where}protocol: {meter.protocol!r} is not known; allowed: {known}, or left out")
     options = {} if meter.options is None else meter.options
     if not isinstance(options, dict):
-        raise ConfigError(f"{where}options: expected keys and values, such as {{baud: 1200}}")
+        raise UserError(f"{where}options: expected keys and values, such as {{baud: 1200}}")
     try:
         return replace(meter, options=_structure(options, PROTOCOLS[meter.protocol].Options, []))
-    except ConfigError as error:
-        raise ConfigError("\n".join(f"{where}options: {line}" for line in str(error).splitlines())) from None
+    except UserError as error:
+        raise UserError("\n".join(f"{where}options: {line}" for line in str(error).splitlines())) from None
 
 
 def _structure(document: dict[str, Any], kind: type[Any], meters: list[str]) -> Any:
-    """An instance of the dataclass `kind`. ConfigError: every fault with its place, a line each."""
+    """An instance of the dataclass `kind`. UserError: every fault with its place, a line each."""
     import cattrs
 
     converter = cattrs.Converter(forbid_extra_keys=True)
@@ -142,7 +139,7 @@ def _structure(document: dict[str, Any], kind: type[Any], meters: list[str]) -> 
         return converter.structure(document, kind)
     except cattrs.BaseValidationError as error:
         faults = cattrs.transform_error(error, path="$", format_exception=_fault)
-        raise ConfigError("\n".join(_place(fault, meters) for fault in faults)) from None
+        raise UserError("\n".join(_place(fault, meters) for fault in faults)) from None
 
 
 def _fault(error: BaseException, wanted: type[Any] | None) -> str:
@@ -220,4 +217,4 @@ def _from_environment(match: re.Match[str]) -> str:
     try:
         return os.environ[match[1]]
     except KeyError:
-        raise ConfigError(f"${{{match[1]}}}: no such variable in the environment") from None
+        raise UserError(f"${{{match[1]}}}: no such variable in the environment") from None

@@ -180,7 +180,7 @@ class Meter:
         if series[0] in REGISTERS:
             if not self._plausible(series, entry, float(value), now, timed):
                 return False
-        elif type(value) is Text and (entry is None or entry.value != value) and not self._agreed(series, value):
+        elif type(value) is Text and not self._agreed(series, entry, value):
             return False
         if entry is None:
             self._entries[series] = _Entry(value, now)
@@ -192,8 +192,10 @@ class Meter:
                 changed.add(series[0])
         return True
 
-    def _agreed(self, series: Series, text: str) -> bool:
-        if self._said_once.pop(series, None) == text:
+    def _agreed(self, series: Series, entry: _Entry | None, text: str) -> bool:
+        """Whether a text is the one shown, or was said twice in a row."""
+        said_before = self._said_once.pop(series, None)
+        if text == said_before or (entry is not None and entry.value == text):
             return True
         self._said_once[series] = text
         return False

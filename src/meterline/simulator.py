@@ -174,3 +174,4 @@ async def on_tcp(host: str, port: int) -> AsyncIterator[tuple[str, Write, Callab
         server.close()
         for writer in list(clients):
             writer.transport.abort()
+        await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from meterline.config import load
 
 
 def check(path: str) -> None:
-    """One line for each meter; ConfigError names what is wrong."""
+    """One line for each meter; UserError names what is wrong."""
     config = load(path)
     for meter in config.meters:
         print(f"{meter.name}: {meter.protocol or 'detected'} at {meter.link}")

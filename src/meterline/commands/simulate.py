@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import fields
+import re
 from typing import Any, get_type_hints
 
+from meterline.errors import UserError
 from meterline.simulator import Faults, Talker, on_pty, on_tcp, talk
 from meterline.web.server import parse_address
-
-
-class FaultError(Exception):
-    """A --fault that cannot be understood; the text is one line for people."""
 
 
 def simulate(meter: Talker, baud: dict[str, int], faults: Faults, pty: str | None, tcp: str | None) -> None:
@@ -29,29 +26,27 @@ async def _simulate(meter: Talker, baud: dict[str, int], faults: Faults, pty: st
 
 
 def parse_faults(words: list[str]) -> Faults:
-    """``bit-errors=0.001``, ``silence=300/60`` … FaultError names what is wrong and what is known."""
+    """``bit-errors=0.001``, ``silence=300/60`` … UserError names what is known."""
     kinds = get_type_hints(Faults)
     values: dict[str, Any] = {}
     for word in words:
         name, _, text = word.partition("=")
         key = name.replace("-", "_")
-        if key not in {item.name for item in fields(Faults)}:
-            known = ", ".join(item.name.replace("_", "-") for item in fields(Faults))
-            raise FaultError(f"--fault {word}: {name!r} is not known; known: {known}")
-        try:
-            if kinds[key] in (int, float):
+        if key not in kinds:
+            raise UserError(f"--fault {word}: {name!r} is not known; known: {', '.join(kinds).replace('_', '-')}")
+        if kinds[key] in (int, float):
+            try:
                 values[key] = kinds[key](text)
-            else:
-                values[key] = parse_period(text)
-        except ValueError:
-            example = "PERIOD/LENGTH in seconds, such as 300/60" if kinds[key] not in (int, float) else "a number"
-            raise FaultError(f"--fault {word}: expected {example}") from None
+            except ValueError:
+                raise UserError(f"--fault {word}: expected a number") from None
+        else:
+            values[key] = parse_period(f"--fault {name}", text)
     return Faults(**values)
 
 
-def parse_period(text: str) -> tuple[int, int]:
-    """``300/60``: the last 60 seconds of every 300. ValueError otherwise."""
-    period, length = (int(part) for part in text.split("/"))
-    if not 0 < length <= period:
-        raise ValueError(text)
-    return period, length
+def parse_period(flag: str, text: str) -> tuple[int, int]:
+    """``300/60``: the last 60 seconds of every 300."""
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    if not match or not 0 < int(match[2]) <= int(match[1]):
+        raise UserError(f"{flag} {text}: expected PERIOD/LENGTH in seconds, such as 300/60")
+    return int(match[1]), int(match[2])

@@ -16,6 +16,7 @@ from tornado.iostream import StreamClosedError
 from tornado.util import TimeoutError as TornadoTimeout
 
 from meterline import __version__, holders
+from meterline.errors import UserError
 from meterline.exposition import COMPRESS_FROM, Page, compress, negotiate
 from meterline.runtime import Runtime
 
@@ -23,10 +24,6 @@ HEADER_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 30.0
 IN_A_THREAD_FROM = 100_000
 """Bytes from which compressing takes long enough to be done in a thread."""
-
-
-class ListenError(Exception):
-    """The address cannot be listened on; the text is one line for people."""
 
 
 class _Handler(web.RequestHandler):
@@ -63,6 +60,13 @@ class Metrics(_Handler):
             body = await asyncio.to_thread(compress, body) if large else compress(body)
             self.set_header("Content-Encoding", "gzip")
         await self.answer(body, content_type)
+
+
+class NotFound(_Handler):
+    """Everything else."""
+
+    def prepare(self) -> None:
+        self.send_error(404)
 
 
 class Healthy(_Handler):
@@ -113,19 +117,20 @@ def application(runtime: Runtime) -> web.Application:
             ("/-/healthy", Healthy),
             ("/-/ready", Ready, {"runtime": runtime}),
         ],
+        default_handler_class=NotFound,
         log_function=lambda handler: None,
     )
 
 
 def listen(application: web.Application, address: str) -> httpserver.HTTPServer:
-    """Serve on ``[HOST]:PORT``. ListenError says who holds the port, where that can be known."""
+    """Serve on ``[HOST]:PORT``. UserError says who holds the port, where that can be known."""
     host, port = parse_address(address)
     try:
         sockets = netutil.bind_sockets(port, host or None)
     except socket.gaierror:
-        raise ListenError(f"--web.listen-address {address}: {host!r} is not an address of this machine") from None
+        raise UserError(f"--web.listen-address {address}: {host!r} is not an address of this machine") from None
     except OSError as error:
-        raise ListenError(f"--web.listen-address {address}: {_refusal(error, port)}") from None
+        raise UserError(f"--web.listen-address {address}: {_refusal(error, port)}") from None
     server = httpserver.HTTPServer(
         application,
         idle_connection_timeout=HEADER_TIMEOUT,
@@ -141,7 +146,7 @@ def parse_address(address: str) -> tuple[str, int]:
     """``:10230`` → all addresses; ``127.0.0.1:10230``, ``[::1]:10230``."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:
-        raise ListenError(f"--web.listen-address {address!r}: expected HOST:PORT or :PORT, such as :10230")
+        raise UserError(f"--web.listen-address {address!r}: expected HOST:PORT or :PORT, such as :10230")
     return host.strip("[]"), int(port)
 
 
