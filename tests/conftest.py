@@ -1,0 +1,27 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The captures and goldens that lie beside the project, in CI and at its developers'; elsewhere their tests skip."""
+    folder = Path(os.environ.get("METERLINE_SHARED") or Path(__file__).parents[1].parent / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no {folder.name}/ beside the project: real captures are not part of it")
+    return folder
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence, probing and pauses in tenths of a second, so that a fault and its end fit in a test."""
+    monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.6)
+    monkeypatch.setattr("meterline.protocols.tic.SILENCE", 0.6)
+    monkeypatch.setattr("meterline.runtime.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("meterline.runtime.STALE_AFTER", 0.6)
+    monkeypatch.setattr("meterline.runtime.LONGEST_PAUSE", {"device": 0.2, "tcp": 0.2})

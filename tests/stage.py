@@ -1,0 +1,167 @@
+"""A stage for the tests: simulated meters on real pseudo-terminals and sockets, and a runtime that reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from meterline.config import Config, MeterConfig
+from meterline.house import House
+from meterline.protocols.tic.fake import MODES, FakeMeter
+from meterline.protocols.tic.fake_groups import PARIS
+from meterline.runtime import Runtime
+from meterline.simulator import Faults, Write, on_pty, on_tcp, talk
+
+FAST = {mode: speed * 20 for mode, speed in MODES.items()}
+"""Lines twenty times as fast as real ones."""
+
+
+def fake(mode: str = "historic", contract: str = "HC", **facts: object) -> FakeMeter:
+    """A simulated meter."""
+    return FakeMeter(House(PARIS), mode, contract, **facts)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def talking(
+    meter: FakeMeter, path: str | None = None, tcp: bool = False, faults: Faults | None = None, real_speed: bool = False
+) -> AsyncIterator[str]:
+    """Its link, while it talks."""
+    place = on_tcp("127.0.0.1", 0) if tcp else on_pty(path)
+    async with place as (url, write, heard_at):
+        speeds, hears = (MODES, heard_at) if real_speed else (FAST, lambda: None)
+        task = asyncio.create_task(talk(meter, speeds, write, faults or Faults(), hears))
+        try:
+            yield url
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def line(path: str | None = None) -> AsyncIterator[tuple[str, Write]]:
+    """A pseudo-terminal on which the test itself is the meter: its path, and how to write."""
+    async with on_pty(path) as (url, write, _):
+        yield url, write
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def bridge(handler: Handler) -> AsyncIterator[str]:
+    """A TCP server that the test plays: its link. Every connection is closed at the end."""
+    writers: list[asyncio.StreamWriter] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        task = asyncio.current_task()
+        assert task
+        tasks.add(task)
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+            await handler(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def reading(*meters: MeterConfig) -> AsyncIterator[Runtime]:
+    """A runtime that reads them."""
+    runtime = Runtime(Config(meters))
+    task = asyncio.create_task(runtime.run())
+    try:
+        yield runtime
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for it; AssertionError when it takes longer."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end, as a user would."""
+    run = [sys.executable, "-m", "meterline", *words]
+    return subprocess.run(run, capture_output=True, text=True, timeout=60, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def program(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """The program while it runs; ended by SIGTERM."""
+    run = [sys.executable, "-m", "meterline", *words]
+    process = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def fetch(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body."""
+    request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read()
+
+
+def page(port: int, path: str = "/metrics", seconds: float = 10.0) -> str:
+    """A page of a program that may still be starting."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return fetch(f"http://127.0.0.1:{port}{path}")[2].decode()
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline, "nobody listens"
+            time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port that nobody uses."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment, and these."""
+    return {**os.environ, **variables}

@@ -1,0 +1,429 @@
+"""One program, many meters: each comes back by itself, and none costs another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+import time
+import types
+from collections.abc import AsyncGenerator, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import bridge, fake, line, reading, talking, until
+
+from meterline import runtime as runtime_module
+from meterline.config import MeterConfig
+from meterline.model import Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
+from meterline.protocols import PROTOCOLS
+from meterline.protocols.tic import Options
+from meterline.protocols.tic.frames import encode_frame
+from meterline.simulator import Faults
+
+pytestmark = pytest.mark.usefixtures("soon")
+
+POWER = ("smartmeter_apparent_power_import_voltamperes",)
+HISTORIC = Options(baud=1200)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 30))
+
+
+def tic(name: str, link: str, **facts: Any) -> MeterConfig:
+    return MeterConfig(name, link, "tic", HISTORIC, **facts)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_meter_speaks_and_its_values_are_there() -> None:
+    async def test() -> None:
+        async with talking(fake()) as url, reading(tic("home", url)) as runtime:
+            await until(lambda: runtime.meters["home"].value(*POWER))
+            assert runtime.ready()
+            assert runtime.silent() == []
+
+    run(test())
+
+
+def test_a_broken_meter_costs_its_neighbour_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        meters = (tic("nowhere", "/dev/serial/by-id/usb-nobody"), tic("noise", ""), tic("home", ""))
+        async with talking(fake()) as url, line() as (noisy, write):
+            meters = (meters[0], tic("noise", noisy), tic("home", url))
+            async with reading(*meters) as runtime:
+                await until(lambda: runtime.meters["home"].value(*POWER))
+                for _ in range(30):
+                    write(os.urandom(100))
+                    await asyncio.sleep(0.05)
+                assert runtime.meters["home"].value(*POWER)
+                assert sum(runtime.meters["noise"].rejected.values()) > 10
+                assert not runtime.meters["noise"].blocks
+                assert sorted(runtime.silent()) == ["noise", "nowhere"]
+
+    run(test())
+    assert caplog.text.count("/dev/serial/by-id/usb-nobody") < 4
+
+
+def test_a_meter_that_is_unplugged_and_plugged_in_again_is_found_by_its_path(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "meterline")
+    path = str(tmp_path / "usb-meter")
+
+    async def test() -> None:
+        meter = fake()
+        async with talking(meter, path):
+            runtime_context = reading(tic("home", path))
+            runtime = await runtime_context.__aenter__()
+            await until(lambda: runtime.meters["home"].value(*POWER))
+        await until(lambda: not runtime.meters["home"].up)
+        assert runtime.meters["home"].value(*POWER) is None
+        async with talking(meter, path):
+            await until(lambda: runtime.meters["home"].value(*POWER))
+            assert runtime.meters["home"].opened == 2
+        await runtime_context.__aexit__(None, None, None)
+
+    run(test())
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages.count("home: the meter speaks") == 1
+    assert messages.count("home: the meter speaks again") == 1
+    assert sum("was unplugged" in message for message in messages) == 1
+    assert sum("no such device" in message for message in messages) == 1
+
+
+def test_a_bridge_that_restarts_is_connected_to_again() -> None:
+    async def test() -> None:
+        connections = 0
+
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            meter = fake()
+            for second in range(3 if connections == 1 else 200):
+                meter.advance(1_763_800_000 + second)
+                writer.write(meter.frame())
+                await asyncio.sleep(0.05)
+
+        async with bridge(serve) as url, reading(tic("home", url)) as runtime:
+            await until(lambda: connections == 2 and runtime.meters["home"].up)
+
+    run(test())
+
+
+def test_a_silent_line_is_opened_again_and_again() -> None:
+    async def test() -> None:
+        async with line() as (url, _), reading(tic("home", url)) as runtime:
+            await until(lambda: runtime.meters["home"].opened >= 2)
+            assert not runtime.meters["home"].up
+
+    run(test())
+
+
+def test_a_half_open_connection_is_noticed_by_its_silence() -> None:
+    async def test() -> None:
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(fake_frame())
+            await asyncio.sleep(20)
+
+        async with bridge(serve) as url, reading(tic("home", url)) as runtime:
+            await until(lambda: runtime.meters["home"].opened >= 2)
+
+    run(test())
+
+
+def fake_frame() -> bytes:
+    meter = fake()
+    meter.advance(1_763_800_000)
+    return meter.frame()
+
+
+def test_the_speed_is_detected_and_again_after_the_mode_changes() -> None:
+    async def test() -> None:
+        meter = fake("standard")
+        async with (
+            talking(meter, real_speed=True) as url,
+            reading(MeterConfig("home", url, stale_after=3.0)) as runtime,
+        ):
+            home = runtime.meters["home"]
+            await until(lambda: home.value("smartmeter_info", "mode") == "standard")
+            meter.mode = "historic"
+            await until(lambda: home.value("smartmeter_info", "mode") == "historic", 20)
+            assert home.observed["smartmeter_link_speed_bauds",] == 1200
+            meter.mode = "standard"
+            await until(lambda: home.value("smartmeter_info", "mode") == "standard", 20)
+            assert home.observed["smartmeter_link_speed_bauds",] == 9600
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "faults", [Faults(bit_errors=0.002), Faults(lost_bytes=0.005), Faults(eot=3), Faults(bit_errors=0.001, lost_bytes=0.002)]
+)
+def test_a_lossy_line_gives_values_and_honest_counters_and_no_wrong_register(faults: Faults) -> None:
+    async def test() -> None:
+        meter = fake("standard")
+        meter.advance(time.time())
+        before = sum(meter.registers.values())
+        async with (
+            talking(meter, faults=faults) as url,
+            reading(MeterConfig("home", url, "tic", Options(baud=9600))) as runtime,
+        ):
+            home = runtime.meters["home"]
+            await until(lambda: home.frames > 60)
+            assert home.value(*POWER) is not None
+            assert faults.eot or sum(home.rejected.values()) > 0
+            shown = home.value("smartmeter_energy_import_watthours_total")
+            assert shown is None or before - 1 <= float(shown) <= sum(meter.registers.values())
+
+    run(test())
+
+
+def test_a_capture_ends_once_and_its_values_vanish(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "meterline")
+    capture = tmp_path / "x.bin"
+    meter = fake()
+    frames = []
+    for second in range(3):
+        meter.advance(1_763_800_000 + second)
+        frames.append(meter.frame())
+    capture.write_bytes(b"".join(frames))
+
+    async def test() -> None:
+        async with reading(MeterConfig("home", f"file:{capture}")) as runtime:
+            await until(lambda: runtime.meters["home"].value(*POWER))
+            assert runtime.meters["home"].frames == 3
+            await until(lambda: not runtime.meters["home"].up)
+            assert runtime.meters["home"].value(*POWER) is None
+            assert runtime.meters["home"].opened == 1
+
+    run(test())
+    assert caplog.text.count("the capture has ended") == 1
+
+
+def test_a_file_that_is_no_capture_is_said_and_counted(tmp_path: Path) -> None:
+    noise = tmp_path / "x.bin"
+    noise.write_bytes(bytes(range(256)) * 100)
+
+    async def test() -> None:
+        async with reading(tic("home", f"file:{noise}")) as runtime:
+            await until(lambda: sum(runtime.meters["home"].rejected.values()) > 100)
+            assert not runtime.meters["home"].up
+            assert not runtime.meters["home"].blocks
+
+    run(test())
+
+
+def test_a_cooked_line_gives_values_and_one_hint(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        meter = fake()
+        async with line() as (url, write), reading(tic("home", url)) as runtime:
+            for second in range(60):
+                meter.advance(1_763_800_000 + second)
+                write(meter.frame().replace(b"\r", b"\n").replace(b"\x03", b""))
+                await asyncio.sleep(0.02)
+            await until(lambda: runtime.meters["home"].value(*POWER))
+
+    run(test())
+    assert caplog.text.count("cooked mode") == 1
+
+
+def test_a_line_of_nuls_is_a_hint_about_parity(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with line() as (url, write), reading(tic("home", url)) as runtime:
+            for _ in range(40):
+                write(b"\x00A\x00\x00" * 25)
+                await asyncio.sleep(0.01)
+            assert sum(runtime.meters["home"].rejected.values())
+
+    run(test())
+    assert caplog.text.count("wrong parity") >= 1
+
+
+def test_a_frame_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "meterline")
+
+    async def test() -> None:
+        async with talking(fake()) as url, reading(tic("home", url)) as runtime:
+            await until(lambda: runtime.meters["home"].frames > 30)
+
+    run(test())
+    assert len([record for record in caplog.records if record.name == "meterline"]) == 1
+
+
+def test_cancelling_closes_every_link() -> None:
+    async def test() -> None:
+        async with talking(fake()) as url, talking(fake(), tcp=True) as bridge:
+            before = open_files()
+            async with reading(tic("a", url), tic("b", bridge)) as runtime:
+                await until(lambda: not runtime.silent())
+            await asyncio.sleep(0.05)
+            assert open_files() <= before + 1  # the bridge may keep its end of the connection a moment longer
+
+    run(test())
+
+
+def driver(*items: Item | Exception) -> types.ModuleType:
+    """A protocol that yields these, raising the exceptions among them."""
+
+    async def read(link: object, options: object, memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
+        memory["read"] = memory.get("read", 0) + 1
+        for item in items:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+        await asyncio.sleep(60)
+
+    module = types.ModuleType("driver")
+    module.read, module.Options = read, object  # type: ignore[attr-defined]
+    return module
+
+
+def test_a_refused_meter_waits_the_longest_pause(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setitem(PROTOCOLS, "driver", driver(Refused("wrong password")))
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    async def test() -> None:
+        async with line() as (url, _):
+            monkeypatch.setattr(asyncio, "sleep", note)
+            try:
+                async with reading(MeterConfig("home", url, "driver")):
+                    while len(pauses) < 3 or runtime_module.REFUSED_PAUSE not in pauses:
+                        await sleep(0.01)
+            finally:
+                monkeypatch.setattr(asyncio, "sleep", sleep)
+
+    run(test())
+    assert caplog.text.count("refused: wrong password") == 1
+
+
+def test_a_defect_of_ours_is_counted_and_does_not_end_the_meter(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(PROTOCOLS, "driver", driver(Snapshot((Reading(POWER, 5),)), ZeroDivisionError("oops")))
+
+    async def test() -> None:
+        async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
+            await until(lambda: runtime.meters["home"].defects >= 2)
+            assert runtime.meters["home"].value(*POWER) == 5
+
+    run(test())
+    assert "a defect in meterline; please report it" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_every_kind_of_item_reaches_the_meter(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    speed = ("smartmeter_link_speed_bauds",)
+    items = (Rejected("checksum"), Observation(speed, 1200), Hint("mind the gap"), Hint("mind the gap"))
+    monkeypatch.setitem(PROTOCOLS, "driver", driver(*items))
+
+    async def test() -> None:
+        async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
+            home = runtime.meters["home"]
+            await until(lambda: "mind the gap" in caplog.text)
+            assert home.rejected["checksum"] == 1
+            assert home.observed == {speed: 1200}
+            assert not home.up
+
+    run(test())
+    assert caplog.text.count("mind the gap") == 1
+
+
+def test_a_drivers_memory_lives_as_long_as_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    memories: list[dict[str, Any]] = []
+    module = driver(OSError("lost"))
+    inner = module.read
+
+    def read(link: object, options: object, memory: dict[str, Any]) -> Any:
+        memories.append(memory)
+        return inner(link, options, memory)
+
+    module.read = read  # type: ignore[attr-defined]
+    monkeypatch.setitem(PROTOCOLS, "driver", module)
+
+    async def test() -> None:
+        async with line() as (url, _), reading(MeterConfig("home", url, "driver")):
+            await until(lambda: len(memories) >= 3 and memories[0]["read"] >= 3)
+            assert memories[0] is memories[1] is memories[2]
+
+    run(test())
+
+
+def test_readiness_waits_for_the_first_deadline() -> None:
+    async def test() -> None:
+        async with reading(tic("home", "/dev/serial/by-id/usb-nobody")) as runtime:
+            assert not runtime.ready()
+            await until(runtime.ready)
+            assert runtime.silent() == ["home"]
+
+    run(test())
+
+
+def test_pauses_double_up_to_the_longest_with_jitter() -> None:
+    pauses = runtime_module._pauses("/dev/ttyUSB0")
+    lengths = [next(pauses) for _ in range(40)]
+    assert all(0.75 * 0.05 <= length <= 0.2 * 1.25 for length in lengths)
+    assert len(set(lengths)) > 30
+    assert max(lengths) > 0.15
+
+
+def test_another_meter_on_the_same_link_is_counted_as_a_swap() -> None:
+    async def test() -> None:
+        async with line() as (url, write), reading(tic("home", url)) as runtime:
+            for number in (1, 2):
+                meter = fake(number=number)
+                for second in range(4):
+                    meter.advance(1_763_800_000 + second)
+                    write(meter.frame())
+                    await asyncio.sleep(0.12)
+            await until(lambda: runtime.meters["home"].swaps == 1)
+            assert runtime.meters["home"].address == fake(number=2).address
+
+    run(test())
+
+
+def test_a_meter_of_a_company_is_told_from_noise(caplog: pytest.LogCaptureFixture) -> None:
+    def group(label: str, data: str) -> bytes:
+        body = f"{label} {data}".encode()
+        return b"\n" + body + b" " + bytes([(sum(body) & 0x3F) + 0x20]) + b"\r"
+
+    async def test() -> None:
+        async with line() as (url, write), reading(tic("home", url)):
+            for _ in range(20):
+                write(b"\x02" + group("EApP", "12345kWh") + group("PS", "36kVA") + group("PREAVIS", "0000") + b"\x03")
+                await asyncio.sleep(0.05)
+
+    run(test())
+    assert "not that of a household" in caplog.text
+
+
+def test_an_empty_frame_is_no_sign_of_life() -> None:
+    async def test() -> None:
+        async with line() as (url, write), reading(tic("home", url)) as runtime:
+            for _ in range(10):
+                write(encode_frame([]))
+                await asyncio.sleep(0.05)
+            assert runtime.meters["home"].frames == 0
+
+    run(test())
+
+
+def test_the_device_can_be_a_link_to_a_link(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with talking(fake(), str(tmp_path / "tty")):
+            (tmp_path / "by-id").symlink_to(tmp_path / "tty")
+            assert stat.S_ISCHR(os.stat(tmp_path / "by-id").st_mode)
+            async with reading(tic("home", str(tmp_path / "by-id"))) as runtime:
+                await until(lambda: runtime.meters["home"].up)
+
+    run(test())

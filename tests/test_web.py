@@ -1,0 +1,249 @@
+"""The HTTP side, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import gzip
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from stage import fetch, free_port
+
+from meterline.config import Config, MeterConfig
+from meterline.errors import UserError
+from meterline.exposition import Page
+from meterline.model import Reading, Snapshot
+from meterline.runtime import Runtime
+from meterline.web import server as server_module
+from meterline.web.server import application, listen, parse_address
+
+VOLTS = Snapshot((Reading(("smartmeter_voltage_volts", "1"), 230),))
+
+
+@asynccontextmanager
+async def serving(*names: str) -> AsyncIterator[tuple[str, Runtime]]:
+    """A server over meters that nobody reads: its address, and the runtime."""
+    runtime = Runtime(Config(tuple(MeterConfig(name, f"/dev/{name}") for name in names)))
+    port = free_port()
+    server = listen(application(runtime), f"127.0.0.1:{port}")
+    try:
+        yield f"http://127.0.0.1:{port}", runtime
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+async def get(url: str, **headers: str) -> tuple[int, dict[str, str], str]:
+    status, answer, body = await asyncio.to_thread(lambda: fetch(url, **headers))
+    text = gzip.decompress(body) if answer.get("Content-Encoding") == "gzip" else body
+    return status, answer, text.decode()
+
+
+def test_metrics_are_served_as_text_and_as_openmetrics() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, runtime):
+            runtime.meters["home"].take(VOLTS)
+            status, headers, text = await get(f"{url}/metrics")
+            assert status == 200
+            assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+            assert 'smartmeter_voltage_volts{meter="home",phase="1"} 230.0' in text
+            _, headers, text = await get(f"{url}/metrics", Accept="application/openmetrics-text;version=1.0.0")
+            assert headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            assert text.endswith("# EOF\n")
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("meters", [1, 300])
+def test_gzip_is_used_where_the_client_takes_it(meters: int) -> None:
+    async def test() -> None:
+        async with serving(*(f"m{n}" for n in range(meters))) as (url, runtime):
+            _, headers, text = await get(f"{url}/metrics", Accept_Encoding="gzip")
+            assert headers["Content-Encoding"] == "gzip"
+            assert text.count("smartmeter_up{") == len(runtime.meters)
+            _, headers, plain = await get(f"{url}/metrics", Accept_Encoding="identity")
+            assert "Content-Encoding" not in headers
+            assert plain.count("smartmeter_up{") == meters
+            assert (len(plain) > server_module.IN_A_THREAD_FROM) == (meters == 300)
+
+    asyncio.run(test())
+
+
+def test_two_scrapers_at_once_both_get_the_whole_page() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            answers = await asyncio.gather(*(get(f"{url}/metrics") for _ in range(8)))
+            assert all(status == 200 and "smartmeter_up" in text for status, _, text in answers)
+
+    asyncio.run(test())
+
+
+def test_it_is_healthy_as_soon_as_it_answers() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            assert (await get(f"{url}/-/healthy"))[0] == 200
+
+    asyncio.run(test())
+
+
+def test_it_is_ready_once_every_meter_has_spoken() -> None:
+    async def test() -> None:
+        async with serving("home", "farm") as (url, runtime):
+            runtime.meters["home"].take(VOLTS)
+            status, _, text = await get(f"{url}/-/ready")
+            assert (status, text) == (503, "meterline is not ready: it waits for its meters.\nsilent: farm\n")
+            runtime.meters["farm"].take(VOLTS)
+            status, _, text = await get(f"{url}/-/ready")
+            assert (status, text) == (200, "meterline is ready.\n")
+
+    asyncio.run(test())
+
+
+def test_it_is_ready_when_the_first_deadline_has_passed_and_says_who_is_silent() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, runtime):
+            runtime.started -= 10.1
+            status, _, text = await get(f"{url}/-/ready")
+            assert (status, text) == (200, "meterline is ready.\nsilent: home\n")
+
+    asyncio.run(test())
+
+
+def test_the_page_at_the_root_links_the_others_and_escapes_names() -> None:
+    async def test() -> None:
+        async with serving("<b>home</b>") as (url, _):
+            status, headers, text = await get(f"{url}/")
+            assert status == 200
+            assert headers["Content-Type"] == "text/html; charset=utf-8"
+            assert "href=metrics" in text
+            assert "&lt;b&gt;home" in text
+            assert "<b>" not in text
+
+    asyncio.run(test())
+
+
+def test_what_is_not_there_is_one_line_without_a_traceback() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            assert (await get(f"{url}/nothing"))[0::2] == (404, "404 Not Found\n")
+
+    asyncio.run(test())
+
+
+def test_a_failure_of_ours_is_one_line_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            monkeypatch.setattr(Page, "text", lambda *_: 1 / 0)
+            assert (await get(f"{url}/metrics"))[0::2] == (500, "500 Internal Server Error\n")
+
+    asyncio.run(test())
+
+
+def test_slow_clients_are_dropped_and_do_not_slow_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.3)
+
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            port = int(url.rpartition(":")[2])
+            slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]
+            for _, writer in slow:
+                writer.write(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
+            assert (await get(f"{url}/metrics"))[0] == 200
+            async with asyncio.timeout(5):
+                assert [await reader.read() for reader, _ in slow] == [b""] * 50
+            for _, writer in slow:
+                writer.close()
+
+    asyncio.run(test())
+
+
+def test_a_client_that_does_not_take_its_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(Page, "text", lambda *_: "x" * (30 << 20))
+
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            client = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(1.0)
+            client.setblocking(True)
+            client.settimeout(5)
+
+            def drain() -> int:
+                total = 0
+                try:
+                    while chunk := client.recv(1 << 20):
+                        total += len(chunk)
+                except ConnectionResetError:
+                    pass
+                return total
+
+            assert await asyncio.to_thread(drain) < 30 << 20
+            client.close()
+
+    asyncio.run(test())
+
+
+def test_a_header_that_is_too_long_is_refused() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            writer.write(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100_000)
+            with contextlib.suppress(ConnectionResetError):
+                assert b"200" not in (await reader.read())[:20]
+            writer.close()
+            assert (await get(f"{url}/metrics"))[0] == 200
+
+    asyncio.run(test())
+
+
+TORNADO_LEAKS = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+"""Tornado leaves the socket that it could not bind to the garbage collector."""
+
+
+@pytest.mark.filterwarnings(TORNADO_LEAKS)
+def test_a_port_in_use_names_who_holds_it() -> None:
+    async def test() -> None:
+        port = free_port()
+        child = await asyncio.create_subprocess_exec(
+            "python3",
+            "-c",
+            f"import socket,time;s=socket.create_server(('127.0.0.1',{port}));print(flush=True);time.sleep(20)",
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert child.stdout
+            await child.stdout.readline()
+            with pytest.raises(UserError, match=rf"port {port} is in use by process {child.pid} \(python3.*\); stop it"):
+                listen(application(Runtime(Config(()))), f"127.0.0.1:{port}")
+        finally:
+            child.terminate()
+            await child.communicate()
+            gc.collect()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("address", ["", "10230", "localhost", ":x", "host:", ":99999"])
+def test_a_wrong_address_is_one_line(address: str) -> None:
+    with pytest.raises(UserError, match="expected HOST:PORT or :PORT"):
+        parse_address(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "parsed"), [(":10230", ("", 10230)), ("127.0.0.1:1", ("127.0.0.1", 1)), ("[::1]:9100", ("::1", 9100))]
+)
+def test_addresses_are_those_of_official_exporters(address: str, parsed: tuple[str, int]) -> None:
+    assert parse_address(address) == parsed
+
+
+@pytest.mark.filterwarnings(TORNADO_LEAKS)
+def test_an_address_of_another_machine_is_one_line() -> None:
+    with pytest.raises(UserError, match="not an address of this machine"):
+        listen(application(Runtime(Config(()), time.monotonic)), "192.0.2.1:10230")
+    gc.collect()
