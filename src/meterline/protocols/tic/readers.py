@@ -21,8 +21,8 @@ IMPORT_BY_TARIFF = "smartmeter_energy_import_tariff_watthours_total"
 TEMPO = "smartmeter_tempo_colour"
 _DEMAIN = {"BLEU": "blue", "BLAN": "white", "ROUG": "red"}
 _PTEC_COLOURS = {"B": "blue", "W": "white", "R": "red"}
-_MANUFACTURERS = {"01": "Crouzet", "02": "Sagemcom", "03": "Itron", "04": "Landis+Gyr", "06": "Itron"}
-_TYPES = {
+MANUFACTURERS = {"01": "Crouzet", "02": "Sagemcom", "03": "Itron", "04": "Landis+Gyr", "06": "Itron"}
+DEVICE_TYPES = {
     "22": "single-phase, before Linky",
     "28": "single-phase, before Linky",
     "26": "three-phase, before Linky",
@@ -85,9 +85,9 @@ def _fact(family: str, label: str, free: bool = False) -> Reader:
 
 def _address(group: Group) -> Iterator[Reading]:
     yield Reading(("smartmeter_info", "address"), group.data)
-    if maker := _MANUFACTURERS.get(group.data[:2]):
+    if maker := MANUFACTURERS.get(group.data[:2]):
         yield Reading(("smartmeter_info", "manufacturer"), maker)
-    if kind := _TYPES.get(group.data[4:6]):
+    if kind := DEVICE_TYPES.get(group.data[4:6]):
         yield Reading(("smartmeter_info", "type"), kind)
 
 
