@@ -18,7 +18,7 @@ from typing import Any
 from meterline.config import Config, MeterConfig
 from meterline.house import House
 from meterline.protocols.tic.fake import MODES, FakeMeter
-from meterline.protocols.tic.fake_groups import PARIS
+from meterline.protocols.tic.fake_state import PARIS
 from meterline.runtime import Runtime
 from meterline.simulator import Faults, Write, on_pty, on_tcp, talk
 

@@ -38,7 +38,19 @@ LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-SANS_IO = ("frames", "labels", "readings", "readers", "status", "moments", "redact", "symptoms", "fake", "fake_groups")
+SANS_IO = (
+    "frames",
+    "labels",
+    "readings",
+    "readers",
+    "status",
+    "moments",
+    "redact",
+    "symptoms",
+    "fake",
+    "fake_groups",
+    "fake_state",
+)
 ONLY_THERE = {"prometheus_client": ("exposition", "web"), "serialx": ("link",), "tornado": ("web",), "yaml": ("config",)}
 
 

@@ -97,7 +97,7 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="bit-errors=RATE, lost-bytes=RATE, silence=PERIOD/LENGTH, eot=FRAMES, mode=SECONDS (between two changes), seed=NUMBER",
+        help="bit-errors=RATE, lost-bytes=RATE, silence=PERIOD/LENGTH, eot=FRAMES, mode=SECONDS (between changes), seed=NUMBER",
     )
 
 
@@ -172,7 +172,7 @@ def _simulate(args: argparse.Namespace) -> None:
     from meterline.commands.simulate import parse_faults, parse_period, simulate
     from meterline.house import House
     from meterline.protocols.tic.fake import MODES, FakeMeter
-    from meterline.protocols.tic.fake_groups import PARIS
+    from meterline.protocols.tic.fake_state import PARIS
 
     house = House(
         PARIS,

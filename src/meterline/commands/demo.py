@@ -12,7 +12,7 @@ from meterline.config import Config, MeterConfig
 from meterline.house import House
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.fake import MODES, FakeMeter
-from meterline.protocols.tic.fake_groups import PARIS
+from meterline.protocols.tic.fake_state import PARIS
 from meterline.simulator import Faults, on_pty, talk
 from meterline.web.server import parse_address
 

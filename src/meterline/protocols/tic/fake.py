@@ -1,201 +1,38 @@
 """A Linky that does not exist: frames for any time, contract, mode and wiring, with a household behind it.
 
-Pure: `advance` moves its registers to a time, `frame` gives the bytes that the meter sends then. The groups, their order and
-their widths are those of 02E and 54E; the calendar of the contracts is made up.
+Pure: `advance` moves its registers to a time, `frame` gives the bytes that the meter sends then.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-
-from meterline.house import House
-from meterline.protocols.tic.fake_groups import PARIS, historic_groups, short_groups, standard_groups
+from meterline.protocols.tic.fake_groups import historic_groups, short_groups, standard_groups
+from meterline.protocols.tic.fake_state import State
 from meterline.protocols.tic.frames import EOT, STX, encode_frame, encode_group
-from meterline.protocols.tic.labels import CONTRACTS
 
 MODES = {"historic": 1200, "standard": 9600}
 """Mode → speed of the line."""
-_WEEK = (0, 0, 1, 0, 2, 0, 0)
-"""Tempo colours of the days of a made-up week: 0 blue, 1 white, 2 red. EJP: its peaks are the red days."""
 SHORT_FRAMES = 20
 """Short frames between two long ones in a three-phase overload, which ends a minute after the last excess."""
 
 
-@dataclass
-class FakeMeter:
-    """`registers`: Wh by supplier's index (1 …). Times are Unix seconds; `advance` only goes forward."""
+class FakeMeter(State):
+    """A meter that talks."""
 
-    house: House
-    mode: str = "historic"
-    contract: str = "HC"
-    phases: int = 1
-    producer: bool = False
-    number: int = 1
-    now: float = 0.0
-    registers: dict[int, float] = field(default_factory=dict)
-    distributed: dict[int, float] = field(default_factory=dict)
-    exported: float = 0.0
-    reactive: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.registers = {n + 1: 1_204_317.0 * (n + 2) + 977 * self.number for n in range(len(CONTRACTS[self.contract]))}
-        self.distributed = {1: sum(self.registers.values()), 2: 0.0, 3: 0.0, 4: 0.0}
-        self._filtered = 0.0
-        self.peaks: dict[str, tuple[float, float]] = {}
-        self._over_until = -math.inf
-        self._shorts_left = 0
-        self.curve: list[tuple[float, float]] = []
-        self._half_hour = 0.0
-
-    @property
-    def address(self) -> str:
-        """Twelve digits: maker Landis+Gyr, year 21, Linky single-phase (75) or three-phase (76), a made-up number."""
-        return f"0421{75 if self.phases == 1 else 76}{self.number:06d}"
-
-    @property
-    def local(self) -> datetime:
-        """Legal time."""
-        return datetime.fromtimestamp(self.now, PARIS)
-
-    def advance(self, now: float) -> None:
-        """Let the time pass until `now`."""
-        if not self.now:
-            self.now = now
-            self.peaks = {
-                "SMAXSN": (0, now),
-                "SMAXSN-1": (5120, now - 86_400),
-                "SMAXIN": (0, now),
-                "SMAXIN-1": (0, now - 86_400),
-            }
-        while self.now < now:
-            step = min(now - self.now, 60.0)
-            day = self.local.date()
-            self._pass(step)
-            self.now += step
-            if self.local.date() != day:
-                self.peaks |= {"SMAXSN-1": self.peaks["SMAXSN"], "SMAXIN-1": self.peaks["SMAXIN"]}
-                self.peaks |= {"SMAXSN": (0, self.now), "SMAXIN": (0, self.now)}
-
-    def _pass(self, step: float) -> None:
-        watts = self.watts
-        drawn = max(watts, 0) * step / 3600
-        self.registers[self.index] += drawn
-        self.distributed[self.distributor_index] += drawn
-        if self.producer:
-            self.exported += max(-watts, 0) * step / 3600
-            self.reactive += 0.1 * abs(watts) * step / 3600
-        # First-order filter on the square of the power, one step a second (54E).
-        self._filtered += (watts**2 * (1 if watts > 0 else -1) - self._filtered) * (1 - 0.992**step)
-        for label, power in (
-            ("SMAXSN", math.sqrt(max(self._filtered, 0))),
-            ("SMAXIN", math.sqrt(max(-self._filtered, 0))),
-        ):
-            if power > self.peaks[label][0]:
-                self.peaks[label] = (power, self.now)
-        self._half_hour += watts * step
-        if int((self.now + step) // 1800) > int(self.now // 1800):
-            self.curve = [((self.now + step) // 1800 * 1800, self._half_hour / 1800), *self.curve[:1]]
-            self._half_hour = 0.0
-        if self.over:
-            self._over_until = self.now + 60
-
-    @property
-    def watts(self) -> float:
-        """Net power: positive drawn, negative injected (a consumer's meter never injects)."""
-        net = self.house.load(self.now) - self.house.sun(self.now)
-        return net if self.producer else max(net, 0)
-
-    @property
-    def amperes(self) -> int:
-        """Current of each phase."""
-        return round(abs(self.watts) / self.phases / 230)
-
-    @property
-    def subscribed_amperes(self) -> int:
-        """ISOUSC."""
-        return self.house.subscribed // 200 // self.phases
-
-    @property
-    def over(self) -> bool:
-        """More is drawn than was subscribed."""
-        return self.watts > 0 and self.amperes > self.subscribed_amperes
-
-    def _colour_at(self, when: datetime) -> int:
-        """Tempo colour of the day that runs from 06:00 to 06:00."""
-        return _WEEK[(when - timedelta(hours=6)).date().toordinal() % 7]
-
-    @property
-    def colour(self) -> int:
-        """Tempo colour of today."""
-        return self._colour_at(self.local)
-
-    @property
-    def colour_tomorrow(self) -> int:
-        """Tempo colour of tomorrow, announced or not."""
-        return self._colour_at(self.local + timedelta(days=1))
-
-    @property
-    def index(self) -> int:
-        """The supplier's index that counts now."""
-        clock = self.local.hour + self.local.minute / 60
-        if self.contract == "HC":
-            return 1 if clock < 6.5 or clock >= 22.5 else 2
-        if self.contract == "EJP":
-            return 2 if self.peak_at(self.local) else 1
-        if self.contract == "TEMPO":
-            return 2 * self.colour + (1 if clock < 6 or clock >= 22 else 2)
-        return 1
-
-    def peak_at(self, when: datetime) -> bool:
-        """An EJP peak runs: from 07:00 to 01:00 on its days."""
-        return self._colour_at(when - timedelta(hours=1)) == 2 and (when.hour >= 7 or when.hour < 1)
+    _shorts_left: int | None = None
+    """In a three-phase overload: short frames until the next long one; None: no overload."""
 
     def frame(self) -> bytes:
         """The bytes of the next frame."""
         if self.mode == "standard":
             return encode_frame(standard_groups(self))
-        if self.phases == 3 and self.now < self._over_until:
-            return self._overload_cycle()
-        self._shorts_left = 0
+        if self.phases == 3 and self.now < self.over_until:
+            return self._overload_frame()
+        self._shorts_left = None
         return encode_frame(historic_groups(self))
 
-    def _overload_cycle(self) -> bytes:
-        if self._shorts_left:
-            self._shorts_left -= 1
-            return encode_frame(short_groups(self))
-        first = self._shorts_left == 0 and self.over
-        self._shorts_left = SHORT_FRAMES
-        long_frame = historic_groups(self)
-        if first and self.now > self._over_until - 60 - 2:
-            # The long frame in progress stops after the current group.
-            return STX + b"".join(encode_group(label, data) for label, _, data in long_frame[:6]) + EOT
-        return encode_frame(long_frame)
-
-    @property
-    def distributor_index(self) -> int:
-        """Winter and summer, off-peak and peak."""
-        return 1 + (6 <= self.local.hour < 22) + 2 * (4 <= self.local.month <= 10)
-
-    @property
-    def announced(self) -> bool:
-        """Tomorrow's colour is known from 20:00 on, and until the Tempo day changes at 06:00."""
-        return self.local.hour >= 20 or self.local.hour < 6
-
-    @property
-    def peak_ahead(self) -> bool:
-        """A white or red day is announced."""
-        return self.announced and self.colour_tomorrow > 0
-
-    @property
-    def status(self) -> int:
-        """STGE (54E): contact open, Euridis secured, power-line modem registered and synchronised."""
-        bits = 1 | self.over << 7 | self.producer << 8 | (self.watts < 0) << 9
-        bits |= (self.index - 1) << 10 | (self.distributor_index - 1) << 14 | 1 << 17 | 3 << 19 | 2 << 21 | 1 << 23
-        if self.contract == "TEMPO":
-            today, tomorrow = self.colour, self.colour_tomorrow
-            bits |= (today + 1) << 24 | ((tomorrow + 1) << 26 if self.announced else 0)
-            bits |= tomorrow << 28 if self.peak_ahead else 0
-            bits |= today << 30
-        return bits
+    def _overload_frame(self) -> bytes:
+        left, self._shorts_left = self._shorts_left, (self._shorts_left or SHORT_FRAMES + 1) - 1
+        if left is None:
+            # It begins: the long frame in progress stops after the current group.
+            return STX + b"".join(encode_group(label, data) for label, _, data in historic_groups(self)[:6]) + EOT
+        return encode_frame(short_groups(self) if left else historic_groups(self))

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
+from meterline.protocols.tic.fake_state import PARIS, State
 from meterline.protocols.tic.frames import Group
 from meterline.protocols.tic.labels import CONTRACTS
 
-if TYPE_CHECKING:
-    from meterline.protocols.tic.fake import FakeMeter
-
 Row = tuple[str, str | None, str]
 
-PARIS = ZoneInfo("Europe/Paris")
 OPTIONS = {"BASE": "BASE", "HC": "HC..", "EJP": "EJP.", "TEMPO": "BBR("}
 PERIODS = {
     "BASE": ("TH..",),
@@ -33,14 +28,14 @@ _DEMAIN = ("BLEU", "BLAN", "ROUG")
 _UNUSED = "NONUTILE"
 
 
-def short_groups(meter: FakeMeter) -> list[Group]:
+def short_groups(meter: State) -> list[Group]:
     """A short frame: three phases, in overload."""
     amperes = f"{meter.amperes:03d}"
     over = [Group(f"ADIR{n}", None, amperes) for n in (1, 2, 3)] if meter.over else []
     return [*over, Group("ADCO", None, meter.address), *(Group(f"IINST{n}", None, amperes) for n in (1, 2, 3))]
 
 
-def historic_groups(meter: FakeMeter) -> list[Group]:
+def historic_groups(meter: State) -> list[Group]:
     """A long frame of historic mode."""
     tempo, ejp = meter.contract == "TEMPO", meter.contract == "EJP"
     registers = zip(CONTRACTS[meter.contract], meter.registers.values(), strict=True)
@@ -67,7 +62,7 @@ def historic_groups(meter: FakeMeter) -> list[Group]:
     return [Group(label, None, data) for label, data in rows]
 
 
-def standard_groups(meter: FakeMeter) -> list[Group]:
+def standard_groups(meter: State) -> list[Group]:
     """A frame of standard mode."""
     energy = [int(value) % 10**9 for value in meter.registers.values()]
     supplier = energy + [0] * (10 - len(energy))
@@ -106,7 +101,7 @@ def standard_groups(meter: FakeMeter) -> list[Group]:
     return [Group(*row) for row in rows]
 
 
-def _instant(meter: FakeMeter) -> list[Row]:
+def _instant(meter: State) -> list[Row]:
     """From IRMS to the load curve."""
     drawn = max(meter.watts, 0)
     rows: list[Row] = [
@@ -133,7 +128,7 @@ def _instant(meter: FakeMeter) -> list[Row]:
     return rows
 
 
-def _announcements(meter: FakeMeter) -> list[Row]:
+def _announcements(meter: State) -> list[Row]:
     """DPM and FPM: of the white (1) or red (2) day that runs, and of the one announced."""
     days: dict[int, datetime] = {}
     today = (meter.local - timedelta(hours=6)).replace(hour=6, minute=0, second=0)
@@ -149,7 +144,7 @@ def _announcements(meter: FakeMeter) -> list[Row]:
     return rows
 
 
-def _switches(meter: FakeMeter, colour: int) -> list[str]:
+def _switches(meter: State, colour: int) -> list[str]:
     if meter.contract == "HC":
         return ["0000C001", "06308002", "2230C001"]
     if meter.contract == "TEMPO":
