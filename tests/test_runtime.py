@@ -245,6 +245,27 @@ def test_a_line_of_nuls_is_a_hint_about_parity(caplog: pytest.LogCaptureFixture)
     assert caplog.text.count("wrong parity") >= 1
 
 
+def test_parity_bits_are_dropped_with_one_hint(caplog: pytest.LogCaptureFixture) -> None:
+    even = bytes(byte | (bin(byte).count("1") & 1) << 7 for byte in range(128))
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        meter = fake("standard")
+        for second in range(60):
+            meter.advance(1_763_800_000 + second)
+            writer.write(meter.frame().translate(even + bytes(128)))
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(5)
+
+    async def test() -> None:
+        async with bridge(serve) as url, reading(MeterConfig("home", url)) as runtime:
+            await until(lambda: runtime.meters["home"].frames > 20)
+            assert runtime.meters["home"].value(*POWER)
+            assert not sum(runtime.meters["home"].rejected.values())
+
+    run(test())
+    assert caplog.text.count("the line is read as 8N1") == 1
+
+
 def test_a_frame_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "meterline")
 

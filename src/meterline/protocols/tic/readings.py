@@ -22,6 +22,8 @@ _TOTAL = ("smartmeter_energy_import_watthours_total",)
 _TOTALS = {
     name: Total(_TOTAL, tuple((IMPORT_BY_TARIFF, register) for register in registers)) for name, registers in CONTRACTS.items()
 }
+_SHORT = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
+"""All that a short frame can hold: three phases, in overload."""
 _CONTRACT_OF = {register: name for name, registers in CONTRACTS.items() for register in registers}
 
 
@@ -48,7 +50,7 @@ def readings(frame: Frame, prm: bool = False) -> Snapshot:
         tuple(found),
         address=address.data if address else None,
         totals=tuple(_totals(groups)) if historic else (),
-        short="IINST1" in groups and "OPTARIF" not in groups,
+        short="IINST1" in groups and groups.keys() <= _SHORT,
     )
 
 

@@ -1,7 +1,7 @@
 """What is wrong with a line that gives no groups, or gives them without what belongs between them.
 
 Signs, from captures and issue trackers: a terminal in cooked mode turns CR into LF and swallows ETX; a port set to the wrong
-parity delivers NULs; a wrong speed gives hardly any printable byte.
+parity delivers NULs, or the parity bit as bit 7; a wrong speed gives hardly any printable byte.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from meterline.protocols.tic.frames import Event, Group
 ENOUGH = 400
 """Bytes to hear before judging: two short frames at least."""
 
+_SEVEN_BITS = bytes(range(128))
 _UNPRINTABLE = bytes(byte for byte in range(256) if not 0x20 <= byte & 0x7F < 0x7F and byte & 0x7F not in b"\n\r\t\x02\x03\x04")
 
 
@@ -18,7 +19,7 @@ class Symptoms:
     """Counts over what was heard since the link was opened, or its speed changed."""
 
     def __init__(self) -> None:
-        self.heard = self.groups = self.foreign = self._returns = self._nuls = self._noise = 0
+        self.heard = self.groups = self.foreign = self._returns = self._nuls = self._noise = self._high = 0
 
     def feed(self, data: bytes, events: list[Event]) -> None:
         """Take in what was read, and what the decoder made of it."""
@@ -29,6 +30,7 @@ class Symptoms:
         self.foreign += sum(getattr(event, "reason", "") == "unknown_label" for event in events)
         self._returns += data.count(b"\r") + data.count(b"\x8d")
         self._nuls += data.count(b"\0")
+        self._high += 0 if data.isascii() else len(data.translate(None, _SEVEN_BITS))
         self._noise += len(data) - len(data.translate(None, _UNPRINTABLE))
 
     def hint(self) -> str | None:
@@ -44,6 +46,11 @@ class Symptoms:
             return (
                 "the line ends are changed on the way: something treats the line as a terminal (cooked mode). "
                 "Set it to raw: stty -F DEVICE raw, or 'raw' in the bridge's configuration"
+            )
+        if self.groups and self._high * 5 > self.heard:
+            return (
+                "the bytes carry their parity bit: the line is read as 8N1. meterline drops that bit and goes on; "
+                "where the bridge or adapter can, set it to 7E1"
             )
         if self.groups:
             return None
