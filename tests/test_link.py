@@ -14,6 +14,7 @@ import pytest
 from stage import bridge, fake, line, talking, until
 
 from meterline import link as link_module
+from meterline import reasons
 from meterline.link import LinkError, open_link
 
 
@@ -127,13 +128,13 @@ def test_permission_denied_names_the_group_to_join(tmp_path: Path) -> None:
     device = tmp_path / "ttyUSB0"
     device.touch()
     device.chmod(0o660)
-    group = link_module.group_name(device.stat().st_gid)
-    text = link_module._refusal(str(device), PermissionError(13, "Permission denied"))
+    group = reasons.group_name(device.stat().st_gid)
+    text = reasons.not_opened(str(device), PermissionError(13, "Permission denied"))
     assert text == (
         f"permission denied; the device belongs to group {group!r}: sudo usermod -aG {group} $USER, then log in again"
     )
     device.chmod(0o600)
-    assert "its group may not read it either" in link_module._refusal(str(device), PermissionError(13, "Permission denied"))
+    assert "its group may not read it either" in reasons.not_opened(str(device), PermissionError(13, "Permission denied"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")

@@ -183,6 +183,29 @@ def test_a_damaged_low_value_after_a_silence_is_held_back_too(meter: Meter, cloc
     assert meter.value(*PEAK) is None
 
 
+def test_a_fall_too_small_for_a_reset_is_not_shown_until_the_register_is_there_again(meter: Meter, clock: Clock) -> None:
+    shown = []
+    for value in (20_012_312, 20_012_321, 20_012_313, 20_012_314, 20_012_315):  # two digits of the second were swapped
+        clock.wait(1)
+        meter.take(says((PEAK, value)))
+        shown.append(meter.value(*PEAK))
+    assert shown == [20_012_312, 20_012_321, 20_012_321, 20_012_321, 20_012_321]
+    for value in range(20_012_316, 20_012_330):
+        clock.wait(1)
+        meter.take(says((POWER, 1), (PEAK, value)))
+        shown.append(meter.value(*PEAK))
+    numbers = [number for number in shown if number is not None]
+    assert numbers == sorted(numbers)
+    assert shown[-1] == 20_012_329
+
+
+def test_a_real_reset_is_believed(meter: Meter, clock: Clock) -> None:
+    for value in (999_999_990, 3, 4):
+        clock.wait(1)
+        meter.take(says((PEAK, value)))
+    assert meter.value(*PEAK) == 4
+
+
 def test_what_is_held_back_does_not_confirm_the_old_value(meter: Meter, clock: Clock) -> None:
     meter.take(says((PEAK, 5000)))
     for second in range(11):
@@ -266,6 +289,24 @@ def test_one_damaged_address_changes_nothing(meter: Meter, clock: Clock) -> None
         meter.take(says((PEAK, 5000), address=address))
     assert meter.swaps == 0
     assert meter.value(*PEAK) == 5000
+
+
+def test_a_frame_without_an_address_is_not_believed_while_a_stranger_is_on_the_line(meter: Meter, clock: Clock) -> None:
+    meter.take(says((POWER, 1), address="042175000001"))
+    meter.take(says((POWER, 9990), address="042175000002"))
+    meter.take(says((POWER, 9990)))
+    assert meter.value(*POWER) == 1
+    clock.wait(11)
+    meter.take(says((POWER, 2)))
+    assert meter.value(*POWER) == 2
+
+
+def test_values_of_a_link_that_dies_in_short_frames_go_with_the_meter(meter: Meter, clock: Clock) -> None:
+    meter.take(says((POWER, 1), short=True))
+    clock.wait(10.5)
+    meter.expire()
+    assert not meter.up
+    assert not meter.blocks
 
 
 def test_a_frame_without_an_address_is_the_known_meters(meter: Meter) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import stat
+import threading
 import time
 import types
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from meterline.model import Hint, Item, Observation, Reading, Refused, Rejected,
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.frames import encode_frame
-from meterline.simulator import Faults
+from meterline.simulator import Faults, Write
 
 pytestmark = pytest.mark.usefixtures("soon")
 
@@ -87,6 +89,7 @@ def test_a_meter_that_is_unplugged_and_plugged_in_again_is_found_by_its_path(
         async with talking(meter, path):
             await until(lambda: runtime.meters["home"].value(*POWER))
             assert runtime.meters["home"].opened == 2
+            await until(lambda: "the meter speaks again" in caplog.text)
         await runtime_context.__aexit__(None, None, None)
 
     run(test())
@@ -233,16 +236,37 @@ def test_a_cooked_line_gives_values_and_one_hint(caplog: pytest.LogCaptureFixtur
     assert caplog.text.count("cooked mode") == 1
 
 
-def test_a_line_of_nuls_is_a_hint_about_parity(caplog: pytest.LogCaptureFixture) -> None:
+async def repeat(write: Write, data: bytes, done: Callable[[], object]) -> None:
+    """Send it again and again until it is done; AssertionError after ten seconds."""
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        write(data)
+        await asyncio.sleep(0.02)
+
+
+def test_a_line_of_nuls_is_said_to_be_noise(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with line() as (url, write), reading(tic("home", url)) as runtime:
-            for _ in range(40):
-                write(b"\x00A\x00\x00" * 25)
-                await asyncio.sleep(0.01)
+            await repeat(write, b"\x00A\x00\x00" * 25, lambda: "wrong parity" in caplog.text)
             assert sum(runtime.meters["home"].rejected.values())
 
     run(test())
-    assert caplog.text.count("wrong parity") >= 1
+    assert caplog.text.count("only noise arrives") == 1
+
+
+def test_no_hint_is_given_while_the_speed_is_still_being_tried(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with (
+            talking(fake("historic"), real_speed=True) as url,
+            reading(MeterConfig("home", url, "tic", stale_after=5)) as runtime,
+        ):
+            await until(lambda: runtime.meters["home"].frames >= 2)
+            assert runtime.meters["home"].observed["smartmeter_link_speed_bauds",] == 1200
+
+    run(test())
+    assert "noise" not in caplog.text
+    assert "parity" not in caplog.text
 
 
 def test_parity_bits_are_dropped_with_one_hint(caplog: pytest.LogCaptureFixture) -> None:
@@ -340,7 +364,7 @@ def test_a_defect_of_ours_is_counted_and_does_not_end_the_meter(
 
     run(test())
     assert "a defect in meterline; please report it" in caplog.text
-    assert "ZeroDivisionError" in caplog.text
+    assert caplog.text.count("ZeroDivisionError: oops") == 1, "the traceback stands there once"
 
 
 def test_every_kind_of_item_reaches_the_meter(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -419,13 +443,11 @@ def test_a_meter_of_a_company_is_told_from_noise(caplog: pytest.LogCaptureFixtur
         return b"\n" + body + b" " + bytes([(sum(body) & 0x3F) + 0x20]) + b"\r"
 
     async def test() -> None:
+        groups = group("EAPP", "12345kWh") + group("PS", "36kVA") + group("PREAVIS", "0000")
         async with line() as (url, write), reading(tic("home", url)):
-            for _ in range(20):
-                write(b"\x02" + group("EApP", "12345kWh") + group("PS", "36kVA") + group("PREAVIS", "0000") + b"\x03")
-                await asyncio.sleep(0.05)
+            await repeat(write, b"\x02" + groups + b"\x03", lambda: "not that of a household" in caplog.text)
 
     run(test())
-    assert "not that of a household" in caplog.text
 
 
 def test_an_empty_frame_is_no_sign_of_life() -> None:
@@ -448,3 +470,48 @@ def test_the_device_can_be_a_link_to_a_link(tmp_path: Path) -> None:
                 await until(lambda: runtime.meters["home"].up)
 
     run(test())
+
+
+def test_a_host_whose_name_hangs_holds_up_no_other_meter(monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(host: str, *rest: Any, **facts: Any) -> Any:
+        if str(host).endswith("slow.example"):
+            hanging.wait(20)
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *rest, **facts)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def test() -> None:
+        dead = [tic(f"dead{n}", f"tcp://{n}.slow.example:2000") for n in range(40)]
+        async with talking(fake()) as url, reading(*dead, tic("home", url)) as runtime:
+            await until(lambda: runtime.meters["home"].up, 5)
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: 1), 2) == 1
+
+    try:
+        run(test())
+    finally:
+        hanging.set()
+
+
+def test_a_link_that_flaps_is_said_once_and_slows_down(caplog: pytest.LogCaptureFixture) -> None:
+    connections = 0
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        meter = fake()
+        for second in range(2):
+            meter.advance(1_763_800_000 + second)
+            writer.write(meter.frame())
+
+    async def test() -> None:
+        async with bridge(serve) as url, reading(tic("home", url)) as runtime:
+            await asyncio.sleep(2.5)
+            assert runtime.meters["home"].opened <= 20  # 50 without slowing down
+
+    run(test())
+    assert connections > 5
+    assert caplog.text.count("the other side closed the connection") == 1

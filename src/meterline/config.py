@@ -45,22 +45,26 @@ def default_name(link: str) -> str:
     parts = urlsplit(link)
     if parts.scheme == "tcp":
         return parts.hostname or link
-    return os.path.basename(parts.path).removesuffix(".bin") or link
+    name = os.path.basename(parts.path).removesuffix(".bin") or link
+    return name.encode("utf-8", "replace").decode("utf-8")  # a file's name may hold any byte, a label may not
 
 
 def check_link(link: str) -> str | None:
     """What is wrong with a link's URL, or None."""
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(link)
+        host, port = parts.hostname, parts.port if parts.scheme == "tcp" else None
+        (host or "").encode("idna")
+    except ValueError as error:
+        wrong = "the port must be a number from 1 to 65535" if "ort" in str(error) else "not a name or address of a host"
+        return f"link {link!r}: {wrong}"
     if parts.scheme == "":
         return None if link.startswith("/") else f"link {link!r}: a device begins with /, such as /dev/ttyUSB0"
     if parts.scheme == "file":
         pace = parse_qs(parts.query).get("baud", ["9600"])[0]
         return None if pace.isdigit() and int(pace) > 0 else f"link {link!r}: baud must be a whole number"
     if parts.scheme == "tcp":
-        try:
-            return None if parts.hostname and parts.port else f"link {link!r}: expected tcp://host:port"
-        except ValueError:
-            return f"link {link!r}: the port must be a number from 1 to 65535"
+        return None if host and port else f"link {link!r}: expected tcp://host:port"
     return f"link {link!r}: {parts.scheme}:// is not known; use a device, tcp://host:port or file:PATH"
 
 
@@ -163,6 +167,8 @@ def _place(fault: str, meters: list[str]) -> str:
 def _text(value: Any, _: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"expected text, found {value!r}")
+    if not value.isprintable():
+        raise ValueError(f"{value!r} holds characters that cannot be printed")
     return value
 
 

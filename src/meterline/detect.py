@@ -10,7 +10,12 @@ from meterline.protocols import PROTOCOLS
 
 async def detect(link: Link) -> tuple[str, ModuleType]:
     """The protocol's name and module; the link is left at its speed, with nothing lost. TimeoutError: none is recognised."""
+    complaints = []
     for name, protocol in PROTOCOLS.items():
-        if await protocol.recognise(link):
+        try:
+            await protocol.recognise(link)
+        except TimeoutError as error:
+            complaints.append(str(error))
+        else:
             return name, protocol
-    raise TimeoutError(f"{link.url}: no meter recognised; is this the right link, and is the meter connected?")
+    raise TimeoutError("; ".join(complaints))

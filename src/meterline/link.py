@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
-import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO, Any, Protocol
@@ -20,7 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import serialx
 
-from meterline import holders
+from meterline import reasons
+from meterline.hosts import look_up
 
 CONNECT_TIMEOUT = 10.0
 CHUNK = 4096
@@ -93,7 +92,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the link is gone."""
-        self._lost = LinkError(f"{self.url}: {_loss(exc)}")
+        self._lost = LinkError(f"{self.url}: {reasons.lost(exc)}")
         if self._resume:
             self._resume.cancel()
         self._wake()
@@ -129,8 +128,13 @@ class Wire(asyncio.Protocol):
 
     async def set_baud(self, baud: int) -> None:
         """See `Link`."""
+        if self._lost:
+            raise self._lost
         if self.baud is not None and self.baud != baud:
-            await self._transport.reconfigure_port(baudrate=baud)
+            try:
+                await self._transport.reconfigure_port(baudrate=baud)
+            except OSError as error:
+                raise LinkError(f"{self.url}: {reasons.lost(error)}") from error
             self._buffer.clear()
             self.baud = baud
 
@@ -213,13 +217,28 @@ async def _connect(url: str, host: str, port: int) -> Wire:
     wire = Wire(url, None)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
+            addresses = await asyncio.wrap_future(look_up(host))
+            await _connect_first(wire, addresses, port)
     except TimeoutError:
         raise LinkError(f"{url}: no answer in {CONNECT_TIMEOUT:.0f} s; is the bridge on, and reachable?") from None
+    except UnicodeError:
+        raise LinkError(f"{url}: {host!r} cannot be the name of a host") from None
     except OSError as error:
         reason = "connection refused; is the bridge running?" if error.errno == errno.ECONNREFUSED else error.strerror
         raise LinkError(f"{url}: {reason or error}") from error
     return wire
+
+
+async def _connect_first(wire: Wire, addresses: list[str], port: int) -> None:
+    """Connect to the first address that answers."""
+    for last, address in enumerate(addresses, 1 - len(addresses)):
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: wire, address, port)
+        except OSError:
+            if last == 0:
+                raise
+        else:
+            return
 
 
 async def _open_device(path: str, baud: int) -> Wire:
@@ -237,52 +256,5 @@ async def _open_device(path: str, baud: int) -> Wire:
             wire = Wire(path, baud)
             await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True)
     except (OSError, serialx.SerialException) as error:
-        raise LinkError(f"{path}: {_refusal(path, error)}") from error
+        raise LinkError(f"{path}: {reasons.not_opened(path, error)}") from error
     return wire
-
-
-def _refusal(path: str, error: Exception) -> str:
-    """Why a device does not open, and what to do."""
-    number = getattr(error, "errno", None)
-    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
-        return "no such device; is the adapter plugged in? Stable names are in /dev/serial/by-id/"
-    if number in (errno.EACCES, errno.EPERM):
-        return _permission(path)
-    if number in (errno.EBUSY, errno.EAGAIN):
-        holder = holders.of_device(path)
-        return f"in use by {holder}; stop it first" if holder else "in use by another program; stop it first"
-    if number in (errno.ENOTTY, errno.EISDIR, errno.EINVAL):
-        return f"not a serial device; a capture is read as file:{path}"
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _permission(path: str) -> str:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return "permission denied"
-    if not status.st_mode & stat.S_IRGRP:
-        return "permission denied, and its group may not read it either; check its udev rule"
-    return (
-        f"permission denied; the device belongs to group {group_name(status.st_gid)!r}: "
-        f"sudo usermod -aG {group_name(status.st_gid)} $USER, then log in again"
-    )
-
-
-def group_name(gid: int) -> str:
-    """The group's name, or its number where it has none."""
-    import grp
-
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
-def _loss(error: Exception | None) -> str:
-    number = getattr(error, "errno", None)
-    if number in (errno.EIO, errno.ENXIO, errno.ENODEV):
-        return "the device was unplugged"
-    if error is None:
-        return "the other side closed the connection"
-    return getattr(error, "strerror", None) or str(error)

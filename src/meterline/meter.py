@@ -84,6 +84,7 @@ class Meter:
         self._held: dict[Series, _Mark] = {}
         self._said_once: dict[Series, str] = {}
         self._stranger: str | None = None
+        self._stranger_at = -math.inf
         self._last_short = -math.inf
         self._oldest = math.inf
         self.blocks.clear()
@@ -117,7 +118,7 @@ class Meter:
         self.last_frame, self.last_frame_at = now, round(time.time(), 3)
         if snapshot.short:
             self._last_short = now
-        if self._is_stranger(snapshot.address):
+        if self._is_stranger(snapshot.address, now):
             self.rejected["implausible"] += 1
             return
         changed: set[str] = set()
@@ -142,7 +143,7 @@ class Meter:
         """Drop what nobody has confirmed for too long."""
         now = self.clock()
         limit = self.stale_after
-        if now - self._last_short <= SHORT_FRAMES_STALE_AFTER:
+        if now - self._last_short <= self.stale_after:
             limit = max(limit, SHORT_FRAMES_STALE_AFTER)
         if now - self._oldest <= limit:
             return
@@ -155,15 +156,17 @@ class Meter:
     def _find_oldest(self) -> float:
         return min(map(_CONFIRMED, self._entries.values()), default=math.inf)
 
-    def _is_stranger(self, address: str | None) -> bool:
+    def _is_stranger(self, address: str | None, now: float) -> bool:
         """Another meter's address: believed when two frames in a row say it, and then everything starts anew."""
+        if now - self._stranger_at > self.stale_after:
+            self._stranger = None
         if address is None:
-            return False
+            return self._stranger is not None
         if self.address in (None, address):
             self.address, self._stranger = address, None
             return False
         if address != self._stranger:
-            self._stranger = address
+            self._stranger, self._stranger_at = address, now
             return True
         self._start_anew()
         self.address = address
@@ -204,8 +207,12 @@ class Meter:
         """Whether a register can stand at `value` after the last believed one, or after the one held back last."""
         last = _Mark(float(entry.value), entry.confirmed) if entry else self._retired.get(series)
         held = self._held.pop(series, None)
-        marks = [mark for mark in (last, held) if mark]
-        if last is None or any(self._follows(series, mark, value, now, timed) for mark in marks):
+        if last is None or self._follows(series, last, value, now, timed):
+            return True
+        # A fall too small for a reset: damage within the limit was believed before. Whoever sees a counter fall takes it for a
+        # reset and adds all of it once more, so nothing is shown until the register is there.
+        small_fall = 0 < last.value - value <= self._most(series, self.stale_after)
+        if held and not small_fall and self._follows(series, held, value, now, timed):
             return True
         self._held[series] = _Mark(value, now)
         self.rejected["implausible"] += 1
@@ -214,9 +221,13 @@ class Meter:
     def _follows(self, series: Series, mark: _Mark, value: float, now: float, timed: bool) -> bool:
         if value <= mark.value or not timed:
             return value >= mark.value
+        return value - mark.value <= self._most(series, now - mark.at)
+
+    def _most(self, series: Series, seconds: float) -> float:
+        """How much a register can rise in that time."""
         subscribed = self._entries.get(_SUBSCRIBED) if series[0].startswith(_IMPORT) else None
         power = float(subscribed.value) if subscribed else HIGHEST_POWER
-        return value - mark.value <= SLACK + MARGIN * power * (now - mark.at) / 3600
+        return SLACK + MARGIN * power * seconds / 3600
 
     def _add_up(self, total: Total, now: float, timed: bool, changed: set[str]) -> None:
         """A total of registers: shown when each is known, as fresh as the oldest of them."""

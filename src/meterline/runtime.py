@@ -67,20 +67,21 @@ class _Follower:
         self._crowd = crowd
         self._memory: dict[str, Any] = {}
         self._trouble: str | None = None
+        self._speaking_since: float | None = None
         self._hints: set[str] = set()
         self._pauses = _pauses(config.link)
 
     async def follow(self) -> None:
         """Until cancelled; a capture ends by itself."""
-        name = self._meter.name
         while True:
             try:
                 async with open_link(self._config.link) as link:
                     link.crowd = self._crowd
+                    self._speaking_since = None
                     await self._read(link)
                 pause = next(self._pauses)
             except EOFError:
-                log.info("%s: the capture has ended", name)
+                log.info("%s: the capture has ended", self._meter.name)
                 return
             except Refused as error:
                 self._say(f"refused: {error}; next try in {REFUSED_PAUSE:.0f} s")
@@ -88,9 +89,9 @@ class _Follower:
             except OSError as error:
                 self._say(str(error))
                 pause = next(self._pauses)
-            except Exception:  # our own defect: never the end of the other meters
+            except Exception as error:  # our own defect: never the end of the other meters
                 self._meter.defects += 1
-                log.exception("%s: a defect in meterline; please report it. The link is opened again", name)
+                self._say(f"a defect in meterline; please report it. The link is opened again. {error!r}", error)
                 pause = next(self._pauses)
             await asyncio.sleep(pause)
 
@@ -119,18 +120,21 @@ class _Follower:
                 log.warning("%s: %s", self._meter.name, item.text)
 
     def _speaks(self) -> None:
+        """It speaks; what was wrong is over once it has spoken for a while, so that a flapping link stays quiet and slow."""
+        now = self._meter.clock()
         if self._meter.frames == 1:
             log.info("%s: the meter speaks", self._meter.name)
-        elif self._trouble:
+        if self._speaking_since is None:
+            self._speaking_since = now
+        elif self._trouble and now - self._speaking_since >= self._meter.stale_after:
             log.info("%s: the meter speaks again", self._meter.name)
-        if self._trouble or self._meter.frames == 1:
+            self._trouble = None
             self._pauses = _pauses(self._config.link)
-        self._trouble = None
 
-    def _say(self, trouble: str) -> None:
+    def _say(self, trouble: str, defect: Exception | None = None) -> None:
         """A change of state, once; what stays as it was is counted by the metrics, not repeated here."""
         if trouble != self._trouble:
-            log.warning("%s: %s", self._meter.name, trouble)
+            log.warning("%s: %s", self._meter.name, trouble, exc_info=defect)
         self._trouble = trouble
 
 

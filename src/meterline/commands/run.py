@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import sys
-import threading
 
 from meterline.config import Config
 from meterline.runtime import Runtime
@@ -19,11 +16,6 @@ log = logging.getLogger("meterline")
 def run(config: Config, address: str) -> None:
     """Until SIGTERM or SIGINT."""
     asyncio.run(serve(config, address))
-    if threading.active_count() > 1:
-        # A name that is being looked up in a thread can hold the interpreter for many seconds: nothing is left to save.
-        logging.shutdown()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 async def serve(config: Config, address: str) -> None:

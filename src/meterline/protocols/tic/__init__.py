@@ -75,7 +75,7 @@ class _Ear:
                 yield data, events
             if self.sure:
                 break
-        raise TimeoutError(f"{self._link.url}: {self._complaint()}")
+        raise TimeoutError(f"{self._link.url}: {self.complaint()}")
 
     async def _read(self, deadline: float) -> bytes:
         """Bytes, or none at the deadline."""
@@ -87,7 +87,8 @@ class _Ear:
         except TimeoutError:
             return b""
 
-    def _complaint(self) -> str:
+    def complaint(self) -> str:
+        """What to tell people when nothing comes."""
         if self.sure:
             return f"silent: no valid group for {SILENCE:.0f} s"
         tried = f" at {' or '.join(map(str, self._speeds))} baud" if self._speeds else ""
@@ -100,7 +101,8 @@ async def read(link: Link, options: Options, memory: dict[str, Any]) -> AsyncGen
     """Everything that the meter says, until it is silent (TimeoutError) or the link is lost (OSError)."""
     link.rest = max(0.1, 0.001 * link.crowd)
     ear, assembler = _Ear(link, options.speeds(link.baud)), Assembler()
-    told: set[object] = set()
+    told: set[str] = set()
+    after_short = False
     try:
         async with aclosing(ear.listen()) as heard:
             async for _, events in heard:
@@ -108,11 +110,13 @@ async def read(link: Link, options: Options, memory: dict[str, Any]) -> AsyncGen
                     if type(event) is Rejected:
                         yield event
                     if frame := assembler.take(event):
-                        yield readings(frame, options.prm)
+                        snapshot = readings(frame, options.prm, after_short)
+                        after_short = snapshot.short
+                        yield snapshot
                 if ear.sure and link.baud and "speed" not in told:
                     told.add("speed")
                     yield Observation(("smartmeter_link_speed_bauds",), link.baud)
-                hint = ear.symptoms.hint()
+                hint = ear.symptoms.hint() if ear.sure else None
                 if hint and hint not in told:
                     told.add(hint)
                     yield Hint(hint)
@@ -122,8 +126,11 @@ async def read(link: Link, options: Options, memory: dict[str, Any]) -> AsyncGen
         raise
 
 
-async def recognise(link: Link) -> bool:
-    """Is this a TIC line? Listens at both speeds, leaves the link at the right one, and gives back what it read."""
+async def recognise(link: Link) -> None:
+    """Is this a TIC line? Listens at both speeds, leaves the link at the right one, and gives back what it read.
+
+    TimeoutError, with a text for people, where it is not.
+    """
     read_so_far = b""
     ear = _Ear(link, Options().speeds(link.baud))
     try:
@@ -132,7 +139,6 @@ async def recognise(link: Link) -> bool:
                 read_so_far = read_so_far + data if any(isinstance(event, Group) for event in events) else data
                 if ear.sure:
                     link.unread(read_so_far)
-                    return True
-    except (TimeoutError, EOFError):
-        return False
-    return False
+                    return
+    except EOFError:
+        raise TimeoutError(f"{link.url}: {ear.complaint()}") from None

@@ -43,7 +43,7 @@ def historic_groups(meter: State) -> list[Group]:
         ("ADCO", meter.address),
         ("OPTARIF", OPTIONS[meter.contract]),
         ("ISOUSC", f"{meter.subscribed_amperes:02d}"),
-        *((label, f"{int(value) % 10**9:09d}") for label, value in registers),
+        *((label, f"{value % 10**9:09d}") for label, value in registers),
     ]
     if ejp and not meter.peak_at(meter.local) and meter.peak_at(meter.local + timedelta(minutes=30)):
         rows.append(("PEJP", "30"))
@@ -64,7 +64,7 @@ def historic_groups(meter: State) -> list[Group]:
 
 def standard_groups(meter: State) -> list[Group]:
     """A frame of standard mode."""
-    energy = [int(value) % 10**9 for value in meter.registers.values()]
+    energy = [value % 10**9 for value in meter.registers.values()]
     supplier = energy + [0] * (10 - len(energy))
     rows: list[Row] = [
         ("ADSC", None, meter.address),
@@ -74,7 +74,7 @@ def standard_groups(meter: State) -> list[Group]:
         ("LTARF", None, NAMES[meter.contract][meter.index - 1].center(16)),
         ("EAST", None, f"{sum(energy) % 10**9:09d}"),
         *((f"EASF{n:02d}", None, f"{value:09d}") for n, value in enumerate(supplier, 1)),
-        *((f"EASD{n:02d}", None, f"{int(value) % 10**9:09d}") for n, value in meter.distributed.items()),
+        *((f"EASD{n:02d}", None, f"{value % 10**9:09d}") for n, value in meter.distributed.items()),
     ]
     if meter.producer:
         rows.append(("EAIT", None, f"{int(meter.exported) % 10**9:09d}"))

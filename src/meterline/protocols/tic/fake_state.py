@@ -26,14 +26,15 @@ class State:
     producer: bool = False
     number: int = 1
     now: float = 0.0
-    registers: dict[int, float] = field(default_factory=dict)
-    distributed: dict[int, float] = field(default_factory=dict)
+    registers: dict[int, int] = field(default_factory=dict)
+    distributed: dict[int, int] = field(default_factory=dict)
     exported: float = 0.0
     reactive: float = 0.0
 
     def __post_init__(self) -> None:
-        self.registers = {n + 1: 1_204_317.0 * (n + 2) + 977 * self.number for n in range(len(CONTRACTS[self.contract]))}
-        self.distributed = {1: sum(self.registers.values()), 2: 0.0, 3: 0.0, 4: 0.0}
+        self.registers = {n + 1: 1_204_317 * (n + 2) + 977 * self.number for n in range(len(CONTRACTS[self.contract]))}
+        self.distributed = {1: sum(self.registers.values()), 2: 0, 3: 0, 4: 0}
+        self._rest = 0.0
         self._filtered = 0.0
         self.peaks: dict[str, tuple[float, float]] = {}
         self.over_until = -math.inf
@@ -71,9 +72,10 @@ class State:
 
     def _pass(self, step: float) -> None:
         watts = self.watts
-        drawn = max(watts, 0) * step / 3600
-        self.registers[self.index] += drawn
-        self.distributed[self.distributor_index] += drawn
+        self._rest += max(watts, 0) * step / 3600
+        whole, self._rest = int(self._rest), self._rest % 1
+        self.registers[self.index] += whole
+        self.distributed[self.distributor_index] += whole
         if self.producer:
             self.exported += max(-watts, 0) * step / 3600
             self.reactive += 0.1 * abs(watts) * step / 3600

@@ -15,6 +15,7 @@ Not supported: the meters of companies (CJE, ICE, PME-PMI, SAPHIR), which have o
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import NamedTuple, TypeAlias
@@ -29,6 +30,9 @@ _ENDS = (b"\n", b"\r", ETX, EOT)
 MAX_SEGMENT = 128
 """Longest stretch between two line ends: the longest legal group, PJOURF+1, has 109 bytes; a few control bytes more."""
 
+MAX_NULS = 4
+"""NULs between groups that mean nothing; more of them may be what is left of a group."""
+_LABEL = re.compile("[A-Z0-9+-]{1,9}")
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 """Translation that masks bit 7."""
 
@@ -74,7 +78,8 @@ def check(body: bytes) -> Group | Rejected:
     label, data, timestamp = fields[0], fields[-1], fields[1] if len(fields) == 3 else None
     known = table.get(label)
     if known is None:
-        return Rejected("unknown_label", body)
+        # Damage makes labels of other characters; only what could be a label is a newer meter's.
+        return Rejected("unknown_label" if _LABEL.fullmatch(label) else "malformed", body)
     if timestamp is None or known.timestamp is None:
         right = timestamp is None and known.timestamp is None
     else:
@@ -94,7 +99,7 @@ def _parse(segment: bytes) -> tuple[Event, ...]:
         if before.strip(b"\0" + STX):
             events.append(Rejected("truncated", before))
         events.append(Mark.START)
-    if body.strip(b"\0") or len(segment) == MAX_SEGMENT:  # a few NULs between groups are nothing, a line full of them is
+    if body.strip(b"\0") or len(body) > MAX_NULS:
         group = check(body)
         events.append(Rejected("truncated", body) if end and isinstance(group, Rejected) else group)
     if end:
@@ -169,6 +174,8 @@ class Assembler:
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
         self._whole = False
+        self._unknown: set[bytes] = set()
+        self._unknown_before: set[bytes] = set()
 
     def take(self, event: Event) -> Frame | None:
         """The frame that ends here. Without marks a repeated label ends it, so that it is bounded by the table."""
@@ -181,11 +188,17 @@ class Assembler:
             self._whole = False
             return frame
         if type(event) is Rejected:
-            # An unknown label with a right checksum is a newer meter's, not damage.
-            self._whole = self._whole and event.reason == "unknown_label"
+            # An unknown label that comes in every frame is a newer meter's; one that comes once is a damaged one.
+            label = re.split(rb"[\t ]", event.data, maxsplit=1)[0] if event.reason == "unknown_label" else b""
+            self._unknown.add(label)
+            self._whole = self._whole and label in self._unknown_before
             return None
         frame = self.close(complete=event is Mark.END and self._whole)
-        self._whole = event is Mark.START
+        if event is Mark.START:
+            self._whole = True
+        else:
+            self._whole = False
+            self._unknown_before, self._unknown = self._unknown - {b""}, set()
         return frame
 
     def close(self, complete: bool = False) -> Frame | None:

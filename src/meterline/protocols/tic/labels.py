@@ -7,6 +7,7 @@ typical damage pass; this table is the second check: width, characters and prese
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -35,9 +36,36 @@ def _text(width: int) -> Match:
 
 _DATE = r"[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
 _TIME = r"([01][0-9]|2[0-3])[0-5][0-9]"
-_MOMENT = _full(f"[HEhe]{_DATE}{_TIME}[0-5][0-9]")
+
+
+def _dated(season: str) -> Match:
+    """A timestamp with this season, on a day that exists."""
+    form = _full(f"{season}{_DATE}{_TIME}[0-5][0-9]")
+
+    def match(text: str) -> bool:
+        if not form(text):
+            return False
+        month, day = int(text[3:5]), int(text[5:7])
+        return day <= monthrange(2000 + int(text[1:3]), month)[1]
+
+    return match
+
+
+def _status(text: str) -> bool:
+    """STGE, with the bits that are always the same as they must be and no code that is not defined."""
+    if not _HEX8(text):
+        return False
+    bits = int(text, 16)
+    fixed = bits >> 5 & 1 == 0 and bits >> 17 & 1 == 1 and bits >> 18 & 1 == 0
+    return fixed and bits >> 1 & 7 < 7 and bits >> 10 & 15 < 10 and bits >> 19 & 3 != 2 and bits >> 21 & 3 != 3
+
+
+_HEX8 = _full("[0-9A-F]{8}")
+_MOMENT = _dated("[HEhe]")
 """Season H/E (h/e: clock degraded), date, time."""
-_MOMENT_WITHOUT_SEASON = _full(f" {_DATE}{_TIME}[0-5][0-9]")
+_MOMENT_WITHOUT_SEASON = _dated(" ")
+_KVA = _full("0[1-9]|[12][0-9]|3[0-6]")
+"""Linky meters are those of connections up to 36 kVA."""
 _BLOCK = f"(NONUTILE|{_TIME}[0-9A-F]{{4}})"
 _PROFILE = _full(f"{_BLOCK}( {_BLOCK}){{10}}")
 
@@ -104,8 +132,8 @@ STANDARD: dict[str, Label] = {
     **{f"ERQ{n}": _INDEX for n in range(1, 5)},
     **{f"IRMS{n}": _AMPERES for n in (1, 2, 3)},
     **{f"URMS{n}": Label(_digits(3)) for n in (1, 2, 3)},
-    "PREF": Label(_digits(2)),
-    "PCOUP": Label(_digits(2)),
+    "PREF": Label(_KVA),
+    "PCOUP": Label(_KVA),
     "SINSTS": Label(_VA),
     **{f"SINSTS{n}": Label(_VA) for n in (1, 2, 3)},
     "SMAXSN": _PEAK_VA,
@@ -117,7 +145,7 @@ STANDARD: dict[str, Label] = {
     "SMAXIN-1": _PEAK_VA,
     **dict.fromkeys(("CCASN", "CCASN-1", "CCAIN", "CCAIN-1"), Label(_VA, _MOMENT)),
     **{f"UMOY{n}": Label(_digits(3), _MOMENT) for n in (1, 2, 3)},
-    "STGE": Label(_full("[0-9A-F]{8}")),
+    "STGE": Label(_status),
     **{f"{word}{n}": Label(_digits(2), _MOMENT_WITHOUT_SEASON) for n in (1, 2, 3) for word in ("DPM", "FPM")},
     "MSG1": Label(_text(32)),
     "MSG2": Label(_text(16)),

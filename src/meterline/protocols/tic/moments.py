@@ -25,13 +25,11 @@ def _paris() -> tzinfo:
     return ZoneInfo("Europe/Paris")
 
 
-def moment(timestamp: str) -> datetime | None:
-    """The instant; None for a date that does not exist (31 February: damage that the checksum let pass)."""
+def moment(timestamp: str) -> datetime:
+    """The instant of a timestamp that the label table let pass."""
+    year, month, day, hour, minute, second = (int(timestamp[at : at + 2]) for at in range(1, 13, 2))
     zone = _OFFSETS.get(timestamp[0]) or _paris()
-    try:
-        return datetime.strptime(timestamp[1:], "%y%m%d%H%M%S").replace(tzinfo=zone)
-    except ValueError:
-        return None
+    return datetime(2000 + year, month, day, hour, minute, second, tzinfo=zone)
 
 
 class Switch(NamedTuple):

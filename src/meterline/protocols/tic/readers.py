@@ -53,10 +53,8 @@ def _dated(family: str, unit: str, *labels: str) -> Reader:
     series, when_series = (f"{family}_{unit}", *labels), (f"{family}_timestamp_seconds", *labels)
 
     def read(group: Group) -> Iterator[Reading]:
-        when = moment(group.timestamp or "")
-        if when:
-            yield Reading(series, int(group.data))
-            yield Reading(when_series, int(when.timestamp()))
+        yield Reading(series, int(group.data))
+        yield Reading(when_series, int(moment(group.timestamp or "").timestamp()))
 
     return read
 
@@ -65,9 +63,7 @@ def _moment(family: str, *labels: str) -> Reader:
     series = (family, *labels)
 
     def read(group: Group) -> Iterator[Reading]:
-        when = moment(group.timestamp or "")
-        if when:
-            yield Reading(series, int(when.timestamp()))
+        yield Reading(series, int(moment(group.timestamp or "").timestamp()))
 
     return read
 

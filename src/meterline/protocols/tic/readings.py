@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from meterline.model import Reading, Snapshot, Total
+from meterline.model import Reading, Snapshot, Text, Total
 from meterline.protocols.tic.frames import Frame, Group
 from meterline.protocols.tic.labels import CONTRACTS, HISTORIC
 from meterline.protocols.tic.moments import day_after, moment, on_day, profile
 from meterline.protocols.tic.readers import IMPORT_BY_TARIFF, READERS, SUPPLIER_REGISTERS, TEMPO, contract
-from meterline.protocols.tic.status import COLOURS, one_hot, supplier_tariff, tempo_tomorrow
+from meterline.protocols.tic.status import COLOURS, no_colour, one_hot, supplier_tariff, tempo_tomorrow
 
 Groups = Mapping[str, Group]
 
@@ -24,6 +24,17 @@ _TOTALS = {
 }
 _SHORT = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
 """All that a short frame can hold: three phases, in overload."""
+_OTHER_CONTRACTS = {
+    name: tuple(
+        Reading((family, register), None)
+        for other, registers in CONTRACTS.items()
+        for register in registers
+        for family in (IMPORT_BY_TARIFF, "smartmeter_tariff_active")
+        if other != name
+    )
+    for name in CONTRACTS
+}
+"""What a contract does not have: gone at once when the contract changes, so that no sum counts twice."""
 _CONTRACT_OF = {register: name for name, registers in CONTRACTS.items() for register in registers}
 
 
@@ -33,17 +44,17 @@ def _of_group(group: Group) -> tuple[Reading, ...]:
     return tuple(reader(group)) if reader else ()
 
 
-def readings(frame: Frame, prm: bool = False) -> Snapshot:
-    """Everything that the frame says; the number of the delivery point (PRM) only where `prm` is true."""
+def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snapshot:
+    """Everything that the frame says. `prm`: also the number of the delivery point. `after_short`: the last frame was short."""
     groups = frame.groups
     found = [reading for group in groups.values() if group.label != "PRM" or prm for reading in _of_group(group)]
     historic = next(iter(groups)) in HISTORIC
     found.append(Reading(("smartmeter_info", "protocol"), "tic"))
     found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
-    found += _historic(groups) if historic else _standard(groups)
-    if frame.complete and {"OPTARIF", "PTEC"} <= groups.keys():
-        found += _absent_in_historic(groups)
-    elif frame.complete and {"ADSC", "EAST"} <= groups.keys():
+    found += _historic(groups) if historic else _standard(groups, frame.complete)
+    if frame.complete and {"OPTARIF", "PTEC", "MOTDETAT"} <= groups.keys():
+        found += _absent_in_historic(groups, after_short)
+    elif frame.complete and {"ADSC", "EAST", "PJOURF+1"} <= groups.keys():  # from its first group to its last
         found += _absent_in_standard(groups)
     address = groups.get("ADCO") or groups.get("ADSC")
     return Snapshot(
@@ -74,63 +85,80 @@ def _totals(groups: Groups) -> Iterator[Total]:
         yield _TOTALS[contract(option.data) if option else _CONTRACT_OF[registers[0]]]
 
 
-def _absent_in_historic(groups: Groups) -> Iterator[Reading]:
+def _absent_in_historic(groups: Groups, after_short: bool) -> Iterator[Reading]:
+    yield from _OTHER_CONTRACTS[contract(groups["OPTARIF"].data)]
     if "IINST" in groups and "ADPS" not in groups:
         yield Reading(("smartmeter_overload",), 0)
         yield Reading(("smartmeter_overload_current_amperes", "1"), None)
     if {"IINST1", "IINST2", "IINST3", "ISOUSC"} <= groups.keys():
-        # Long frames never hold ADIR, but come between the short ones while the overload lasts: the current tells.
-        over = [n for n in "123" if int(groups[f"IINST{n}"].data) > int(groups["ISOUSC"].data)]
-        for phase in "123":
-            if phase not in over:
-                yield Reading(("smartmeter_phase_overload", phase), 0)
-                yield Reading(("smartmeter_overload_current_amperes", phase), None)
-        if not over:
-            yield Reading(("smartmeter_overload",), 0)
+        yield from _phase_overloads(groups, after_short)
     if "PEJP" not in groups:
         ejp = groups["OPTARIF"].data == "EJP."
         yield Reading(("smartmeter_peak_notice", "1"), 0 if ejp else None)
         yield Reading(("smartmeter_peak_notice_seconds",), None)
 
 
-def _standard(groups: Groups) -> Iterator[Reading]:
+def _phase_overloads(groups: Groups, after_short: bool) -> Iterator[Reading]:
+    """Long frames never hold ADIR, but come between the short ones while the overload lasts: the currents tell.
+
+    Currents are rounded, so one that equals the subscribed one ends no overload that short frames have just announced.
+    """
+    subscribed = int(groups["ISOUSC"].data)
+    over = False
+    for phase in "123":
+        amperes = int(groups[f"IINST{phase}"].data)
+        if amperes > subscribed:
+            yield Reading(("smartmeter_phase_overload", phase), 1)
+            yield Reading(("smartmeter_overload_current_amperes", phase), amperes)
+        elif amperes < subscribed or not after_short:
+            yield Reading(("smartmeter_phase_overload", phase), 0)
+            yield Reading(("smartmeter_overload_current_amperes", phase), None)
+            continue
+        over = True
+    yield Reading(("smartmeter_overload",), int(over))
+
+
+def _standard(groups: Groups, complete: bool) -> Iterator[Reading]:
     status = groups["STGE"].data if "STGE" in groups else None
-    if "NTARF" in groups:
-        tariff: int | None = int(groups["NTARF"].data)
-    else:
-        tariff = supplier_tariff(status) if status else None
-    if tariff:
-        register = SUPPLIER_REGISTERS[tariff - 1]
+    tariffs = {int(groups["NTARF"].data)} if "NTARF" in groups else set()
+    tariffs |= {supplier_tariff(status)} if status else set()
+    if len(tariffs) == 1:  # NTARF and STGE agree in every frame that was ever captured
+        register = SUPPLIER_REGISTERS[tariffs.pop() - 1]
         yield from one_hot("smartmeter_tariff_active", SUPPLIER_REGISTERS, register)
-        yield Reading(("smartmeter_tariff_info", "tariff"), register)
+        # Changes together with its name (LTARF), which is believed when two agree.
+        yield Reading(("smartmeter_tariff_info", "tariff"), Text(register))
     if "DATE" in groups and not status:
         degraded = (groups["DATE"].timestamp or "")[:1].islower()
         yield Reading(("smartmeter_clock_degraded",), int(degraded))
     if status:
         yield from _tempo_tomorrow(groups, status)
-    yield from _switches(groups)
+    yield from _switches(groups, complete)
 
 
 def _tempo_tomorrow(groups: Groups, status: str) -> Iterator[Reading]:
     """STGE says tomorrow's colour. Where it does not yet, a white or red profile does; a blue one is only the default."""
-    colour = tempo_tomorrow(status)
-    if not colour and "PJOURF+1" in groups:
+    colour, today = tempo_tomorrow(status), int(status, 16) >> 24 & 3
+    if not colour and not today:
+        yield from no_colour("tomorrow")
+        return
+    if not colour:
+        if "PJOURF+1" not in groups:
+            return
         tariffs = {switch.tariff for switch in profile(groups["PJOURF+1"].data) if switch and switch.tariff}
         colour = "white" if tariffs == {3, 4} else "red" if tariffs == {5, 6} else None
-    if colour or int(status, 16) >> 24 & 3:
-        yield from one_hot(TEMPO, COLOURS, colour, "tomorrow")
+    yield from one_hot(TEMPO, COLOURS, colour, "tomorrow")
 
 
-def _switches(groups: Groups) -> Iterator[Reading]:
+def _switches(groups: Groups, complete: bool) -> Iterator[Reading]:
     now = moment(groups["DATE"].timestamp or "") if "DATE" in groups else None
     if now is None:
         return
     if "PJOURF+1" in groups:
         # ⚠ Assumed: tomorrow's profile is that of the calendar day after DATE, also for Tempo, whose day begins at 06:00.
         yield from _profile("tomorrow", groups["PJOURF+1"].data, day_after(now).strftime("%y%m%d"))
-    if "PPOINTE" in groups:
+    if "PPOINTE" in groups and complete:  # it is the nearest peak's: none of the announcements may be missing
         starts = [groups[f"DPM{n}"].timestamp or "" for n in "123" if f"DPM{n}" in groups]
-        ahead = [start for start in starts if (when := moment(start)) and when > now]
+        ahead = [start for start in starts if moment(start) > now]
         if ahead:
             yield from _profile("peak", groups["PPOINTE"].data, min(ahead)[1:7])
 
@@ -139,10 +167,10 @@ def _switches(groups: Groups) -> Iterator[Reading]:
 def _profile(name: str, blocks: str, day: str) -> tuple[Reading, ...]:
     """The switches of the day `day` (YYMMDD); None for the blocks that are not used."""
     found: list[Reading] = []
-    date = moment(f" {day}120000")
+    noon = moment(f" {day}120000")
     for number, switch in enumerate(profile(blocks), 1):
         labels = (name, str(number))
-        when = on_day(date, switch) if date and switch else None
+        when = on_day(noon, switch) if switch else None
         found.append(Reading(("smartmeter_switch_timestamp_seconds", *labels), int(when.timestamp()) if when else None))
         found.append(Reading(("smartmeter_switch_tariff", *labels), switch.tariff if switch else None))
         contact = switch.contact if switch else None

@@ -37,10 +37,9 @@ def tempo_tomorrow(word: str) -> str | None:
     return COLOURS[code - 1] if code else None
 
 
-def supplier_tariff(word: str) -> int | None:
+def supplier_tariff(word: str) -> int:
     """Number of the supplier's register that counts now, 1 to 10."""
-    number = (int(word, 16) >> 10 & 0b1111) + 1
-    return number if number <= 10 else None
+    return (int(word, 16) >> 10 & 0b1111) + 1
 
 
 def status_readings(word: str) -> list[Reading]:
@@ -67,13 +66,17 @@ def status_readings(word: str) -> list[Reading]:
         *one_hot("smartmeter_peak_notice", ("1", "2", "3"), str(field(28, 2))),
         *one_hot("smartmeter_peak_running", ("1", "2", "3"), str(field(30, 2))),
     ]
-    if field(1, 3) < len(BREAKER):
-        readings += one_hot("smartmeter_breaker", BREAKER, BREAKER[field(1, 3)])
-    if field(19, 2) in EURIDIS:
-        readings += one_hot("smartmeter_euridis_output", tuple(EURIDIS.values()), EURIDIS[field(19, 2)])
-    if field(21, 2) < len(PLC_MODEM):
-        readings += one_hot("smartmeter_plc_modem", PLC_MODEM, PLC_MODEM[field(21, 2)])
-    if field(24, 2):
-        # ⚠ Assumed: between 00:00 and 06:00 these bits still name the Tempo day that began the day before.
-        readings += one_hot("smartmeter_tempo_colour", COLOURS, COLOURS[field(24, 2) - 1], "today")
+    # The label table lets no undefined code pass.
+    readings += one_hot("smartmeter_breaker", BREAKER, BREAKER[field(1, 3)])
+    readings += one_hot("smartmeter_euridis_output", tuple(EURIDIS.values()), EURIDIS[field(19, 2)])
+    readings += one_hot("smartmeter_plc_modem", PLC_MODEM, PLC_MODEM[field(21, 2)])
+    # ⚠ Assumed: between 00:00 and 06:00 these bits still name the Tempo day that began the day before.
+    today = field(24, 2)
+    readings += one_hot("smartmeter_tempo_colour", COLOURS, COLOURS[today - 1], "today") if today else no_colour("today")
     return readings
+
+
+@cache
+def no_colour(day: str) -> tuple[Reading, ...]:
+    """There is no Tempo colour on this day: the contract is another."""
+    return tuple(Reading(("smartmeter_tempo_colour", colour, day), None) for colour in COLOURS)

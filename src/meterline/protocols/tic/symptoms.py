@@ -37,25 +37,31 @@ class Symptoms:
         """One sentence with the remedy, or None while nothing is strange."""
         if self.heard < ENOUGH:
             return None
+        if not self.groups:
+            return self._without_groups()
         if self._nuls * 5 > self.heard:
             return (
                 "many bytes arrive as NUL: wrong parity, or a weak signal. The line is 7 data bits, even parity, 1 stop bit "
                 "(7E1); set that on the bridge, and check the wires"
             )
-        if self.groups and not self._returns:
+        if not self._returns:
             return (
                 "the line ends are changed on the way: something treats the line as a terminal (cooked mode). "
                 "Set it to raw: stty -F DEVICE raw, or 'raw' in the bridge's configuration"
             )
-        if self.groups and self._high * 5 > self.heard:
+        if self._high * 5 > self.heard:
             return (
                 "the bytes carry their parity bit: the line is read as 8N1. meterline drops that bit and goes on; "
                 "where the bridge or adapter can, set it to 7E1"
             )
-        if self.groups:
-            return None
+        return None
+
+    def _without_groups(self) -> str | None:
         if self.foreign > 5:
             return "this meter speaks TIC, but not that of a household: its labels are not known here"
         if self._noise * 4 > self.heard:
-            return "only noise arrives: wrong speed (1200 in historic mode, 9600 in standard mode) or a wrong line"
+            return (
+                "only noise arrives: wrong speed (1200 baud in historic mode, 9600 in standard mode), wrong parity "
+                "(7E1 is right), or another line"
+            )
         return None
