@@ -252,7 +252,7 @@ def test_a_line_of_nuls_is_said_to_be_noise(caplog: pytest.LogCaptureFixture) ->
             assert sum(runtime.meters["home"].rejected.values())
 
     run(test())
-    assert caplog.text.count("only noise arrives") == 1
+    assert caplog.text.count("hardly anything but NULs arrives") == 1
 
 
 def test_no_hint_is_given_while_the_speed_is_still_being_tried(caplog: pytest.LogCaptureFixture) -> None:

@@ -131,21 +131,21 @@ def _standard(groups: Groups, complete: bool) -> Iterator[Reading]:
         degraded = (groups["DATE"].timestamp or "")[:1].islower()
         yield Reading(("smartmeter_clock_degraded",), int(degraded))
     if status:
-        yield from _tempo_tomorrow(groups, status)
+        yield from _tempo_tomorrow(groups, status, complete)
     yield from _switches(groups, complete)
 
 
-def _tempo_tomorrow(groups: Groups, status: str) -> Iterator[Reading]:
+def _tempo_tomorrow(groups: Groups, status: str, complete: bool) -> Iterator[Reading]:
     """STGE says tomorrow's colour. Where it does not yet, a white or red profile does; a blue one is only the default."""
     colour, today = tempo_tomorrow(status), int(status, 16) >> 24 & 3
     if not colour and not today:
         yield from no_colour("tomorrow")
         return
-    if not colour:
-        if "PJOURF+1" not in groups:
-            return
+    if not colour and "PJOURF+1" in groups:
         tariffs = {switch.tariff for switch in profile(groups["PJOURF+1"].data) if switch and switch.tariff}
         colour = "white" if tariffs == {3, 4} else "red" if tariffs == {5, 6} else None
+    elif not colour and not complete:
+        return
     yield from one_hot(TEMPO, COLOURS, colour, "tomorrow")
 
 

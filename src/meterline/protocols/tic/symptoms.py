@@ -13,6 +13,10 @@ ENOUGH = 400
 
 _SEVEN_BITS = bytes(range(128))
 _UNPRINTABLE = bytes(byte for byte in range(256) if not 0x20 <= byte & 0x7F < 0x7F and byte & 0x7F not in b"\n\r\t\x02\x03\x04")
+_WEAK = (
+    "many bytes arrive as NUL: a weak signal, or wrong parity. Check the wires and the adapter; the line is 7 data bits, "
+    "even parity, 1 stop bit (7E1)"
+)
 
 
 class Symptoms:
@@ -40,10 +44,7 @@ class Symptoms:
         if not self.groups:
             return self._without_groups()
         if self._nuls * 5 > self.heard:
-            return (
-                "many bytes arrive as NUL: wrong parity, or a weak signal. The line is 7 data bits, even parity, 1 stop bit "
-                "(7E1); set that on the bridge, and check the wires"
-            )
+            return _WEAK
         if not self._returns:
             return (
                 "the line ends are changed on the way: something treats the line as a terminal (cooked mode). "
@@ -59,9 +60,9 @@ class Symptoms:
     def _without_groups(self) -> str | None:
         if self.foreign > 5:
             return "this meter speaks TIC, but not that of a household: its labels are not known here"
-        if self._noise * 4 > self.heard:
-            return (
-                "only noise arrives: wrong speed (1200 baud in historic mode, 9600 in standard mode), wrong parity "
-                "(7E1 is right), or another line"
-            )
-        return None
+        speeds = "1200 baud in historic mode, 9600 in standard mode"
+        if self._nuls * 2 > self.heard:
+            return f"hardly anything but NULs arrives: wrong speed ({speeds}), or wrong parity (7E1 is right)"
+        if self._noise * 5 > self.heard * 2:
+            return f"only noise arrives: wrong speed ({speeds}), or another line"
+        return _WEAK if self._nuls * 5 > self.heard else None

@@ -1,0 +1,200 @@
+"""Captures: our simulator's with the page that each must give, and real ones read by the real command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from contract import cut
+from make_captures import CAPTURES, FOLDER, page
+from simulated import WINTER_EVENING, simulated, stream
+from test_frames import groups_of, is_text
+from test_readings import DATED, NUMBERS
+
+from meterline.meter import Meter
+from meterline.protocols.tic.frames import Assembler, Decoder, Frame
+from meterline.protocols.tic.readings import readings
+from meterline.simulator import Faults
+
+Accepted: TypeAlias = tuple[str, str | None, str]
+
+
+class TestOurs:
+    @pytest.mark.parametrize("name", CAPTURES)
+    def test_a_capture_gives_exactly_its_page(self, name: str) -> None:
+        data = (FOLDER / f"{name}.bin").read_bytes()
+        assert page(data) == (FOLDER / f"{name}.prom").read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize("name", CAPTURES)
+    def test_the_simulator_still_makes_the_capture(self, name: str) -> None:
+        assert CAPTURES[name]() == (FOLDER / f"{name}.bin").read_bytes(), "run python tests/tic/make_captures.py, and review"
+
+    def test_there_is_no_other_file(self) -> None:
+        assert {file.name for file in FOLDER.iterdir()} == {f"{name}.{kind}" for name in CAPTURES for kind in ("bin", "prom")}
+
+    def test_damage_adds_nothing_to_what_was_sent(self) -> None:
+        sent = stream(simulated("standard", "HC", WINTER_EVENING), 40)
+        for seed in range(5):
+            faults = Faults(bit_errors=0.001, lost_bytes=0.001, seed=seed)
+            arrived = groups_of(faults.damage(sent))
+            assert len(arrived) > 500
+            assert {group for group in arrived if not is_text(group)} <= set(groups_of(sent))
+
+
+REFUSED: dict[str, dict[Accepted, str]] = {
+    "hist-tri-ejp-openhab_cbetm": {
+        ("ADCO", None, "XXXXXXXXXX"): "the publisher's mask, with a right checksum: an address has twelve digits",
+    },
+    "std-mono-base-tinfo_replay_stand_base_DAMAGED": {
+        ("NGTF", None, "BASE"): "its publisher trimmed it: an even number of lost spaces leaves the checksum right",
+        ("LTARF", None, "BASE"): "trimmed likewise",
+        ("MSG1", None, "PAS DE MESSAGE"): "trimmed likewise",
+    },
+    "std-mono-producer-openhab": {
+        ("NGTF", None, "PRODUCTEUR"): "trimmed likewise",
+    },
+}
+"""Groups that an independent reader, which looks at the checksum alone, calls right, and why we refuse them all the same."""
+
+NOT_SHOWN: dict[str, dict[str, str]] = {}
+"""Capture → label → why the number of its last group of that label is not what is shown."""
+
+NAMES = (
+    "hist-mono-base-enedis_ticFrameHistoric",
+    "hist-mono-hc-adps-linkey_SYNTH",
+    "hist-mono-hc-pyteleinfo_conftest",
+    "hist-mono-hc-teleinfod_trame_historique",
+    "hist-mono-hc-tinfo_replay_histo_base",
+    "hist-mono-tempo-pyteleinfo_captured_frames",
+    "hist-tri-base-ticdecodecpp_3P_historical",
+    "hist-tri-base-tinfo_replay_histo_base_tri",
+    "hist-tri-ejp-openhab_cbetm",
+    "hist-tri-hc-adir-gotests_SYNTH",
+    "std-mono-base-ticdecodecpp_1P_standard",
+    "std-mono-base-tinfo_replay_stand_base_DAMAGED",
+    "std-mono-hc-enedis_ticFrameStandard",
+    "std-mono-hc-enedis_ticFrameStandard_PCOUP_Invalid",
+    "std-mono-producer-openhab",
+    "std-mono-producer-teleinfod_trame_standard",
+    "std-mono-tempo-red-linkytic_pr19",
+    "std-mono-tempo-ticmeter_debug_buffer_bad_DAMAGED",
+    "std-tri-base-tinfo_replay_stand_base_tri",
+    "std-tri-tempo-teleinfo_nom_message_standard",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(shared: Path) -> Path:
+    path = shared / "captures" / "tic"
+    if not path.is_dir():
+        pytest.skip("no captures/tic/ in the shared folder")
+    return path
+
+
+@cache
+def decoded(capture: Path) -> tuple[list[dict[str, Any]], str]:
+    """What the command prints, and what it complains of."""
+    done = subprocess.run(
+        [sys.executable, "-m", "meterline", "decode", str(capture)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def frames_of(data: bytes) -> Iterator[Frame]:
+    decoder, assembler = Decoder(), Assembler()
+    for piece in cut(data, 100):
+        for event in decoder.feed(piece):
+            if frame := assembler.take(event):
+                yield frame
+    if frame := assembler.close():
+        yield frame
+
+
+def unix(timestamp: str) -> int:
+    offset = timezone(timedelta(hours={"H": 1, "E": 2}[timestamp[0].upper()]))
+    return int(datetime.strptime(timestamp[1:], "%y%m%d%H%M%S").replace(tzinfo=offset).timestamp())
+
+
+def test_every_real_capture_is_tested(folder: Path) -> None:
+    assert sorted(file.name.removesuffix(".bin") for file in folder.glob("*.bin")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestReal:
+    def test_the_command_accepts_exactly_what_an_independent_reader_does(self, folder: Path, name: str) -> None:
+        lines, complaints = decoded(folder / f"{name}.bin")
+        assert complaints == ""
+        for line in lines:
+            assert set(line) in ({"label", "timestamp", "data"}, {"rejected", "data"})
+        accepted = [(line["label"], line["timestamp"], line["data"]) for line in lines if "label" in line]
+        expected = json.loads((folder / f"{name}.bin.expected.json").read_text(encoding="utf-8"))["groups"]
+        right = [(label, timestamp, data) for label, timestamp, data, verdict in expected if verdict == "ok"]
+        refused = REFUSED.get(name, {})
+        assert refused.keys() <= set(right)
+        assert accepted == [group for group in right if group not in refused]
+
+    def test_every_refusal_is_reported(self, folder: Path, name: str) -> None:
+        lines, _ = decoded(folder / f"{name}.bin")
+        reported = Counter(line["data"] for line in lines if line.get("rejected") == "malformed")
+        for label, timestamp, data in REFUSED.get(name, {}):
+            assert timestamp is None
+            assert any(label in body and data in body for body in reported)
+
+    def test_every_number_of_the_last_frames_is_shown(self, folder: Path, name: str) -> None:
+        meter = Meter("home", clock=lambda: 0.0)
+        last: dict[str, Accepted] = {}
+        for frame in frames_of((folder / f"{name}.bin").read_bytes()):
+            meter.take(readings(frame), timed=False)
+            last |= {group.label: group for group in frame.groups.values()}
+        assert last
+        wrong = {}
+        for label, timestamp, data in last.values():
+            if label in NUMBERS:
+                _, series, unit = NUMBERS[label]
+                right = meter.value(*series) == int(data) * unit
+            elif label in DATED:
+                _, series, when = DATED[label]
+                right = meter.value(*series) == int(data) and meter.value(*when) == unix(timestamp or "")
+            else:
+                continue
+            if not right:
+                wrong[label] = (data, meter.value(*series))
+        assert wrong.keys() == NOT_SHOWN.get(name, {}).keys(), wrong
+        assert meter.rejected["implausible"] == 0
+
+    def test_the_total_is_the_sum_of_its_registers(self, folder: Path, name: str) -> None:
+        meter = Meter("home", clock=lambda: 0.0)
+        for frame in frames_of((folder / f"{name}.bin").read_bytes()):
+            meter.take(readings(frame), timed=False)
+        total = meter.value("smartmeter_energy_import_watthours_total")
+        registers = meter.blocks.get("smartmeter_energy_import_tariff_watthours_total", "").splitlines()
+        if total is not None and len(registers) in (1, 2, 6, 10):  # none was lost to damage
+            assert sum(float(line.rpartition(" ")[2]) for line in registers) == total
+
+
+def test_the_white_day_announced_by_a_red_one_is_white_though_its_profile_is_blue(folder: Path) -> None:
+    meter = Meter("home", clock=lambda: 0.0)
+    for frame in frames_of((folder / "std-mono-tempo-red-linkytic_pr19.bin").read_bytes()):
+        assert frame.groups["PJOURF+1"].data.startswith("00004001 06004002 22004001")
+        meter.take(readings(frame))
+    assert [meter.value("smartmeter_tempo_colour", colour, "tomorrow") for colour in ("blue", "white", "red")] == [0, 1, 0]
+    assert [meter.value("smartmeter_tempo_colour", colour, "today") for colour in ("blue", "white", "red")] == [0, 0, 1]
+
+
+def test_nothing_that_is_not_a_capture_of_a_meter_is_an_error_but_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "noise.bin").write_bytes(b"\xff\x00" * 500)
+    lines, complaints = decoded(tmp_path / "noise.bin")
+    assert {line["rejected"] for line in lines} == {"malformed"}
+    assert "is it a capture of a meter?" in complaints
