@@ -1,7 +1,7 @@
 """Meters → the text of /metrics: a scrape joins the blocks that each meter keeps, family by family.
 
-Rendered here, at the scrape: what depends on the clock (`smartmeter_up`, freshness) and the counters about the line, which
-must move during pure noise too. Our own process is prometheus_client's business.
+What depends on the clock (`smartmeter_up`, freshness) and counters that moved without a frame are brought up to date first. Our
+own process is prometheus_client's business.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from meterline import __version__
 from meterline.meter import Meter
-from meterline.metrics import CATALOGUE, block, number
+from meterline.metrics import CATALOGUE
 
 COMPRESS_FROM = 1000
 """Bytes from which gzip is worth its header."""
@@ -39,47 +39,16 @@ class Page:
     def text(self, openmetrics: bool = False) -> str:
         """The page as text 0.0.4, or as OpenMetrics 1.0."""
         found: dict[str, list[str]] = {name: [header] for name, header in self._headers[openmetrics].items()}
+        add = {name: texts.append for name, texts in found.items()}
         for meter in self._meters:
-            meter.expire()
-            for family, lines in meter.blocks.items():
-                found[family].append(lines)
-            for family, lines in _about(meter):
-                found[family].append(lines)
+            meter.refresh()
+            for family, text in meter.about.items():
+                add[family](text)
+            for family, text in meter.blocks.items():
+                add[family](text)
         render = openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
         ours = "".join(["".join(lines) for lines in found.values() if len(lines) > 1])
         return ours + render(self._process).decode()
-
-
-def _about(meter: Meter) -> Iterable[tuple[str, str]]:
-    """What we know about the meter's line."""
-    name = meter.label
-    up = "1.0" if meter.up else "0.0"
-    yield "smartmeter_up", f'smartmeter_up{{meter="{name}"}} {up}\n'
-    if meter.frames:
-        seconds = number(meter.last_frame_at)
-        yield (
-            "smartmeter_last_frame_timestamp_seconds",
-            f'smartmeter_last_frame_timestamp_seconds{{meter="{name}"}} {seconds}\n',
-        )
-    for family, count in (
-        ("smartmeter_frames_total", meter.frames),
-        ("smartmeter_received_bytes_total", meter.received),
-        ("smartmeter_link_opened_total", meter.opened),
-        ("smartmeter_meter_swaps_total", meter.swaps),
-        ("smartmeter_defects_total", meter.defects),
-    ):
-        yield family, f'{family}{{meter="{name}"}} {number(count)}\n'
-    yield (
-        "smartmeter_rejected_total",
-        "".join(
-            [
-                f'smartmeter_rejected_total{{meter="{name}",reason="{reason}"}} {number(count)}\n'
-                for reason, count in meter.rejected.items()
-            ]
-        ),
-    )
-    for series, value in meter.observed.items():
-        yield series[0], block(series[0], name, [(series, value)])
 
 
 def negotiate(accept: str) -> tuple[bool, str]:

@@ -66,6 +66,10 @@ class Meter:
         self.clock = clock
         self.blocks: dict[str, str] = {}
         """Family → its sample lines, of what is shown now."""
+        self.about: dict[str, str] = {}
+        """The same of what we know about the line: stays while the meter is silent."""
+        self._written: dict[str, float] = {}
+        self._moved = True
         self.observed: dict[Series, float] = {}
         self.address: str | None = None
         self.frames = self.opened = self.swaps = self.defects = 0
@@ -94,6 +98,12 @@ class Meter:
         self._received = self.received
         self._link = link
         self.opened += 1
+        self._moved = True
+
+    def count_defect(self) -> None:
+        """Our own code failed while it read this meter."""
+        self.defects += 1
+        self._moved = True
 
     @property
     def received(self) -> int:
@@ -113,7 +123,7 @@ class Meter:
 
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
         """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
-        now = self.clock()
+        now, self._moved = self.clock(), True
         self.frames += 1
         self.last_frame, self.last_frame_at = now, round(time.time(), 3)
         if snapshot.short:
@@ -126,18 +136,50 @@ class Meter:
             self._believe(reading, now, timed, changed)
         for total in snapshot.totals:
             self._add_up(total, now, timed, changed)
-        if changed:
-            self._render(changed)
-        self._oldest = self._find_oldest()
+        self._render(changed)
+        self._write_about()
 
     def reject(self, rejected: Rejected) -> None:
         """Count it."""
         self.rejected[rejected.reason] += 1
+        self._moved = True
 
     def observe(self, observation: Observation) -> None:
         """A driver's word about itself: stays until it says otherwise."""
         before = self.observed.get(observation.series, 0.0) if observation.increment else 0.0
         self.observed[observation.series] = before + observation.value
+        family = observation.series[0]
+        shown = [(series, value) for series, value in self.observed.items() if series[0] == family]
+        self.about[family] = block(family, self.label, shown)
+
+    def refresh(self) -> None:
+        """Bring `blocks` and `about` up to date: what nobody confirms any more, and what moved without a frame."""
+        now = self.clock()
+        if now - self._oldest > self.stale_after:
+            self.expire()
+        if self._moved or self._written["smartmeter_received_bytes_total"] != self.received:
+            self._write_about()
+        self._write("smartmeter_up", float(now - self.last_frame <= self.stale_after))
+
+    def _write_about(self) -> None:
+        """Counters about the line. Called with every frame, so that a scrape of many meters finds little left to write."""
+        self._moved = False
+        self._write("smartmeter_frames_total", self.frames)
+        self._write("smartmeter_received_bytes_total", self.received)
+        self._write("smartmeter_link_opened_total", self.opened)
+        self._write("smartmeter_meter_swaps_total", self.swaps)
+        self._write("smartmeter_defects_total", self.defects)
+        if self.frames:
+            self._write("smartmeter_last_frame_timestamp_seconds", self.last_frame_at)
+        rejected = "smartmeter_rejected_total"
+        if self._written.get(rejected) != (count := sum(self.rejected.values())):
+            self._written[rejected] = count
+            self.about[rejected] = block(rejected, self.label, [((rejected, why), n) for why, n in self.rejected.items()])
+
+    def _write(self, family: str, value: float) -> None:
+        if self._written.get(family) != value:
+            self._written[family] = value
+            self.about[family] = block(family, self.label, [((family,), value)])
 
     def expire(self) -> None:
         """Drop what nobody has confirmed for too long."""
@@ -151,10 +193,6 @@ class Meter:
         for series in [series for series, entry in self._entries.items() if now - entry.confirmed > limit]:
             self._drop(series, changed)
         self._render(changed)
-        self._oldest = self._find_oldest()
-
-    def _find_oldest(self) -> float:
-        return min(map(_CONFIRMED, self._entries.values()), default=math.inf)
 
     def _is_stranger(self, address: str | None, now: float) -> bool:
         """Another meter's address: believed when two frames in a row say it, and then everything starts anew."""
@@ -246,7 +284,10 @@ class Meter:
             self._retired[series] = _Mark(float(entry.value), entry.confirmed)
 
     def _render(self, changed: set[str]) -> None:
-        """Write the text of the changed families again."""
+        """Write the text of the changed families again, and note when the first reading of all is due to disappear."""
+        self._oldest = min(map(_CONFIRMED, self._entries.values()), default=math.inf)
+        if not changed:
+            return
         found: dict[str, list[tuple[Series, float | str]]] = {family: [] for family in changed}
         for series, entry in self._entries.items():
             if series[0] in found:

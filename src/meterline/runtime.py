@@ -90,7 +90,7 @@ class _Follower:
                 self._say(str(error))
                 pause = next(self._pauses)
             except Exception as error:  # our own defect: never the end of the other meters
-                self._meter.defects += 1
+                self._meter.count_defect()
                 self._say(f"a defect in meterline; please report it. The link is opened again. {error!r}", error)
                 pause = next(self._pauses)
             await asyncio.sleep(pause)

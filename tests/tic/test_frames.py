@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import tracemalloc
 from collections.abc import Callable
@@ -239,11 +240,24 @@ class TestTable:
             ("month 13", "DATE\tH251301060000\t\t", "malformed"),
             ("month 0", "DATE\tH250001060000\t\t", "malformed"),
             ("day 32", "DATE\tH250132060000\t\t", "malformed"),
+            ("30 February", "DATE\tH250230060000\t\t", "malformed"),
+            ("29 February of a year that has none", "UMOY1\tH250229060000\t230\t", "malformed"),
+            ("31 April", "DPM1\t 250431060000\t00\t", "malformed"),
+            ("31 June", "SMAXSN\tE250631060000\t02560\t", "malformed"),
+            ("31 September", "CCASN\tE250931060000\t02560\t", "malformed"),
+            ("31 November", "CCAIN-1\tH251131060000\t02560\t", "malformed"),
             ("24 o'clock", "DATE\tH250131240000\t\t", "malformed"),
             ("minute 60", "DATE\tH250131236000\t\t", "malformed"),
             ("second 60", "DATE\tH250131235960\t\t", "malformed"),
             ("too many fields", "EAST\t0\t0\t000012345\t", "malformed"),
             ("no data field", "EAST\t", "malformed"),
+            ("a breaker's state that is not defined", "STGE\t003A000F\t", "malformed"),
+            ("register 11 in STGE", "STGE\t003A2801\t", "malformed"),
+            ("an Euridis output that is not defined", "STGE\t00320001\t", "malformed"),
+            ("a modem's state that is not defined", "STGE\t007A0001\t", "malformed"),
+            ("historic mode in STGE", "STGE\t00380001\t", "malformed"),
+            ("no subscribed power", "PREF\t00\t", "malformed"),
+            ("more power than such a meter has", "PCOUP\t37\t", "malformed"),
             ("register 0", "NTARF\t00\t", "malformed"),
             ("register 11", "NTARF\t11\t", "malformed"),
             ("profile 10", "NJOURF\t10\t", "malformed"),
@@ -278,6 +292,10 @@ class TestTable:
             ("PPOT 0E ", Group("PPOT", None, "0E")),
             ("NGTF\tH PLEINE/CREUSE \t", Group("NGTF", None, "H PLEINE/CREUSE ")),
             ("NGTF\tHC et Week-End  \t", Group("NGTF", None, "HC et Week-End  ")),
+            ("DATE\tH240229120000\t\t", Group("DATE", "H240229120000", "")),
+            ("STGE\tFF5BE7DD\t", Group("STGE", None, "FF5BE7DD")),
+            ("PREF\t36\t", Group("PREF", None, "36")),
+            ("PCOUP\t01\t", Group("PCOUP", None, "01")),
             ("DATE\th250122222926\t\t", Group("DATE", "h250122222926", "")),
             ("DATE\te250722222926\t\t", Group("DATE", "e250722222926", "")),
             ("FPM2\t 250123060000\t00\t", Group("FPM2", " 250123060000", "00")),
@@ -479,6 +497,14 @@ class TestAssembler:
         frames = frames_of((STANDARD_FRAME[:place] + new + STANDARD_FRAME[place:]) * 3 + STANDARD_FRAME)
         assert [frame.complete for frame in frames] == [False, True, True, True]
         assert frames[1] == Frame({group.label: group for group in STANDARD_GROUPS}, True)
+
+    @pytest.mark.parametrize("end", [b"", ETX, STX, EOT], ids=["no mark", "ETX", "STX", "EOT"])
+    def test_unknown_labels_without_end_keep_no_memory(self, end: bytes) -> None:
+        assembler, decoder = Assembler(), Decoder()
+        for number in range(20_000):
+            for event in decoder.feed(b"\n" + sealed(f"X{number} 0 ") + b"\r" + end):
+                assembler.take(event)
+        assert len(pickle.dumps(assembler)) < 10_000
 
     def test_marks_alone_are_no_frame(self) -> None:
         assert frames_of(STX + ETX + EOT + STX + STX + ETX) == []

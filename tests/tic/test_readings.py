@@ -573,6 +573,10 @@ class TestTariff:
         assert not any(series[0] == "smartmeter_tariff_active" for series in said)
         assert (TARIFF_INFO, "tariff") not in said
 
+    def test_the_register_changes_together_with_its_name(self) -> None:
+        said = of(Group("NTARF", None, "02"), Group("LTARF", None, "    HP  BLEU    "))
+        assert {type(said[(TARIFF_INFO, label)]) for label in ("tariff", "name")} == {Text}
+
     def test_the_clock_is_degraded_where_stge_says_so(self) -> None:
         assert of(DATE, Group("STGE", None, "003B0001"))[("smartmeter_clock_degraded",)] == 1
 

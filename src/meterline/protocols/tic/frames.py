@@ -32,6 +32,8 @@ MAX_SEGMENT = 128
 
 MAX_NULS = 4
 """NULs between groups that mean nothing; more of them may be what is left of a group."""
+MAX_UNKNOWN = 32
+"""Labels of a frame that may be unknown to the table: as many again as a newer specification may add at once."""
 _LABEL = re.compile("[A-Z0-9+-]{1,9}")
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 """Translation that masks bit 7."""
@@ -91,6 +93,8 @@ def check(body: bytes) -> Group | Rejected:
 
 def _parse(segment: bytes) -> tuple[Event, ...]:
     """Everything in one stretch between line ends."""
+    if segment[-1] >= SP and segment[0] >= SP and STX not in segment:
+        return (check(segment),)
     end = {ETX: Mark.END, EOT: Mark.INTERRUPTED}.get(segment[-1:])
     body = segment[:-1] if end else segment
     events: list[Event] = []
@@ -115,6 +119,8 @@ class _Memo(dict[bytes, tuple[Event, ...]]):
     """Segments already parsed: most groups of a frame are those of the last. Shared by all decoders, bounded."""
 
     def __missing__(self, segment: bytes) -> tuple[Event, ...]:
+        if not segment:
+            return ()
         if len(segment) > MAX_SEGMENT:
             raise _Oversize
         if len(self) >= 2048:
@@ -190,7 +196,8 @@ class Assembler:
         if type(event) is Rejected:
             # An unknown label that comes in every frame is a newer meter's; one that comes once is a damaged one.
             label = re.split(rb"[\t ]", event.data, maxsplit=1)[0] if event.reason == "unknown_label" else b""
-            self._unknown.add(label)
+            if len(self._unknown) < MAX_UNKNOWN:
+                self._unknown.add(label)
             self._whole = self._whole and label in self._unknown_before
             return None
         frame = self.close(complete=event is Mark.END and self._whole)

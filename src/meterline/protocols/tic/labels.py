@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 Match = Callable[[str], object]
@@ -43,12 +44,14 @@ def _dated(season: str) -> Match:
     form = _full(f"{season}{_DATE}{_TIME}[0-5][0-9]")
 
     def match(text: str) -> bool:
-        if not form(text):
-            return False
-        month, day = int(text[3:5]), int(text[5:7])
-        return day <= monthrange(2000 + int(text[1:3]), month)[1]
+        return form(text) is not None and _exists(text[1:7])
 
     return match
+
+
+@lru_cache(maxsize=64)
+def _exists(day: str) -> bool:
+    return int(day[4:]) <= monthrange(2000 + int(day[:2]), int(day[2:4]))[1]
 
 
 def _status(text: str) -> bool:
