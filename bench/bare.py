@@ -1,0 +1,81 @@
+"""What the libraries cost alone: the programs that meterline is compared with.
+
+    python -m bench.bare serve [FILE]       Tornado, with prometheus_client and serialx imported: FILE, or nothing, to everybody
+    python -m bench.bare read REST LINK …   asyncio: reads the links and throws the bytes away, rests REST s after each read
+
+Prints its port (0 where it has none) when it is ready, and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+async def _serve(body: bytes) -> None:
+    import prometheus_client  # noqa: F401 for its weight
+    import serialx  # noqa: F401 for its weight
+    from tornado import httpserver, netutil, web
+
+    class Answer(web.RequestHandler):
+        """The same to everybody."""
+
+        def get(self) -> None:
+            """GET"""
+            self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.finish(body)
+
+    sockets = netutil.bind_sockets(0, "127.0.0.1")
+    routes = web.Application([("/metrics", Answer)], log_function=lambda handler: None)
+    httpserver.HTTPServer(routes).add_sockets(sockets)
+    print(sockets[0].getsockname()[1], flush=True)
+    await _end_of_input()
+
+
+class _Discard(asyncio.Protocol):
+    """Reads, and rests."""
+
+    def __init__(self, rest: float) -> None:
+        self._rest = rest
+        self._transport: asyncio.ReadTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: open."""
+        assert isinstance(transport, asyncio.ReadTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes, that nobody wants."""
+        if self._rest and self._transport:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(self._rest, self._transport.resume_reading)
+
+
+async def _read(rest: float, links: list[str]) -> None:
+    loop = asyncio.get_running_loop()
+    for link in links:
+        if link.startswith("tcp:"):
+            parts = urlsplit(link)
+            await loop.create_connection(lambda: _Discard(rest), parts.hostname or "", parts.port or 0)
+        else:
+            await loop.connect_read_pipe(lambda: _Discard(rest), os.fdopen(os.open(link, os.O_RDONLY | os.O_NOCTTY), "rb", 0))
+    print(0, flush=True)
+    await _end_of_input()
+
+
+async def _end_of_input() -> None:
+    end = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, end.set)
+    await end.wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        if sys.argv[1] == "serve":
+            asyncio.run(_serve(Path(sys.argv[2]).read_bytes() if sys.argv[2:] else b""))
+        else:
+            asyncio.run(_read(float(sys.argv[2]), sys.argv[3:]))

@@ -1,0 +1,158 @@
+"""Real processes: `meterline run`, lines and references; what each costs, as the kernel counts it."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import http.client
+import json
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+PROMETHEUS = {
+    "Accept": "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+    "Accept-Encoding": "gzip",
+}
+"""Headers of Prometheus' own scrape."""
+PATIENCE = 60.0
+"""Seconds until a process that does not get ready is given up."""
+
+
+def allow_many_files() -> None:
+    """A thousand meters are thousands of sockets: as many open files as this user may have. Child processes inherit it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def python(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m WORDS`, ended at the end."""
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", *words]
+    with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """What a process of ours prints when it is ready."""
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        raise RuntimeError(f"{process.args!r} ended before it was ready")
+    return line
+
+
+@contextlib.contextmanager
+def line(mode: str, place: str, count: int, seconds: float) -> Iterator[list[str]]:
+    """The links of a running `bench.line`."""
+    with python("bench.line", mode, place, str(count), str(seconds)) as process:
+        yield json.loads(first_line(process))
+
+
+class Server(NamedTuple):
+    """A process that answers HTTP on the loopback address."""
+
+    pid: int
+    port: int
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection that stays open from request to request."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def scrape(self) -> bytes:
+        """One scrape as Prometheus makes it, on a new connection; the page."""
+        with contextlib.closing(self.connect()) as connection:
+            return gzip.decompress(get(connection, "/metrics", PROMETHEUS))
+
+
+def get(connection: http.client.HTTPConnection, path: str, headers: dict[str, str] | None = None) -> bytes:
+    """The body of an answer."""
+    connection.request("GET", path, headers=headers or {})
+    return connection.getresponse().read()
+
+
+@contextlib.contextmanager
+def meterline(links: Sequence[str], config: bool) -> Iterator[Server]:
+    """`meterline run` with these links, once all of its meters speak; with `config` they are in a file."""
+    with contextlib.ExitStack() as stack:
+        if config:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-bench-"))
+            file = Path(folder, "meterline.yml")
+            meters = [f"  - {{name: meter-{n:04d}, link: '{link}', protocol: tic}}\n" for n, link in enumerate(links, 1)]
+            file.write_text("meters:\n" + "".join(meters), encoding="utf-8")
+            what = ["--config.file", str(file)]
+        else:
+            (link,) = links
+            what = [link]
+        port = _free_port()
+        words = ["run", *what, "--web.listen-address", f"127.0.0.1:{port}", "--log.level", "error"]
+        process = stack.enter_context(python("meterline", *words))
+        server = Server(process.pid, port)
+        _wait_until_all_speak(process, server)
+        yield server
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_all_speak(process: subprocess.Popen[str], server: Server) -> None:
+    deadline = time.monotonic() + PATIENCE
+    answer = b""
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"meterline ended with status {process.returncode}")
+        with contextlib.suppress(OSError), contextlib.closing(server.connect()) as connection:
+            answer = get(connection, "/-/ready")
+            if answer and b"silent:" not in answer:
+                return
+        time.sleep(0.2)
+    raise RuntimeError(f"not all meters speak after {PATIENCE:.0f} s: {answer.decode()}")
+
+
+@contextlib.contextmanager
+def bare(*words: str) -> Iterator[Server]:
+    """A running `bench.bare`."""
+    with python("bench.bare", *words) as process:
+        yield Server(process.pid, int(first_line(process)))
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process so far, all its threads, user and system, in nanoseconds' resolution."""
+    # The kernel's clock of another process: what clock_getcpuclockid(3) returns.
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class Memory(NamedTuple):
+    """KiB."""
+
+    resident: int
+    proportional: int
+    """The same with shared pages divided among those who share them."""
+    peak: int
+    """The highest resident so far."""
+
+
+def memory(pid: int) -> Memory:
+    """VmRSS, PSS and VmHWM."""
+    status = f"/proc/{pid}/status"
+    return Memory(_field(status, "VmRSS:"), _field(f"/proc/{pid}/smaps_rollup", "Pss:"), _field(status, "VmHWM:"))
+
+
+def _field(path: str, name: str) -> int:
+    lines = Path(path).read_text(encoding="ascii").splitlines()
+    return next(int(words[1]) for words in map(str.split, lines) if words[0] == name)
