@@ -47,8 +47,9 @@ class Page:
             for family, text in meter.blocks.items():
                 add[family](text)
         render = openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
-        ours = "".join(["".join(lines) for lines in found.values() if len(lines) > 1])
-        return ours + render(self._process).decode()
+        pieces = [text for texts in found.values() if len(texts) > 1 for text in texts]
+        pieces.append(render(self._process).decode())
+        return "".join(pieces)
 
 
 def negotiate(accept: str) -> tuple[bool, str]:
