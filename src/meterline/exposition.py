@@ -1,4 +1,4 @@
-"""Meters → the text of /metrics: a scrape joins the blocks that each meter keeps, family by family.
+"""Meters → the text of /metrics: a scrape joins the texts that each meter keeps, family by family.
 
 What depends on the clock (`smartmeter_up`, freshness) and counters that moved without a frame are brought up to date first. Our
 own process is prometheus_client's business.
@@ -27,9 +27,7 @@ class Page:
 
     def __init__(self, meters: Iterable[Meter]) -> None:
         self._meters = list(meters)
-        self._headers = {
-            openmetrics: {family.name: family.header(openmetrics) for family in CATALOGUE} for openmetrics in (False, True)
-        }
+        self._headers = {openmetrics: [family.header(openmetrics) for family in CATALOGUE] for openmetrics in (False, True)}
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
         Info("meterline_build", "The running program.", registry=self._process).info(
@@ -38,16 +36,15 @@ class Page:
 
     def text(self, openmetrics: bool = False) -> str:
         """The page as text 0.0.4, or as OpenMetrics 1.0."""
-        found: dict[str, list[str]] = {name: [header] for name, header in self._headers[openmetrics].items()}
-        add = {name: texts.append for name, texts in found.items()}
         for meter in self._meters:
             meter.refresh()
-            for family, text in meter.about.items():
-                add[family](text)
-            for family, text in meter.blocks.items():
-                add[family](text)
+        pieces: list[str] = []
+        families = zip(*[meter.texts for meter in self._meters], strict=True)
+        for header, texts in zip(self._headers[openmetrics], families, strict=False):  # no meters, no families
+            if any(texts):
+                pieces.append(header)
+                pieces += texts
         render = openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
-        pieces = [text for texts in found.values() if len(texts) > 1 for text in texts]
         pieces.append(render(self._process).decode())
         return "".join(pieces)
 

@@ -80,6 +80,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the link is open."""
         self._transport = transport
+        self._transport.max_size = CHUNK  # asyncio and serialx would ask for 256 KiB at each read
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes have come."""

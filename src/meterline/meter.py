@@ -14,7 +14,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
-from meterline.metrics import REGISTERS, block, escape
+from meterline.metrics import CATALOGUE, COLUMNS, REGISTERS, block, escape
 from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
 
 SHORT_FRAMES_STALE_AFTER = 30.0
@@ -57,17 +57,15 @@ class _Mark(NamedTuple):
 
 
 class Meter:
-    """`take` snapshots, `reject` rejects, `observe` observations; `blocks` is what a scrape shows of them."""
+    """`take` snapshots, `reject` rejects, `observe` observations; `texts` is what a scrape shows of them."""
 
     def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self.label = escape(name)
         self.stale_after = stale_after
         self.clock = clock
-        self.blocks: dict[str, str] = {}
-        """Family → its sample lines, of what is shown now."""
-        self.about: dict[str, str] = {}
-        """The same of what we know about the line: stays while the meter is silent."""
+        self.texts = [""] * len(CATALOGUE)
+        """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
         self._written: dict[str, float] = {}
         self._moved = True
         self.observed: dict[Series, float] = {}
@@ -91,7 +89,8 @@ class Meter:
         self._stranger_at = -math.inf
         self._last_short = -math.inf
         self._oldest = math.inf
-        self.blocks.clear()
+        for family in self.blocks:
+            self.texts[COLUMNS[family]] = ""
 
     def attach(self, link: Counted) -> None:
         """A link to this meter was opened; the one before is gone."""
@@ -104,6 +103,12 @@ class Meter:
         """Our own code failed while it read this meter."""
         self.defects += 1
         self._moved = True
+
+    @property
+    def blocks(self) -> dict[str, str]:
+        """Family → its sample lines, of what the meter says."""
+        texts = zip(CATALOGUE, self.texts, strict=True)
+        return {family.name: text for family, text in texts if text and family.source != "ours"}
 
     @property
     def received(self) -> int:
@@ -150,10 +155,10 @@ class Meter:
         self.observed[observation.series] = before + observation.value
         family = observation.series[0]
         shown = [(series, value) for series, value in self.observed.items() if series[0] == family]
-        self.about[family] = block(family, self.label, shown)
+        self.texts[COLUMNS[family]] = block(family, self.label, shown)
 
     def refresh(self) -> None:
-        """Bring `blocks` and `about` up to date: what nobody confirms any more, and what moved without a frame."""
+        """Bring `texts` up to date: what nobody confirms any more, and what moved without a frame."""
         now = self.clock()
         if now - self._oldest > self.stale_after:
             self.expire()
@@ -174,18 +179,18 @@ class Meter:
         rejected = "smartmeter_rejected_total"
         if self._written.get(rejected) != (count := sum(self.rejected.values())):
             self._written[rejected] = count
-            self.about[rejected] = block(rejected, self.label, [((rejected, why), n) for why, n in self.rejected.items()])
+            shown = [((rejected, why), n) for why, n in self.rejected.items()]
+            self.texts[COLUMNS[rejected]] = block(rejected, self.label, shown)
 
     def _write(self, family: str, value: float) -> None:
         if self._written.get(family) != value:
             self._written[family] = value
-            self.about[family] = block(family, self.label, [((family,), value)])
+            self.texts[COLUMNS[family]] = block(family, self.label, [((family,), value)])
 
     def expire(self) -> None:
         """Drop what nobody has confirmed for too long."""
-        now = self.clock()
-        limit = self.stale_after
-        if now - self._last_short <= self.stale_after:
+        now, limit = self.clock(), self.stale_after
+        if now - self._last_short <= limit:
             limit = max(limit, SHORT_FRAMES_STALE_AFTER)
         if now - self._oldest <= limit:
             return
@@ -276,12 +281,10 @@ class Meter:
             self._entries[total.series].confirmed = min(part.confirmed for part in parts)
 
     def _drop(self, series: Series, changed: set[str]) -> None:
-        entry = self._entries.pop(series, None)
-        if entry is None:
-            return
-        changed.add(series[0])
-        if series[0] in REGISTERS:
-            self._retired[series] = _Mark(float(entry.value), entry.confirmed)
+        if entry := self._entries.pop(series, None):
+            changed.add(series[0])
+            if series[0] in REGISTERS:
+                self._retired[series] = _Mark(float(entry.value), entry.confirmed)
 
     def _render(self, changed: set[str]) -> None:
         """Write the text of the changed families again, and note when the first reading of all is due to disappear."""
@@ -293,7 +296,4 @@ class Meter:
             if series[0] in found:
                 found[series[0]].append((series, entry.value))
         for family, shown in found.items():
-            if shown:
-                self.blocks[family] = block(family, self.label, shown)
-            else:
-                self.blocks.pop(family, None)
+            self.texts[COLUMNS[family]] = block(family, self.label, shown) if shown else ""

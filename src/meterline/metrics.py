@@ -277,6 +277,9 @@ CATALOGUE: tuple[Family, ...] = (
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
 
+COLUMNS: Mapping[str, int] = {family.name: column for column, family in enumerate(CATALOGUE)}
+"""Family → its place in the catalogue."""
+
 REGISTERS = frozenset(family.name for family in CATALOGUE if family.type == "counter" and family.source != "ours")
 """Counters inside the meter: they must not fall, and not rise faster than power allows."""
 

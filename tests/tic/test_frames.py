@@ -498,6 +498,12 @@ class TestAssembler:
         assert [frame.complete for frame in frames] == [False, True, True, True]
         assert frames[1] == Frame({group.label: group for group in STANDARD_GROUPS}, True)
 
+    def test_a_new_label_is_the_same_whatever_its_data(self) -> None:
+        place = HISTORIC_FRAME.index(b"\nPTEC")
+        new = [b"\n" + sealed(f"HCWE {index:09d} ") + b"\r" for index in range(3)]
+        frames = frames_of(b"".join(HISTORIC_FRAME[:place] + group + HISTORIC_FRAME[place:] for group in new))
+        assert [frame.complete for frame in frames] == [False, True, True]
+
     @pytest.mark.parametrize("end", [b"", ETX, STX, EOT], ids=["no mark", "ETX", "STX", "EOT"])
     def test_unknown_labels_without_end_keep_no_memory(self, end: bytes) -> None:
         assembler, decoder = Assembler(), Decoder()

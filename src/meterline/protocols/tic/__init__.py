@@ -99,7 +99,7 @@ class _Ear:
 
 async def read(link: Link, options: Options, memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
     """Everything that the meter says, until it is silent (TimeoutError) or the link is lost (OSError)."""
-    link.rest = max(0.1, 0.001 * link.crowd)
+    link.rest = 0.1 + 0.001 * link.crowd
     ear, assembler = _Ear(link, options.speeds(link.baud)), Assembler()
     told: set[str] = set()
     after_short = False

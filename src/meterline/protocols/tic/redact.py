@@ -1,7 +1,7 @@
 """Take the household out of a capture: ADCO, ADSC and PRM get made-up numbers and right checksums.
 
 Maker, year and type of the meter (the first six digits of its address) stay: they say how it speaks. A group that is damaged
-could hold any part of a number, so all its digits become 0. The bytes come out with bit 7 masked.
+could hold any part of a number, so all but its letters become 0. The bytes come out with bit 7 masked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 from meterline.protocols.tic.frames import ETX, MAX_SEGMENT, Group, check, encode_group
 
 _BODY = re.compile(rb"[^\x02\x03\x04\r\n]+")
-_DIGITS = bytes(0x30 if 0x30 <= byte & 0x7F <= 0x39 else byte & 0x7F for byte in range(256))
+_DAMAGED = bytes(byte if chr(byte) in "ABCDEFGHIJKLMNOPQRSTUVWXYZ \t" else 0x30 for byte in range(256))
+"""What stays of a damaged group: letters and separators. Any other byte may be a digit with a bit flipped."""
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 
 
@@ -32,7 +33,7 @@ class Redactor:
 def _redact(match: re.Match[bytes]) -> bytes:
     group = check(match[0])
     if not isinstance(group, Group):
-        return match[0].translate(_DIGITS)
+        return match[0].translate(_DAMAGED)
     if group.label in ("ADCO", "ADSC"):
         return encode_group(group.label, group.data[:6] + "000000")[1:-1]
     if group.label == "PRM":
