@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import parse_qs, urlsplit
 
@@ -87,7 +89,7 @@ def load(path: str) -> Config:
     try:
         return _config(_substitute(document or {}))
     except UserError as error:
-        raise UserError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+        raise _within(f"{path}: ", error) from None
 
 
 def _config(document: Any) -> Config:
@@ -98,12 +100,9 @@ def _config(document: Any) -> Config:
     config: Config = _structure(document, Config, [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)])
     if not config.meters:
         raise UserError("meters: expected a list with at least one meter (- name: …)")
-    for kind, values in (
-        ("name", [meter.name for meter in config.meters]),
-        ("link", [meter.link for meter in config.meters]),
-    ):
-        for value in values:
-            if values.count(value) > 1:
+    for kind in ("name", "link"):
+        for value, times in Counter(getattr(meter, kind) for meter in config.meters).items():
+            if times > 1:
                 raise UserError(f"meters: two meters with the {kind} {value!r}; each needs its own")
     return Config(tuple(_with_options(meter) for meter in config.meters))
 
@@ -127,11 +126,28 @@ def _with_options(meter: MeterConfig) -> MeterConfig:
     try:
         return replace(meter, options=_structure(options, PROTOCOLS[meter.protocol].Options, []))
     except UserError as error:
-        raise UserError("\n".join(f"{where}options: {line}" for line in str(error).splitlines())) from None
+        raise _within(f"{where}options: ", error) from None
+
+
+def _within(place: str, error: UserError) -> UserError:
+    """The same faults, each with the place in front."""
+    return UserError("\n".join(place + line for line in str(error).splitlines()))
 
 
 def _structure(document: dict[str, Any], kind: type[Any], meters: list[str]) -> Any:
     """An instance of the dataclass `kind`. UserError: every fault with its place, a line each."""
+    import cattrs
+
+    try:
+        return _converter().structure(document, kind)
+    except cattrs.BaseValidationError as error:
+        faults = cattrs.transform_error(error, path="$", format_exception=_fault)
+        raise UserError("\n".join(_place(fault, meters) for fault in faults)) from None
+
+
+@cache
+def _converter() -> Any:
+    """Texts → the types of our dataclasses. Made once: it writes code for each class that it meets."""
     import cattrs
 
     converter = cattrs.Converter(forbid_extra_keys=True)
@@ -139,11 +155,7 @@ def _structure(document: dict[str, Any], kind: type[Any], meters: list[str]) -> 
         converter.register_structure_hook(wanted, hook)
     converter.register_structure_hook_func(_is_choice, _choice)
     converter.register_structure_hook_func(lambda wanted: wanted is Any, lambda value, _: value)
-    try:
-        return converter.structure(document, kind)
-    except cattrs.BaseValidationError as error:
-        faults = cattrs.transform_error(error, path="$", format_exception=_fault)
-        raise UserError("\n".join(_place(fault, meters) for fault in faults)) from None
+    return converter
 
 
 def _fault(error: BaseException, wanted: type[Any] | None) -> str:
