@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bench.ending import end_of_input
+
 
 async def _serve(body: bytes) -> None:
     import prometheus_client  # noqa: F401 for its weight
@@ -33,7 +35,7 @@ async def _serve(body: bytes) -> None:
     routes = web.Application([("/metrics", Answer)], log_function=lambda handler: None)
     httpserver.HTTPServer(routes).add_sockets(sockets)
     print(sockets[0].getsockname()[1], flush=True)
-    await _end_of_input()
+    await end_of_input()
 
 
 class _Discard(asyncio.Protocol):
@@ -64,13 +66,7 @@ async def _read(rest: float, links: list[str]) -> None:
         else:
             await loop.connect_read_pipe(lambda: _Discard(rest), os.fdopen(os.open(link, os.O_RDONLY | os.O_NOCTTY), "rb", 0))
     print(0, flush=True)
-    await _end_of_input()
-
-
-async def _end_of_input() -> None:
-    end = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin, end.set)
-    await end.wait()
+    await end_of_input()
 
 
 if __name__ == "__main__":

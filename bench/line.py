@@ -23,6 +23,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from itertools import pairwise
 
+from bench.ending import end_of_input
 from meterline.house import House
 from meterline.protocols.tic.fake import MODES, FakeMeter
 from meterline.protocols.tic.fake_state import PARIS
@@ -155,15 +156,8 @@ async def _talk(mode: str, place: str, count: int, seconds: float) -> None:
         ends, said = [Terminal() for _ in range(count)], [make(1)] * count
     print(json.dumps([end.link for end in ends]), flush=True)
     sending = asyncio.create_task(_send(list(zip([end.write for end in ends], said, strict=True)), PACKET[place]))
-    await _end_of_input()
+    await end_of_input()
     sending.cancel()
-
-
-async def _end_of_input() -> None:
-    """Until whoever started this process closes its standard input, or dies."""
-    end = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin, end.set)
-    await end.wait()
 
 
 if __name__ == "__main__":
