@@ -159,12 +159,10 @@ class Meter:
 
     def refresh(self) -> None:
         """Bring `texts` up to date: what nobody confirms any more, and what moved without a frame."""
-        now = self.clock()
-        if now - self._oldest > self.stale_after:
-            self.expire()
+        self.expire()
         if self._moved or self._written["smartmeter_received_bytes_total"] != self.received:
             self._write_about()
-        self._write("smartmeter_up", float(now - self.last_frame <= self.stale_after))
+        self._write("smartmeter_up", float(self.up))
 
     def _write_about(self) -> None:
         """Counters about the line. Called with every frame, so that a scrape of many meters finds little left to write."""

@@ -6,17 +6,11 @@ from datetime import datetime, timedelta
 
 from meterline.protocols.tic.fake_state import PARIS, State
 from meterline.protocols.tic.frames import Group
-from meterline.protocols.tic.labels import CONTRACTS
+from meterline.protocols.tic.labels import CONTRACTS, PERIODS
 
 Row = tuple[str, str | None, str]
 
 OPTIONS = {"BASE": "BASE", "HC": "HC..", "EJP": "EJP.", "TEMPO": "BBR("}
-PERIODS = {
-    "BASE": ("TH..",),
-    "HC": ("HC..", "HP.."),
-    "EJP": ("HN..", "PM.."),
-    "TEMPO": ("HCJB", "HPJB", "HCJW", "HPJW", "HCJR", "HPJR"),
-}
 NAMES = {
     "BASE": ("BASE",),
     "HC": ("HEURE  CREUSE", "HEURE  PLEINE"),
@@ -24,6 +18,7 @@ NAMES = {
     "TEMPO": ("HC  BLEU", "HP  BLEU", "HC  BLANC", "HP  BLANC", "HC  ROUGE", "HP  ROUGE"),
 }
 CALENDARS = {"BASE": "BASE", "HC": "H PLEINE/CREUSE", "EJP": "EJP", "TEMPO": "TEMPO"}
+_PTEC = {register: period for period, register in PERIODS.items()}
 _DEMAIN = ("BLEU", "BLAN", "ROUG")
 _UNUSED = "NONUTILE"
 
@@ -47,7 +42,7 @@ def historic_groups(meter: State) -> list[Group]:
     ]
     if ejp and not meter.peak_at(meter.local) and meter.peak_at(meter.local + timedelta(minutes=30)):
         rows.append(("PEJP", "30"))
-    rows.append(("PTEC", PERIODS[meter.contract][meter.index - 1]))
+    rows.append(("PTEC", _PTEC[CONTRACTS[meter.contract][meter.index - 1]]))
     if tempo:
         rows.append(("DEMAIN", _DEMAIN[meter.colour_tomorrow] if meter.announced else "----"))
     amperes = f"{meter.amperes:03d}"

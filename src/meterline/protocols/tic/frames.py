@@ -35,7 +35,7 @@ MAX_NULS = 4
 MAX_UNKNOWN = 32
 """Labels of a frame that may be unknown to the table: as many again as a newer specification may add at once."""
 _LABEL = re.compile("[A-Z0-9+-]{1,9}")
-_SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
+SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 """Translation that masks bit 7."""
 
 
@@ -141,7 +141,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Every event that `data` completes. Never raises; keeps at most `MAX_SEGMENT` bytes."""
-        text = self._tail + (data if data.isascii() else data.translate(_SEVEN_BITS))
+        text = self._tail + (data if data.isascii() else data.translate(SEVEN_BITS))
         segments = text.replace(ETX, b"\x03\n").replace(EOT, b"\x04\n").splitlines()
         self._tail = segments.pop() if segments and text[-1:] not in _ENDS else b""
         torn: list[Event] = []
@@ -194,19 +194,22 @@ class Assembler:
             self._whole = False
             return frame
         if type(event) is Rejected:
-            # An unknown label that comes in every frame is a newer meter's; one that comes once is a damaged one.
-            label = re.split(rb"[\t ]", event.data, maxsplit=1)[0] if event.reason == "unknown_label" else b""
-            if len(self._unknown) < MAX_UNKNOWN:
-                self._unknown.add(label)
-            self._whole = self._whole and label in self._unknown_before
+            self._whole = self._known_from_before(event) and self._whole
             return None
         frame = self.close(complete=event is Mark.END and self._whole)
-        if event is Mark.START:
-            self._whole = True
-        else:
-            self._whole = False
-            self._unknown_before, self._unknown = self._unknown - {b""}, set()
+        self._whole = event is Mark.START
+        if event is not Mark.START:
+            self._unknown_before, self._unknown = self._unknown, set()
         return frame
+
+    def _known_from_before(self, rejected: Rejected) -> bool:
+        """An unknown label that comes in every frame is a newer meter's; one that comes once is a damaged one."""
+        if rejected.reason != "unknown_label":
+            return False
+        label = re.split(rb"[\t ]", rejected.data, maxsplit=1)[0]
+        if len(self._unknown) < MAX_UNKNOWN:
+            self._unknown.add(label)
+        return label in self._unknown_before
 
     def close(self, complete: bool = False) -> Frame | None:
         """What is there of the open frame, if anything."""

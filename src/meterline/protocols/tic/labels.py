@@ -100,6 +100,9 @@ CONTRACTS = {
 }
 """Historic contracts → their registers, in the order of the supplier's indexes 1, 2 … of standard mode."""
 
+CONTRACT_OF = {register: name for name, registers in CONTRACTS.items() for register in registers}
+"""Register → contract."""
+
 OPTIONS = {"BASE": "BASE", "HC..": "HC", "EJP.": "EJP", "BBR": "TEMPO"}
 """OPTARIF (its first three characters for Tempo) → contract."""
 

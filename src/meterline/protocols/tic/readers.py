@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from meterline.model import Reading, Text
 from meterline.protocols.tic.frames import Group
-from meterline.protocols.tic.labels import CONTRACTS, OPTIONS, PERIODS
+from meterline.protocols.tic.labels import CONTRACT_OF, CONTRACTS, OPTIONS, PERIODS
 from meterline.protocols.tic.moments import moment
 from meterline.protocols.tic.status import COLOURS, one_hot, status_readings
 
@@ -99,8 +99,8 @@ def contract(option: str) -> str:
 
 def _period(group: Group) -> Iterator[Reading]:
     register = PERIODS[group.data]
-    name, registers = next(item for item in CONTRACTS.items() if register in item[1])
-    yield from one_hot("smartmeter_tariff_active", registers, register)
+    name = CONTRACT_OF[register]
+    yield from one_hot("smartmeter_tariff_active", CONTRACTS[name], register)
     yield Reading(("smartmeter_tariff_info", "tariff"), register)
     yield Reading(("smartmeter_tariff_info", "name"), group.data.rstrip("."))
     if name == "TEMPO":

@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from meterline.model import Reading, Snapshot, Text, Total
 from meterline.protocols.tic.frames import Frame, Group
-from meterline.protocols.tic.labels import CONTRACTS, HISTORIC
+from meterline.protocols.tic.labels import CONTRACT_OF, CONTRACTS, HISTORIC
 from meterline.protocols.tic.moments import day_after, moment, on_day, profile
 from meterline.protocols.tic.readers import IMPORT_BY_TARIFF, READERS, SUPPLIER_REGISTERS, TEMPO, contract
-from meterline.protocols.tic.status import COLOURS, no_colour, one_hot, supplier_tariff, tempo_tomorrow
+from meterline.protocols.tic.status import COLOURS, no_colour, one_hot, supplier_tariff, tempo_today, tempo_tomorrow
 
 Groups = Mapping[str, Group]
 
@@ -35,7 +35,6 @@ _OTHER_CONTRACTS = {
     for name in CONTRACTS
 }
 """What a contract does not have: gone at once when the contract changes, so that no sum counts twice."""
-_CONTRACT_OF = {register: name for name, registers in CONTRACTS.items() for register in registers}
 
 
 @lru_cache(maxsize=1024)
@@ -79,10 +78,10 @@ def _historic(groups: Groups) -> Iterator[Reading]:
 
 def _totals(groups: Groups) -> Iterator[Total]:
     """The total of the contract's registers, where the frame holds at least one of them."""
-    registers = [label for label in groups if label in _CONTRACT_OF]
+    registers = [label for label in groups if label in CONTRACT_OF]
     if registers:
         option = groups.get("OPTARIF")
-        yield _TOTALS[contract(option.data) if option else _CONTRACT_OF[registers[0]]]
+        yield _TOTALS[contract(option.data) if option else CONTRACT_OF[registers[0]]]
 
 
 def _absent_in_historic(groups: Groups, after_short: bool) -> Iterator[Reading]:
@@ -137,7 +136,7 @@ def _standard(groups: Groups, complete: bool) -> Iterator[Reading]:
 
 def _tempo_tomorrow(groups: Groups, status: str, complete: bool) -> Iterator[Reading]:
     """STGE says tomorrow's colour. Where it does not yet, a white or red profile does; a blue one is only the default."""
-    colour, today = tempo_tomorrow(status), int(status, 16) >> 24 & 3
+    colour, today = tempo_tomorrow(status), tempo_today(status)
     if not colour and not today:
         yield from no_colour("tomorrow")
         return

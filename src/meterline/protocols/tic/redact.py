@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 
-from meterline.protocols.tic.frames import ETX, MAX_SEGMENT, Group, check, encode_group
+from meterline.protocols.tic.frames import ETX, MAX_SEGMENT, SEVEN_BITS, Group, check, encode_group
 
 _BODY = re.compile(rb"[^\x02\x03\x04\r\n]+")
 _DAMAGED = bytes(byte if chr(byte) in "ABCDEFGHIJKLMNOPQRSTUVWXYZ \t" else 0x30 for byte in range(256))
 """What stays of a damaged group: letters and separators. Any other byte may be a digit with a bit flipped."""
-_SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 
 
 class Redactor:
@@ -24,7 +23,7 @@ class Redactor:
 
     def feed(self, data: bytes) -> bytes:
         """Everything up to the last line end."""
-        text = self._tail + data.translate(_SEVEN_BITS)
+        text = self._tail + data.translate(SEVEN_BITS)
         end = max(text.rfind(mark) for mark in (b"\r", b"\n", ETX)) + 1
         self._tail = text[end:][-8 * MAX_SEGMENT :]
         return _BODY.sub(_redact, text[:end])

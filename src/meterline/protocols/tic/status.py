@@ -31,9 +31,20 @@ def one_hot(family: str, states: tuple[str, ...], now: str | None, *after: str) 
     return tuple(Reading((family, state, *after), int(state == now)) for state in states)
 
 
+def tempo_today(word: str) -> str | None:
+    """Today's colour; None where the contract is not Tempo.
+
+    ⚠ Assumed: between 00:00 and 06:00 these bits still name the Tempo day that began the day before.
+    """
+    return _colour(int(word, 16) >> 24 & 3)
+
+
 def tempo_tomorrow(word: str) -> str | None:
     """Tomorrow's colour; None while it is not known, or where the contract is not Tempo."""
-    code = int(word, 16) >> 26 & 3
+    return _colour(int(word, 16) >> 26 & 3)
+
+
+def _colour(code: int) -> str | None:
     return COLOURS[code - 1] if code else None
 
 
@@ -70,9 +81,8 @@ def status_readings(word: str) -> list[Reading]:
     readings += one_hot("smartmeter_breaker", BREAKER, BREAKER[field(1, 3)])
     readings += one_hot("smartmeter_euridis_output", tuple(EURIDIS.values()), EURIDIS[field(19, 2)])
     readings += one_hot("smartmeter_plc_modem", PLC_MODEM, PLC_MODEM[field(21, 2)])
-    # ⚠ Assumed: between 00:00 and 06:00 these bits still name the Tempo day that began the day before.
-    today = field(24, 2)
-    readings += one_hot("smartmeter_tempo_colour", COLOURS, COLOURS[today - 1], "today") if today else no_colour("today")
+    today = tempo_today(word)
+    readings += one_hot("smartmeter_tempo_colour", COLOURS, today, "today") if today else no_colour("today")
     return readings
 
 

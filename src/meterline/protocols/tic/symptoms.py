@@ -11,7 +11,7 @@ from meterline.protocols.tic.frames import Event, Group
 ENOUGH = 400
 """Bytes to hear before judging: two short frames at least."""
 
-_SEVEN_BITS = bytes(range(128))
+_WITHOUT_PARITY = bytes(range(128))
 _UNPRINTABLE = bytes(byte for byte in range(256) if not 0x20 <= byte & 0x7F < 0x7F and byte & 0x7F not in b"\n\r\t\x02\x03\x04")
 _WEAK = (
     "many bytes arrive as NUL: a weak signal, or wrong parity. Check the wires and the adapter; the line is 7 data bits, "
@@ -34,7 +34,7 @@ class Symptoms:
         self.foreign += sum(getattr(event, "reason", "") == "unknown_label" for event in events)
         self._returns += data.count(b"\r") + data.count(b"\x8d")
         self._nuls += data.count(b"\0")
-        self._high += 0 if data.isascii() else len(data.translate(None, _SEVEN_BITS))
+        self._high += 0 if data.isascii() else len(data.translate(None, _WITHOUT_PARITY))
         self._noise += len(data) - len(data.translate(None, _UNPRINTABLE))
 
     def hint(self) -> str | None:
