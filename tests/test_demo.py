@@ -18,7 +18,7 @@ def demo() -> Iterator[int]:
     with program("demo", "--web.listen-address", f"127.0.0.1:{port}") as running:
         assert running.stdout
         first = running.stdout.readline()
-        assert first == f"three simulated meters: look at http://127.0.0.1:{port}/metrics (Ctrl-C ends)\n"
+        assert first == f"four simulated meters: look at http://127.0.0.1:{port}/metrics (Ctrl-C ends)\n"
         deadline = time.monotonic() + 20
         # the annexe is silent in the last minute of every five
         while page(port).count("} 1.0\n# ") == 0 or 'smartmeter_up{meter="home"} 1.0' not in page(port):
@@ -37,6 +37,9 @@ def test_live_values_of_the_simulated_meters_are_served(demo: int) -> None:
     assert 'smartmeter_energy_export_watthours_total{meter="farm"}' in text
     assert 'smartmeter_overload{meter="home"}' in text
     assert 'smartmeter_current_amperes{meter="farm",phase="3"}' in text
+    assert 'smartmeter_up{meter="tokyo"} 1.0' in text
+    assert 'smartmeter_power_watts{meter="tokyo"}' in text
+    assert 'smartmeter_energy_export_watthours_total{meter="tokyo"}' in text
 
 
 def test_the_values_live(demo: int) -> None:

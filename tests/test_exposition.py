@@ -16,10 +16,11 @@ from stage import fake
 
 from meterline.exposition import Page, negotiate
 from meterline.meter import Meter
-from meterline.metrics import CATALOGUE, FAMILIES, number
+from meterline.metrics import CATALOGUE, FAMILIES
 from meterline.model import REASONS, Observation, Reading, Snapshot
 from meterline.protocols.tic.frames import Assembler, Decoder
 from meterline.protocols.tic.readings import readings
+from meterline.samples import number
 
 NOW = 1_763_800_000
 

@@ -245,5 +245,5 @@ def test_addresses_are_those_of_official_exporters(address: str, parsed: tuple[s
 @pytest.mark.filterwarnings(TORNADO_LEAKS)
 def test_an_address_of_another_machine_is_one_line() -> None:
     with pytest.raises(UserError, match="not an address of this machine"):
-        listen(application(Runtime(Config(()), time.monotonic)), "192.0.2.1:10230")
+        listen(application(Runtime(Config(()), clock=time.monotonic)), "192.0.2.1:10230")
     gc.collect()

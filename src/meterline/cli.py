@@ -7,15 +7,17 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from meterline import __version__, logs
 from meterline.errors import UserError
+from meterline.protocols import PROTOCOLS
 
 DEFAULT_ADDRESS = ":10230"
 
 EXAMPLES = """\
 examples:
-  meterline demo                                   three simulated meters, no hardware
+  meterline demo                                   four simulated meters, no hardware
   meterline detect /dev/ttyUSB0                    what speaks there, and the configuration for it
   meterline run /dev/ttyUSB0                       read one meter, serve http://localhost:10230/metrics
   meterline run --config.file meterline.yml        read many
@@ -36,9 +38,15 @@ def parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", "read meters and serve them to Prometheus")
     run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
     run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
+    run.add_argument(
+        "--state.dir",
+        dest="state",
+        metavar="FOLDER",
+        help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
+    )
     _serving(run)
 
-    demo = _command(commands, "demo", "three simulated meters, read and served as real ones are")
+    demo = _command(commands, "demo", "four simulated meters, read and served as real ones are")
     _serving(demo)
 
     check = _command(commands, "check", "say whether a configuration file is good, and if not, where and why")
@@ -47,16 +55,22 @@ def parser() -> argparse.ArgumentParser:
     detect = _command(commands, "detect", "listen on one link: which protocol, speed, mode, meter and contract")
     detect.add_argument("link", help="a device, tcp://host:port or file:CAPTURE; nothing else is touched")
 
+    scan = _command(commands, "scan", "which meters a Wi-SUN module (Japan, B-route) hears, and the configuration for them")
+    scan.add_argument("link", help="a device or tcp://host:port")
+    scan.add_argument("--id-file", metavar="FILE", help="the authentication ID (default: BROUTE_ID in the environment)")
+
     capture = _command(commands, "capture", "write what a meter sends to a file, byte by byte")
     capture.add_argument("link", help="a device or tcp://host:port")
     capture.add_argument("-o", dest="file", metavar="FILE", required=True, help="the file to write")
-    capture.add_argument("--redact", action="store_true", help="replace ADCO, ADSC and PRM, with right checksums")
+    capture.add_argument("--redact", action="store_true", help="take the household out: numbers of meter, contract, radio")
     capture.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
-    capture.add_argument("--baud", type=int, help="speed of the line (default: detected)")
+    capture.add_argument("--baud", type=int, help="speed of the line: only listen, nothing is detected")
+    capture.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: detected")
+    capture.add_argument("--config.file", dest="config", metavar="FILE", help="where the link's meters and secrets are")
 
     decode = _command(commands, "decode", "print a capture as JSON, one object a line, with what is rejected and why")
     decode.add_argument("file", help="a capture; - is standard input")
-    decode.add_argument("--protocol", choices=("tic",), default="tic", help="default: tic")
+    decode.add_argument("--protocol", choices=tuple(PROTOCOLS), default="tic", help="default: tic")
 
     _add_simulate(commands)
     return top
@@ -81,6 +95,11 @@ def _serving(command: argparse.ArgumentParser) -> None:
 def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     simulate = _command(commands, "simulate", "a meter without hardware, at the speed of its line")
     kinds = simulate.add_subparsers(dest="kind", metavar="PROTOCOL", required=True)
+    _add_simulate_tic(kinds)
+    _add_simulate_broute(kinds)
+
+
+def _add_simulate_tic(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     tic = _command(kinds, "tic", "a Linky: its mode, contract and wiring, with a household behind it")
     tic.add_argument("--mode", choices=("historic", "standard"), default="historic", help="default: historic")
     tic.add_argument("--contract", choices=("base", "hc", "ejp", "tempo"), default="hc", help="default: hc")
@@ -88,17 +107,36 @@ def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     tic.add_argument("--producer", action="store_true", help="with a roof of 3 kW, and registers of what it injects")
     tic.add_argument("--subscribed", type=int, default=0, metavar="VA", help="default: 6000, three-phase 18000")
     tic.add_argument("--overload", metavar="PERIOD/LENGTH", help="draw too much for the last LENGTH s of every PERIOD s")
-    tic.add_argument("--seed", type=int, default=1, help="another number, another household (default 1)")
-    place = tic.add_mutually_exclusive_group()
+    _simulating(
+        tic, "bit-errors=RATE, lost-bytes=RATE, silence=PERIOD/LENGTH, eot=FRAMES, mode=SECONDS (between changes), seed=NUMBER"
+    )
+
+
+def _add_simulate_broute(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    broute = _command(kinds, "broute", "a Wi-SUN module with a B-route meter on its air, and a household behind it")
+    broute.add_argument("--edition", choices=("single", "dual"), default="dual", help="of the module (default dual)")
+    broute.add_argument("--form", choices=("hex", "binary"), default="hex", help="of what it receives (default hex)")
+    broute.add_argument("--no-echo", dest="echo", action="store_false", help="a module that does not repeat commands")
+    broute.add_argument("--solar", action="store_true", help="with a roof of 5 kW, and registers of what it feeds in")
+    broute.add_argument("--generation", type=int, choices=(1, 2), default=1, help="of the meter (default 1)")
+    broute.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help="the whole world runs so many times faster")
+    _simulating(
+        broute,
+        "drop=RATE, late=RATE, duplicate=RATE, inf-during=RATE, sna=RATE, wrong-pdc=RATE, sentinels=RATE (of replies); "
+        "refused21=RATE, solicit=RATE, er09=RATE, er10=RATE (of SKSENDTO); wrong-length=RATE (of ERXUDP), "
+        "garbage=RATE (of lines); crlf-payload=yes, lone-cr-echo=yes, no-ropt=yes, silent=yes, lies=yes, wrap=yes; "
+        "mute=SECONDS, moves=SECONDS, end26=SECONDS, expire29=SECONDS; limit32=PERIOD/LENGTH, stall=PERIOD/LENGTH, "
+        "outage=PERIOD/LENGTH; scan-empty=SCANS; seed=NUMBER",
+    )
+
+
+def _simulating(kind: argparse.ArgumentParser, faults: str) -> None:
+    """Flags of every simulated meter."""
+    kind.add_argument("--seed", type=int, default=1, help="another number, another household (default 1)")
+    place = kind.add_mutually_exclusive_group()
     place.add_argument("--pty", metavar="PATH", help="make PATH a link to a new pseudo-terminal")
     place.add_argument("--tcp", metavar="HOST:PORT", help="serve on a TCP port instead")
-    tic.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="bit-errors=RATE, lost-bytes=RATE, silence=PERIOD/LENGTH, eot=FRAMES, mode=SECONDS (between changes), seed=NUMBER",
-    )
+    kind.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=faults)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -130,10 +168,12 @@ def _main(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> None:
     from meterline import config
     from meterline.commands.run import run
+    from meterline.state import default_folder
 
     if bool(args.link) == bool(args.config):
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
-    run(config.single(args.link) if args.link else config.load(args.config), args.address)
+    folder = args.state or default_folder()
+    run(config.single(args.link) if args.link else config.load(args.config), args.address, folder)
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -155,11 +195,23 @@ def _detect(args: argparse.Namespace) -> None:
     detect(single(args.link).meters[0].link)
 
 
-def _capture(args: argparse.Namespace) -> None:
-    from meterline.commands.capture import capture
+def _scan(args: argparse.Namespace) -> None:
+    from meterline.commands.scan import scan
     from meterline.config import single
 
-    capture(single(args.link).meters[0].link, args.file, args.redact, args.seconds, args.baud)
+    scan(single(args.link).meters[0].link, args.id_file)
+
+
+def _capture(args: argparse.Namespace) -> None:
+    from meterline.commands.capture import capture
+    from meterline.config import Config, load, single
+
+    config = load(args.config) if args.config else single(args.link)
+    if not any(meter.link == args.link for meter in config.meters):
+        raise UserError(f"{args.config}: no meter has the link {args.link}")
+    if args.protocol:
+        config = Config(tuple(replace(meter, protocol=args.protocol) for meter in config.meters))
+    capture(config, args.link, args.file, args.redact, args.seconds, args.baud)
 
 
 def _decode(args: argparse.Namespace) -> None:
@@ -169,20 +221,9 @@ def _decode(args: argparse.Namespace) -> None:
 
 
 def _simulate(args: argparse.Namespace) -> None:
-    from meterline.commands.simulate import parse_faults, parse_period, simulate
-    from meterline.house import House
-    from meterline.protocols.tic.fake import MODES, FakeMeter
-    from meterline.protocols.tic.fake_state import PARIS
+    from meterline.commands.simulate import SIMULATORS
 
-    house = House(
-        PARIS,
-        args.subscribed or 6000 * args.phases,
-        3000 if args.producer else 0,
-        parse_period("--overload", args.overload) if args.overload else None,
-        args.seed,
-    )
-    meter = FakeMeter(house, args.mode, args.contract.upper(), args.phases, args.producer, args.seed)
-    simulate(meter, MODES, parse_faults(args.fault), args.pty, args.tcp)
+    SIMULATORS[args.kind](args)
 
 
 _COMMANDS = {
@@ -190,6 +231,7 @@ _COMMANDS = {
     "demo": _demo,
     "check": _check,
     "detect": _detect,
+    "scan": _scan,
     "capture": _capture,
     "decode": _decode,
     "simulate": _simulate,

@@ -100,11 +100,26 @@ def _config(document: Any) -> Config:
     config: Config = _structure(document, Config, [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)])
     if not config.meters:
         raise UserError("meters: expected a list with at least one meter (- name: …)")
-    for kind in ("name", "link"):
-        for value, times in Counter(getattr(meter, kind) for meter in config.meters).items():
-            if times > 1:
-                raise UserError(f"meters: two meters with the {kind} {value!r}; each needs its own")
-    return Config(tuple(_with_options(meter) for meter in config.meters))
+    for name, times in Counter(meter.name for meter in config.meters).items():
+        if times > 1:
+            raise UserError(f"meters: two meters with the name {name!r}; each needs its own")
+    meters = tuple(_with_options(meter) for meter in config.meters)
+    _check_sharing(meters)
+    return Config(meters)
+
+
+def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
+    """A link has one meter, unless its protocol can ask several in turn."""
+    found: dict[str, MeterConfig] = {}
+    for meter in meters:
+        first = found.setdefault(meter.link, meter)
+        if first is meter:
+            continue
+        pair = f"meters {first.name!r} and {meter.name!r}: "
+        if meter.protocol is None or meter.protocol != first.protocol or not PROTOCOLS[meter.protocol].SHARES_LINK:
+            raise UserError(f"{pair}two meters with the link {meter.link!r}; each needs its own")
+        if meter.options == first.options:
+            raise UserError(f"{pair}the same link and the same options: that is one meter")
 
 
 def _with_options(meter: MeterConfig) -> MeterConfig:

@@ -1,6 +1,6 @@
 """Open a link by URL: bytes in and out until it is lost.
 
-    /dev/serial/by-id/…      a serial device: raw, 7E1, exclusive lock
+    /dev/serial/by-id/…      a serial device: raw, 7E1 until a driver says otherwise, exclusive lock
     tcp://host:port          a raw TCP bridge (ser2net, ESPHome stream server …)
     file:PATH[?baud=1200]    a capture: as fast as possible, or at the pace of a line
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import IO, Any, Protocol
+from typing import IO, Any, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import serialx
@@ -25,6 +25,13 @@ CONNECT_TIMEOUT = 10.0
 CHUNK = 4096
 MAX_BUFFER = 1 << 16
 """Bytes that may wait for the driver before the link is paused: many times what any meter sends at once."""
+
+
+Form: TypeAlias = Literal["7E1", "8N1"]
+"""Data bits, parity and stop bits of a character."""
+
+
+Tap: TypeAlias = Callable[[bytes], object]
 
 
 class LinkError(OSError):
@@ -46,6 +53,8 @@ class Link(Protocol):
 
     received: int
     """Bytes that came so far."""
+    tap: Tap | None
+    """Gets a copy of everything that is read."""
 
     async def read(self) -> bytes:
         """At least one byte. OSError when the link is lost, EOFError at the end of a capture."""
@@ -56,8 +65,14 @@ class Link(Protocol):
     async def write(self, data: bytes) -> None:
         """Send bytes to the meter."""
 
-    async def set_baud(self, baud: int) -> None:
-        """Change the speed; what was received at the old one is dropped. Nothing happens where there is no speed."""
+    async def set_baud(self, baud: int, form: Form = "7E1") -> None:
+        """Change speed and form; what was received before is dropped. Nothing happens where there is no speed."""
+
+
+_SHAPES: dict[Form, dict[str, Any]] = {
+    "7E1": {"byte_size": 7, "parity": serialx.Parity.EVEN},
+    "8N1": {"byte_size": 8, "parity": serialx.Parity.NONE},
+}
 
 
 class Wire(asyncio.Protocol):
@@ -71,6 +86,8 @@ class Wire(asyncio.Protocol):
         self.crowd = 1
         self.rest = 0.0
         self.received = 0
+        self.tap: Tap | None = None
+        self._form: Form = "7E1"
         self._transport: Any = None
         self._buffer = bytearray()
         self._lost: LinkError | None = None
@@ -115,6 +132,8 @@ class Wire(asyncio.Protocol):
             await self._waiter
         data = bytes(self._buffer)
         self._buffer.clear()
+        if self.tap:
+            self.tap(data)
         return data
 
     def unread(self, data: bytes) -> None:
@@ -127,17 +146,19 @@ class Wire(asyncio.Protocol):
             raise self._lost
         self._transport.write(data)
 
-    async def set_baud(self, baud: int) -> None:
+    async def set_baud(self, baud: int, form: Form = "7E1") -> None:
         """See `Link`."""
         if self._lost:
             raise self._lost
-        if self.baud is not None and self.baud != baud:
-            try:
-                await self._transport.reconfigure_port(baudrate=baud)
-            except OSError as error:
-                raise LinkError(f"{self.url}: {reasons.lost(error)}") from error
-            self._buffer.clear()
-            self.baud = baud
+        if self.baud is None or (self.baud, self._form) == (baud, form):
+            return
+        shape = {} if form == self._form else _SHAPES[form]
+        try:
+            await self._transport.reconfigure_port(baudrate=baud, **shape)
+        except OSError as error:
+            raise LinkError(f"{self.url}: {reasons.lost(error)}") from error
+        self._buffer.clear()
+        self.baud, self._form = baud, form
 
     async def close(self) -> None:
         """Close, and give the device free for whoever opens it next."""
@@ -159,21 +180,23 @@ class Replay:
         self.rest = 0.0
         self.received = 0
         self.timed = pace is not None
+        self.tap: Tap | None = None
         self._file = file
         self._pace = pace
         self._ahead = b""
 
     async def read(self) -> bytes:
         """See `Link`."""
-        if self._ahead:
-            data, self._ahead = self._ahead, b""
-            return data
-        await asyncio.sleep(0.1 if self._pace else 0)
-        # Ten bits a character on the line, ten reads a second.
-        data = self._file.read(max(1, self._pace // 100) if self._pace else CHUNK)
+        data, self._ahead = self._ahead, b""
+        if not data:
+            await asyncio.sleep(0.1 if self._pace else 0)
+            # Ten bits a character on the line, ten reads a second.
+            data = self._file.read(max(1, self._pace // 100) if self._pace else CHUNK)
+            self.received += len(data)
         if not data:
             raise EOFError
-        self.received += len(data)
+        if self.tap:
+            self.tap(data)
         return data
 
     def unread(self, data: bytes) -> None:
@@ -183,7 +206,7 @@ class Replay:
     async def write(self, data: bytes) -> None:
         """A capture does not listen."""
 
-    async def set_baud(self, baud: int) -> None:
+    async def set_baud(self, baud: int, form: Form = "7E1") -> None:
         """A capture has no speed."""
 
     async def close(self) -> None:
@@ -247,9 +270,7 @@ async def _open_device(path: str, baud: int) -> Wire:
     loop = asyncio.get_running_loop()
     try:
         try:
-            await serialx.create_serial_connection(
-                loop, lambda: wire, path, baudrate=baud, byte_size=7, parity=serialx.Parity.EVEN, exclusive=True
-            )
+            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True, **_SHAPES["7E1"])
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise

@@ -12,22 +12,17 @@ import math
 import time
 from collections.abc import Callable
 from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from meterline.metrics import CATALOGUE, COLUMNS, REGISTERS, block, escape
+from meterline.metrics import CATALOGUE, COLUMNS, FAMILIES, REGISTERS
 from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
+from meterline.registers import HIGHEST_POWER, Mark, Registers
+from meterline.samples import Histogram, block, escape
 
 SHORT_FRAMES_STALE_AFTER = 30.0
 """Seconds while short frames run: in a three-phase overload the indexes come every 15 to 20 s."""
-SLACK = 2
-"""Units that a register may rise by rounding and sampling, whatever the power."""
-MARGIN = 1.5
-"""A breaker lets more than the subscribed power pass for a while (54E: it trips at 1.3 times the cut-off power)."""
-HIGHEST_POWER = 36_000
-"""Volt-amperes: the largest subscribed power of these meters; taken where none is known, and for what is injected."""
 
 _SUBSCRIBED = ("smartmeter_subscribed_power_voltamperes",)
-_IMPORT = "smartmeter_energy_import"
 
 
 class Counted(Protocol):
@@ -49,13 +44,6 @@ class _Entry:
 _CONFIRMED = attrgetter("confirmed")
 
 
-class _Mark(NamedTuple):
-    """A register's value and when it was read (monotonic)."""
-
-    value: float
-    at: float
-
-
 class Meter:
     """`take` snapshots, `reject` rejects, `observe` observations; `texts` is what a scrape shows of them."""
 
@@ -69,6 +57,7 @@ class Meter:
         self._written: dict[str, float] = {}
         self._moved = True
         self.observed: dict[Series, float] = {}
+        self._histograms: dict[str, Histogram] = {}
         self.address: str | None = None
         self.frames = self.opened = self.swaps = self.defects = 0
         self._link: Counted | None = None
@@ -81,9 +70,7 @@ class Meter:
 
     def _start_anew(self) -> None:
         self._entries: dict[Series, _Entry] = {}
-        self._retired: dict[Series, _Mark] = {}
-        """Registers that are not shown any more: what they said last."""
-        self._held: dict[Series, _Mark] = {}
+        self._registers = Registers()
         self._said_once: dict[Series, str] = {}
         self._stranger: str | None = None
         self._stranger_at = -math.inf
@@ -136,6 +123,9 @@ class Meter:
         if self._is_stranger(snapshot.address, now):
             self.rejected["implausible"] += 1
             return
+        registers, subscribed = self._registers, self._entries.get(_SUBSCRIBED)
+        registers.step, registers.wraps_at = snapshot.step, snapshot.wraps_at
+        registers.subscribed = float(subscribed.value) if subscribed else HIGHEST_POWER
         changed: set[str] = set()
         for reading in snapshot.readings:
             self._believe(reading, now, timed, changed)
@@ -151,10 +141,19 @@ class Meter:
 
     def observe(self, observation: Observation) -> None:
         """A driver's word about itself: stays until it says otherwise."""
-        before = self.observed.get(observation.series, 0.0) if observation.increment else 0.0
-        self.observed[observation.series] = before + observation.value
-        family = observation.series[0]
-        shown = [(series, value) for series, value in self.observed.items() if series[0] == family]
+        series, value, increment, _ = observation
+        family = series[0]
+        if FAMILIES[family].type == "histogram":
+            histogram = self._histograms.setdefault(family, Histogram(family))
+            if value is not None:
+                histogram.observe(value)
+            self.texts[COLUMNS[family]] = histogram.lines(self.label)
+            return
+        if value is None:
+            self.observed.pop(series, None)
+        else:
+            self.observed[series] = value + (self.observed.get(series, 0.0) if increment else 0.0)
+        shown = [(known, value) for known, value in self.observed.items() if known[0] == family]
         self.texts[COLUMNS[family]] = block(family, self.label, shown)
 
     def refresh(self) -> None:
@@ -245,30 +244,11 @@ class Meter:
         return False
 
     def _plausible(self, series: Series, entry: _Entry | None, value: float, now: float, timed: bool) -> bool:
-        """Whether a register can stand at `value` after the last believed one, or after the one held back last."""
-        last = _Mark(float(entry.value), entry.confirmed) if entry else self._retired.get(series)
-        held = self._held.pop(series, None)
-        if last is None or self._follows(series, last, value, now, timed):
+        shown = Mark(float(entry.value), entry.confirmed) if entry else None
+        if self._registers.plausible(series, shown, Mark(value, now), timed, self.stale_after):
             return True
-        # A fall too small for a reset: damage within the limit was believed before. Whoever sees a counter fall takes it for a
-        # reset and adds all of it once more, so nothing is shown until the register is there.
-        small_fall = 0 < last.value - value <= self._most(series, self.stale_after)
-        if held and not small_fall and self._follows(series, held, value, now, timed):
-            return True
-        self._held[series] = _Mark(value, now)
         self.rejected["implausible"] += 1
         return False
-
-    def _follows(self, series: Series, mark: _Mark, value: float, now: float, timed: bool) -> bool:
-        if value <= mark.value or not timed:
-            return value >= mark.value
-        return value - mark.value <= self._most(series, now - mark.at)
-
-    def _most(self, series: Series, seconds: float) -> float:
-        """How much a register can rise in that time."""
-        subscribed = self._entries.get(_SUBSCRIBED) if series[0].startswith(_IMPORT) else None
-        power = float(subscribed.value) if subscribed else HIGHEST_POWER
-        return SLACK + MARGIN * power * seconds / 3600
 
     def _add_up(self, total: Total, now: float, timed: bool, changed: set[str]) -> None:
         """A total of registers: shown when each is known, as fresh as the oldest of them."""
@@ -282,7 +262,7 @@ class Meter:
         if entry := self._entries.pop(series, None):
             changed.add(series[0])
             if series[0] in REGISTERS:
-                self._retired[series] = _Mark(float(entry.value), entry.confirmed)
+                self._registers.retired[series] = Mark(float(entry.value), entry.confirmed)
 
     def _render(self, changed: set[str]) -> None:
         """Write the text of the changed families again, and note when the first reading of all is due to disappear."""

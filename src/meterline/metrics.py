@@ -1,16 +1,9 @@
-"""The catalogue: every exported family, once, in the order of the page; and how one sample is written.
-
-The text is what prometheus_client would write for the same values (floats as Go prints them, labels in
-alphabetical order): tests hold the one against the other.
-"""
+"""The catalogue: every exported family, once, in the order of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import NamedTuple
-
-from meterline.model import Series
 
 
 class Family(NamedTuple):
@@ -18,11 +11,13 @@ class Family(NamedTuple):
 
     name: str
     type: str
-    """gauge, counter or info."""
+    """gauge, counter, info or histogram."""
     help: str
     labels: tuple[str, ...] = ()
     source: str = ""
-    """Which words of which protocol it comes from, for the documentation."""
+    """Which words of which protocol it comes from, for the documentation; *ours*: what we know of its line."""
+    buckets: tuple[float, ...] = ()
+    """Upper limits of a histogram."""
 
     def header(self, openmetrics: bool) -> str:
         """HELP and TYPE lines: OpenMetrics drops the suffix of counters and info families, 0.0.4 has no info type."""
@@ -53,6 +48,34 @@ CATALOGUE: tuple[Family, ...] = (
     Family("smartmeter_rejected_total", "counter", "Groups, replies or values that were not believed.", ("reason",), "ours"),
     Family("smartmeter_meter_swaps_total", "counter", "Times another meter answered on the same link.", source="ours"),
     Family("smartmeter_defects_total", "counter", "Errors in this program while it read the meter.", source="ours"),
+    # The session with a meter that must be asked (B-route).
+    Family("smartmeter_session_up", "gauge", "1 while the radio session with the meter stands.", (), "ours"),
+    Family("smartmeter_session_start_timestamp_seconds", "gauge", "Since when it stands.", (), "ours"),
+    Family("smartmeter_session_joins_total", "counter", "Tries to open a session.", ("result",), "ours"),
+    Family("smartmeter_session_renewals_total", "counter", "Times the module renewed the session by itself.", (), "ours"),
+    Family("smartmeter_radio_scans_total", "counter", "Scans for the meter's network.", ("result",), "ours"),
+    Family("smartmeter_radio_rssi_dbm", "gauge", "Strength of the meter's signal: below -80 is weak.", (), "ours"),
+    Family("smartmeter_radio_transmitted_seconds_total", "counter", "Time on air of the module.", (), "ours"),
+    Family("smartmeter_radio_limited", "gauge", "1 while the law's limit of 360 s on air an hour holds us back.", (), "ours"),
+    Family(
+        "smartmeter_retries_total",
+        "counter",
+        "Steps of recovery, from another try to opening the port again.",
+        ("rung",),
+        "ours",
+    ),
+    Family("smartmeter_polls_failed_total", "counter", "Rounds of questions that got no answer.", (), "ours"),
+    Family("smartmeter_replies_late_total", "counter", "Replies that came when nobody waited for them any more.", (), "ours"),
+    Family("smartmeter_notifications_total", "counter", "Messages that the meter sent unasked.", (), "ours"),
+    Family("smartmeter_properties_refused_total", "counter", "Properties that the meter refused.", ("property",), "ours"),
+    Family(
+        "smartmeter_poll_duration_seconds",
+        "histogram",
+        "How long a round of questions took.",
+        (),
+        "ours",
+        (0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 90),
+    ),
     # Identity.
     Family(
         "smartmeter_info",
@@ -61,17 +84,19 @@ CATALOGUE: tuple[Family, ...] = (
         (
             "address",
             "contract",
+            "identification",
             "manufacturer",
             "mode",
             "option",
             "prm",
             "protocol",
+            "release",
             "state_word",
             "tic_version",
             "timetable",
             "type",
         ),
-        "ADCO, ADSC, OPTARIF, VTIC, HHPHC, MOTDETAT, PRM (on request)",
+        "ADCO, ADSC, OPTARIF, VTIC, HHPHC, MOTDETAT, PRM (on request); 8A, 8D (address), 82, C0",
     ),
     Family("smartmeter_message_info", "info", "Messages on the meter's display.", ("short", "ultra_short"), "MSG1, MSG2"),
     # Energy.
@@ -80,7 +105,7 @@ CATALOGUE: tuple[Family, ...] = (
         "counter",
         "Active energy drawn, all tariffs.",
         (),
-        "EAST; the sum of the historic indexes",
+        "EAST; the sum of the historic indexes; E0 x D3 x E1",
     ),
     Family(
         "smartmeter_energy_import_tariff_watthours_total",
@@ -96,7 +121,7 @@ CATALOGUE: tuple[Family, ...] = (
         ("tariff",),
         "EASD01 … EASD04",
     ),
-    Family("smartmeter_energy_export_watthours_total", "counter", "Active energy injected.", (), "EAIT"),
+    Family("smartmeter_energy_export_watthours_total", "counter", "Active energy injected.", (), "EAIT; E3 x D3 x E1"),
     Family(
         "smartmeter_energy_reactive_varhours_total",
         "counter",
@@ -104,7 +129,24 @@ CATALOGUE: tuple[Family, ...] = (
         ("quadrant",),
         "ERQ1 … ERQ4",
     ),
+    Family(
+        "smartmeter_fixed_energy_import_watthours",
+        "gauge",
+        "Register of active energy drawn, as it stood at the last full minute or half hour.",
+        ("every",),
+        "EA (30m), D0 (1m)",
+    ),
+    Family(
+        "smartmeter_fixed_energy_export_watthours",
+        "gauge",
+        "Register of active energy injected, as it stood then.",
+        ("every",),
+        "EB (30m), D0 (1m)",
+    ),
+    Family("smartmeter_fixed_energy_import_timestamp_seconds", "gauge", "When that was.", ("every",), "EA, D0"),
+    Family("smartmeter_fixed_energy_export_timestamp_seconds", "gauge", "When that was.", ("every",), "EB, D0"),
     # Power, current, voltage.
+    Family("smartmeter_power_watts", "gauge", "Active power: positive drawn, negative injected.", (), "E7"),
     Family("smartmeter_apparent_power_import_voltamperes", "gauge", "Apparent power drawn.", (), "PAPP, SINSTS, SINST1"),
     Family(
         "smartmeter_phase_apparent_power_import_voltamperes",
@@ -114,7 +156,9 @@ CATALOGUE: tuple[Family, ...] = (
         "SINSTS1 … SINSTS3",
     ),
     Family("smartmeter_apparent_power_export_voltamperes", "gauge", "Apparent power injected.", (), "SINSTI"),
-    Family("smartmeter_current_amperes", "gauge", "RMS current by phase.", ("phase",), "IINST, IINST1 … 3, IRMS1 … 3"),
+    Family(
+        "smartmeter_current_amperes", "gauge", "RMS current by phase.", ("phase",), "IINST, IINST1 … 3, IRMS1 … 3; E8 (r, t)"
+    ),
     Family("smartmeter_voltage_volts", "gauge", "RMS voltage by phase.", ("phase",), "URMS1 … 3"),
     Family(
         "smartmeter_mean_voltage_volts",
@@ -262,6 +306,8 @@ CATALOGUE: tuple[Family, ...] = (
         "PJOURF+1, PPOINTE",
     ),
     # State of the meter.
+    Family("smartmeter_operating", "gauge", "1 while the meter says that it works.", (), "80"),
+    Family("smartmeter_fault", "gauge", "1 while the meter reports a fault.", (), "88"),
     Family("smartmeter_breaker", "gauge", "1 for the state of the breaker, with the cause of opening.", ("state",), "STGE"),
     Family("smartmeter_contact_closed", "gauge", "1 while the dry contact is closed.", (), "STGE bit 0"),
     Family("smartmeter_relay_closed", "gauge", "1 while the relay is closed (1 is real).", ("relay",), "RELAIS"),
@@ -272,6 +318,13 @@ CATALOGUE: tuple[Family, ...] = (
     Family("smartmeter_plc_modem", "gauge", "1 for the state of the power-line modem.", ("state",), "STGE bits 21-22"),
     Family("smartmeter_plc_synchronised", "gauge", "1 while the power-line modem is synchronised.", (), "STGE bit 23"),
     Family("smartmeter_clock_timestamp_seconds", "gauge", "The meter's own clock.", (), "DATE"),
+    Family(
+        "smartmeter_clock_offset_seconds",
+        "gauge",
+        "How far the meter's clock is ahead of ours, at least: it says minutes.",
+        (),
+        "97, 98",
+    ),
     Family("smartmeter_clock_degraded", "gauge", "1 while the meter's clock is not to be trusted.", (), "DATE, STGE bit 16"),
 )
 
@@ -282,36 +335,3 @@ COLUMNS: Mapping[str, int] = {family.name: column for column, family in enumerat
 
 REGISTERS = frozenset(family.name for family in CATALOGUE if family.type == "counter" and family.source != "ours")
 """Counters inside the meter: they must not fall, and not rise faster than power allows."""
-
-
-def number(value: float) -> str:
-    """A sample's value as prometheus_client prints it: 30.0, 2.354947e+06."""
-    text = repr(float(value))
-    point = text.find(".")
-    if value > 0 and point > 6:
-        mantissa = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
-        return f"{mantissa}e+{point - 1:02d}"
-    return text
-
-
-def escape(text: str) -> str:
-    """A label value as both text formats want it."""
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-@cache
-def template(series: Series) -> str:
-    """A sample's line with two gaps, for the escaped name of the meter and the number: the same for all meters."""
-    values = (escape(value).replace("%", "%%") for value in series[1:])
-    pairs = sorted((*zip(FAMILIES[series[0]].labels, values, strict=True), ("meter", "%s")))
-    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
-    return f"{series[0]}{{{labels}}} %s\n"
-
-
-def block(family: str, meter: str, shown: Iterable[tuple[Series, float | str]]) -> str:
-    """The lines of one family of one meter. `meter` is its escaped name. The texts of an info family share one line."""
-    if FAMILIES[family].type != "info":
-        return "".join([template(series) % (meter, number(float(value))) for series, value in shown])
-    pairs = sorted((*((series[1], escape(str(value))) for series, value in shown), ("meter", meter)))
-    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
-    return f"{family}{{{labels}}} 1.0\n"

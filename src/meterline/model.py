@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, TypeAlias
 
 Series: TypeAlias = tuple[str, ...]
@@ -46,6 +47,10 @@ class Snapshot(NamedTuple):
     """True for a frame that leaves most readings out for a while: those then stay fresh for longer."""
     meter: str = ""
     """Which of the link's meters; empty where the link has one."""
+    step: float = 1.0
+    """Resolution of its registers: what they rise by at least."""
+    wraps_at: float = math.inf
+    """Where its registers begin again at 0."""
 
 
 class Rejected(NamedTuple):
@@ -57,19 +62,22 @@ class Rejected(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What a driver says about itself, as a value of a family in the catalogue (or, with `increment`, an addition)."""
+    """What a driver says about itself, as a value of a family in the catalogue: with `increment` an addition, in a histogram
+    one more observation, with None no longer known.
+    """
 
     series: Series
-    value: float
+    value: float | None
     increment: bool = False
     meter: str = ""
 
 
 class Hint(NamedTuple):
-    """One sentence for the log about what seems to be wrong on the line, and what to do: said once."""
+    """One sentence for the log, said once: what seems to be wrong on the line and what to do, or (`good`) what went well."""
 
     text: str
     meter: str = ""
+    good: bool = False
 
 
 Item: TypeAlias = Snapshot | Rejected | Observation | Hint

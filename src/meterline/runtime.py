@@ -11,14 +11,15 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from typing import Any
+from itertools import groupby
 
 from meterline.config import Config, MeterConfig
 from meterline.detect import detect
 from meterline.link import Link, open_link
 from meterline.meter import Meter
-from meterline.model import Hint, Observation, Refused, Rejected, Snapshot
+from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
+from meterline.state import State
 
 log = logging.getLogger("meterline")
 
@@ -32,21 +33,24 @@ STALE_AFTER = 10.0
 class Runtime:
     """The meters of a configuration, and the tasks that read them."""
 
-    def __init__(self, config: Config, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, config: Config, state: State | None = None, clock: Callable[[], float] | None = None) -> None:
         loop_clock = clock or asyncio.get_running_loop().time
         self.config = config
         self.started = loop_clock()
         self.clock = loop_clock
-        self.meters: dict[str, Meter] = {
-            meter.name: Meter(meter.name, meter.stale_after or STALE_AFTER, loop_clock) for meter in config.meters
-        }
+        self.state = state or State()
+        self._links = [tuple(meters) for _, meters in groupby(sorted(config.meters, key=_link), _link)]
+        self.meters: dict[str, Meter] = {meter.name: Meter(meter.name, clock=loop_clock) for meter in config.meters}
+        for meters in self._links:
+            for meter in meters:
+                self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(meters))
 
     async def run(self) -> None:
         """Read all meters until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for meter in self.config.meters:
-                follower = _Follower(meter, self.meters[meter.name], crowd=len(self.config.meters))
-                tasks.create_task(follower.follow(), name=f"follow {meter.name}")
+            for meters in self._links:
+                follower = _Follower(meters, [self.meters[meter.name] for meter in meters], len(self._links), self.state)
+                tasks.create_task(follower.follow(), name=f"follow {meters[0].link}")
 
     def silent(self) -> list[str]:
         """Names of the meters that do not speak now."""
@@ -58,30 +62,45 @@ class Runtime:
         return all(meter.frames or now - self.started > meter.stale_after for meter in self.meters.values())
 
 
-class _Follower:
-    """Opens one link, reads it, and opens it again, for ever."""
+def _link(meter: MeterConfig) -> str:
+    return meter.link
 
-    def __init__(self, config: MeterConfig, meter: Meter, crowd: int) -> None:
-        self._config = config
-        self._meter = meter
+
+def _stale_after(meter: MeterConfig, sharing: int) -> float:
+    """The protocol knows how often a meter speaks that has to share its link."""
+    return float(meter.options.stale_after(sharing)) if meter.options else STALE_AFTER
+
+
+class _Follower:
+    """Opens one link, reads its meters, and opens it again, for ever."""
+
+    def __init__(self, configs: tuple[MeterConfig, ...], meters: list[Meter], crowd: int, state: State) -> None:
+        self._link = configs[0].link
+        self._protocol = configs[0].protocol
+        self._options = {config.name: config.options for config in configs}
+        self._all = meters
+        self._meters = {"": meters[0]} | {meter.name: meter for meter in meters}
+        self._names = ", ".join(self._options)
         self._crowd = crowd
-        self._memory: dict[str, Any] = {}
+        self._state = state
+        self._memory = state.recall(self._link)
+        self._kept = repr(self._memory)
         self._trouble: str | None = None
         self._speaking_since: float | None = None
-        self._hints: set[str] = set()
-        self._pauses = _pauses(config.link)
+        self._hints: set[tuple[str, str]] = set()
+        self._pauses = _pauses(self._link)
 
     async def follow(self) -> None:
         """Until cancelled; a capture ends by itself."""
         while True:
             try:
-                async with open_link(self._config.link) as link:
+                async with open_link(self._link) as link:
                     link.crowd = self._crowd
                     self._speaking_since = None
                     await self._read(link)
                 pause = next(self._pauses)
             except EOFError:
-                log.info("%s: the capture has ended", self._meter.name)
+                log.info("%s: the capture has ended", self._names)
                 return
             except Refused as error:
                 self._say(f"refused: {error}; next try in {REFUSED_PAUSE:.0f} s")
@@ -90,51 +109,60 @@ class _Follower:
                 self._say(str(error))
                 pause = next(self._pauses)
             except Exception as error:  # our own defect: never the end of the other meters
-                self._meter.count_defect()
+                for meter in self._all:
+                    meter.count_defect()
                 self._say(f"a defect in meterline; please report it. The link is opened again. {error!r}", error)
                 pause = next(self._pauses)
             await asyncio.sleep(pause)
 
     async def _read(self, link: Link) -> None:
-        self._meter.attach(link)
-        if self._config.protocol:
-            protocol = PROTOCOLS[self._config.protocol]
+        for meter in self._all:
+            meter.attach(link)
+        if self._protocol:
+            protocol = PROTOCOLS[self._protocol]
         else:
             _, protocol = await detect(link)
-        options = self._config.options or protocol.Options()
-        async with aclosing(protocol.read(link, options, self._memory)) as items:
+        async with aclosing(protocol.read(link, self._options, self._memory)) as items:
             async for item in items:
-                self._take(item, link.timed)
+                self._take(item, self._meters[item.meter], link.timed)
+                if self._memory:
+                    self._remember()
 
-    def _take(self, item: object, timed: bool) -> None:
+    def _remember(self) -> None:
+        """Keep what the driver wants back after a restart, where it has changed."""
+        if (memory := repr(self._memory)) != self._kept:
+            self._kept = memory
+            self._state.keep(self._link, self._memory)
+
+    def _take(self, item: Item, meter: Meter, timed: bool) -> None:
         match item:
             case Snapshot():
-                self._meter.take(item, timed)
-                self._speaks()
+                meter.take(item, timed)
+                self._speaks(meter)
             case Rejected():
-                self._meter.reject(item)
+                meter.reject(item)
             case Observation():
-                self._meter.observe(item)
-            case Hint() if item.text not in self._hints:
-                self._hints.add(item.text)
-                log.warning("%s: %s", self._meter.name, item.text)
+                meter.observe(item)
+            case Hint() if (meter.name, item.text) not in self._hints:
+                self._hints.add((meter.name, item.text))
+                log.log(logging.INFO if item.good else logging.WARNING, "%s: %s", meter.name, item.text)
 
-    def _speaks(self) -> None:
+    def _speaks(self, meter: Meter) -> None:
         """It speaks; what was wrong is over once it has spoken for a while, so that a flapping link stays quiet and slow."""
-        now = self._meter.clock()
-        if self._meter.frames == 1:
-            log.info("%s: the meter speaks", self._meter.name)
+        now = meter.clock()
+        if meter.frames == 1:
+            log.info("%s: the meter speaks", meter.name)
         if self._speaking_since is None:
             self._speaking_since = now
-        elif self._trouble and now - self._speaking_since >= self._meter.stale_after:
-            log.info("%s: the meter speaks again", self._meter.name)
+        elif self._trouble and now - self._speaking_since >= meter.stale_after:
+            log.info("%s: the meter speaks again", meter.name)
             self._trouble = None
-            self._pauses = _pauses(self._config.link)
+            self._pauses = _pauses(self._link)
 
     def _say(self, trouble: str, defect: Exception | None = None) -> None:
         """A change of state, once; what stays as it was is counted by the metrics, not repeated here."""
         if trouble != self._trouble:
-            log.warning("%s: %s", self._meter.name, trouble, exc_info=defect)
+            log.warning("%s: %s", self._names, trouble, exc_info=defect)
         self._trouble = trouble
 
 

@@ -12,7 +12,7 @@ import time
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Write = Callable[[bytes], None]
 
@@ -106,37 +106,50 @@ def noise(data: bytes, sent: int, heard: int) -> bytes:
     return bytes(kinds[(byte * 7 + position) % 4] for position, byte in zip(range(count), data * 4, strict=False))
 
 
-@contextlib.asynccontextmanager
-async def on_pty(path: str | None = None) -> AsyncIterator[tuple[str, Write, Callable[[], int | None]]]:
-    """A pseudo-terminal: its path (a symbolic link, where `path` is given), how to write, and the reader's speed.
+class Pty(NamedTuple):
+    """Both ends of a pseudo-terminal, and the name of its reader's. What nobody reads is lost, as on a line."""
 
-    What nobody reads is lost, as on a line.
-    """
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    os.set_blocking(master, False)
-    name = os.ttyname(slave)
-    if path:
-        if os.path.lexists(path) and not os.path.islink(path):
-            raise FileExistsError(errno.EEXIST, "exists, and is not a link left by a simulator", path)
-        _replace_link(name, path)
+    master: int
+    slave: int
+    name: str
 
-    def write(data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """To the reader."""
         try:
-            os.write(master, data)
+            os.write(self.master, data)
         except BlockingIOError:
-            termios.tcflush(slave, termios.TCIFLUSH)
+            termios.tcflush(self.slave, termios.TCIFLUSH)
 
-    def speed() -> int | None:
-        return _SPEEDS.get(termios.tcgetattr(slave)[4])
+    def speed(self) -> int | None:
+        """The reader's, where it is one of a meter."""
+        return _SPEEDS.get(termios.tcgetattr(self.slave)[4])
 
+
+@contextlib.contextmanager
+def pseudo_terminal(path: str | None) -> Iterator[Pty]:
+    """A raw pseudo-terminal, and the symbolic link `path` to it."""
+    if path and os.path.lexists(path) and not os.path.islink(path):
+        raise FileExistsError(errno.EEXIST, "exists, and is not a link left by a simulator", path)
+    master, slave = os.openpty()
     try:
-        yield path or name, write, speed
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        name = os.ttyname(slave)
+        if path:
+            _replace_link(name, path)
+        yield Pty(master, slave, name)
     finally:
-        if path and os.path.islink(path) and os.readlink(path) == name:
+        if path and os.path.islink(path) and os.readlink(path) == os.ttyname(slave):
             os.unlink(path)
         os.close(slave)
         os.close(master)
+
+
+@contextlib.asynccontextmanager
+async def on_pty(path: str | None = None) -> AsyncIterator[tuple[str, Write, Callable[[], int | None]]]:
+    """A pseudo-terminal: its path (a symbolic link, where `path` is given), how to write, and the reader's speed."""
+    with pseudo_terminal(path) as pty:
+        yield path or pty.name, pty.write, pty.speed
 
 
 def _replace_link(target: str, path: str) -> None:

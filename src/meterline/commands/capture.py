@@ -1,38 +1,61 @@
-"""meterline capture LINK -o FILE: what comes down the line, byte by byte."""
+"""meterline capture LINK -o FILE: what a link sends, byte by byte; a meter that must be asked is asked as `run` asks it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextlib import aclosing
 from typing import BinaryIO
 
+from meterline.config import Config
 from meterline.detect import detect
+from meterline.errors import UserError
 from meterline.link import Link, open_link
+from meterline.model import Refused
 from meterline.protocols import PROTOCOLS
 
 
-def capture(url: str, path: str, redact: bool, seconds: float | None, baud: int | None) -> None:
-    """Until `seconds` have passed, the link ends, or Ctrl-C. With `baud` nothing is detected."""
+def capture(config: Config, link: str, path: str, redact: bool, seconds: float | None, baud: int | None) -> None:
+    """Until `seconds` have passed, the link ends, or Ctrl-C. With `baud` nothing is detected, and nobody asked.
+
+    `config` may hold meters of other links: they are left alone.
+    """
+    if redact and baud and not any(meter.protocol for meter in config.meters if meter.link == link):
+        raise UserError("capture: --redact with --baud needs --protocol, to know what to take out")
     with open(path, "wb") as file:
         try:
-            asyncio.run(_capture(url, file, redact, seconds, baud))
+            asyncio.run(_capture(config, link, file, redact, seconds, baud))
+        except Refused as error:
+            raise UserError(f"capture: {error}") from None
         except KeyboardInterrupt:
             pass
         finally:
             print(f"{path}: {file.tell()} bytes")
 
 
-async def _capture(url: str, file: BinaryIO, redact: bool, seconds: float | None, baud: int | None) -> None:
+async def _capture(config: Config, url: str, file: BinaryIO, redact: bool, seconds: float | None, baud: int | None) -> None:
+    meters = {meter.name: meter.options for meter in config.meters if meter.link == url}
+    name = next(meter.protocol for meter in config.meters if meter.link == url)
     async with open_link(url, baud or 9600) as link:
-        protocol = PROTOCOLS["tic"] if baud else (await detect(link))[1]
-        redactor = protocol.Redactor() if redact else None
+        protocol = PROTOCOLS[name] if name else None if baud else (await detect(link))[1]
+        redactor = protocol.Redactor(redact) if protocol else None
+
+        def write(data: bytes) -> None:
+            file.write(redactor.feed(data) if redactor else data)
+            file.flush()
+
+        link.tap = write
         with contextlib.suppress(TimeoutError, EOFError):
             async with asyncio.timeout(seconds):
-                await _copy(link, file, redactor)
+                while protocol is None or baud:
+                    await link.read()
+                while True:
+                    await _read(link, protocol, meters)
 
 
-async def _copy(link: Link, file: BinaryIO, redactor: object | None) -> None:
-    feed = getattr(redactor, "feed", bytes)
-    while True:
-        file.write(feed(await link.read()))
-        file.flush()
+async def _read(link: Link, protocol: object, meters: dict[str, object]) -> None:
+    """As the runtime does, until the meter is silent; what it says goes to the link's tap."""
+    with contextlib.suppress(TimeoutError):
+        async with aclosing(protocol.read(link, meters, {})) as items:  # type: ignore[attr-defined]
+            async for _ in items:
+                pass

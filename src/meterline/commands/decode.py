@@ -19,15 +19,16 @@ def decode(path: str, protocol: str) -> None:
             _decode(file, protocol)
 
 
-def _decode(file: BinaryIO, protocol: str) -> None:
-    decoder = PROTOCOLS[protocol].Decoder()
+def _decode(file: BinaryIO, name: str) -> None:
+    protocol = PROTOCOLS[name]
+    decoder = protocol.Decoder()
     accepted = 0
     while data := file.read(65_536):
         for event in decoder.feed(data):
             if isinstance(event, Rejected):
                 print(json.dumps({"rejected": event.reason, "data": event.data.decode("latin-1")}))
-            elif facts := getattr(event, "_asdict", None):
+            elif facts := protocol.facts(event):
                 accepted += 1
-                print(json.dumps(facts(), ensure_ascii=False))
+                print(json.dumps(facts, ensure_ascii=False))
     if not accepted:
-        print(f"meterline: nothing in it is {protocol}; is it a capture of a meter?", file=sys.stderr)
+        print(f"meterline: nothing in it is {name}; is it a capture of a meter?", file=sys.stderr)

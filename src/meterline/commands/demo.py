@@ -1,4 +1,4 @@
-"""meterline demo: three simulated meters on real pseudo-terminals, read and served as real ones are."""
+"""meterline demo: four simulated meters on real pseudo-terminals, read and served as real ones are."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
 
+from meterline import asked
 from meterline.commands.run import serve
 from meterline.config import Config, MeterConfig
 from meterline.house import House
-from meterline.protocols.tic import Options
+from meterline.protocols import broute, tic
+from meterline.protocols.broute import fake as wisun
 from meterline.protocols.tic.fake import MODES, FakeMeter
 from meterline.protocols.tic.fake_state import PARIS
 from meterline.simulator import Faults, on_pty, talk
@@ -35,6 +38,18 @@ def meters() -> dict[str, tuple[FakeMeter, Faults]]:
     }
 
 
+def module() -> wisun.FakeModule:
+    """A Wi-SUN module that needs a tenth of the time of a real one, and a meter in Tokyo: it feeds in by day."""
+    meter = wisun.FakeMeter(House(wisun.JST, solar=6000, seed=4), mac="0014224455665566", second_generation=True)
+    return wisun.FakeModule([meter], haste=10, start_unix=time.time())
+
+
+def options(meter: wisun.FakeMeter) -> broute.Options:
+    """Everything is known, so no scan is needed."""
+    pan, channel = f"{meter.pan_id:04X}", f"{meter.channel:02X}"
+    return broute.Options(id=meter.id, password=meter.password, interval=10, channel=channel, pan_id=pan, mac=meter.mac)
+
+
 async def _demo(address: str) -> None:
     host, port = parse_address(address)
     async with contextlib.AsyncExitStack() as stack:
@@ -44,8 +59,11 @@ async def _demo(address: str) -> None:
         for name, (meter, faults) in meters().items():
             path, write, heard_at = await stack.enter_async_context(on_pty(os.path.join(folder, name)))
             talking.append(tasks.create_task(talk(meter, MODES, write, faults, heard_at)))
-            configs.append(MeterConfig(name, path, "tic", Options(baud=MODES[meter.mode])))
-        print(f"three simulated meters: look at http://{host or 'localhost'}:{port}/metrics (Ctrl-C ends)", flush=True)
+            configs.append(MeterConfig(name, path, "tic", tic.Options(baud=MODES[meter.mode])))
+        dongle = module()
+        path = await stack.enter_async_context(asked.on_pty(dongle, os.path.join(folder, "tokyo")))
+        configs.append(MeterConfig("tokyo", path, "broute", options(dongle.meters[0])))
+        print(f"four simulated meters: look at http://{host or 'localhost'}:{port}/metrics (Ctrl-C ends)", flush=True)
         await serve(Config(tuple(configs)), address)
         for task in talking:
             task.cancel()

@@ -10,7 +10,7 @@ from pathlib import Path
 from meterline.detect import detect as detect_protocol
 from meterline.link import open_link
 from meterline.meter import Meter
-from meterline.model import Hint, Snapshot
+from meterline.model import Hint, Refused, Snapshot
 
 LONG_ENOUGH = 8.0
 """Seconds in which the slowest meter sends two whole frames."""
@@ -28,7 +28,7 @@ async def _detect(url: str) -> None:
         meter = Meter("home")
         frames = 0
         try:
-            async with asyncio.timeout(LONG_ENOUGH), aclosing(protocol.read(link, protocol.Options(), {})) as items:
+            async with asyncio.timeout(LONG_ENOUGH), aclosing(protocol.read(link, {"home": None}, {})) as items:
                 async for item in items:
                     if isinstance(item, Hint):
                         print(f"note: {item.text}")
@@ -37,21 +37,24 @@ async def _detect(url: str) -> None:
                         frames += 1
                     if frames == 3:  # the first may be torn, and text is believed when two agree
                         break
+        except Refused as error:
+            print(f"note: {error}")
         except (TimeoutError, EOFError):
             pass
-        baud = link.baud
+        baud, options = link.baud, protocol.suggested(link)
     facts = {
         "protocol": name,
         "mode": meter.value("smartmeter_info", "mode"),
         "baud": baud or "set by the bridge",
-        "meter": _words(meter, "type", "manufacturer") or "not said",
+        "meter": _words(meter, "type", "manufacturer") or (frames and "not said"),
         "contract": meter.value("smartmeter_info", "contract")
         or meter.value("smartmeter_tariff_info", "calendar")
-        or "not said",
+        or (frames and "not said"),
     }
     print("\n".join(f"{key}: {value}" for key, value in facts.items() if value))
-    options = f"\n    options: {{baud: {baud}}}" if baud else ""
-    print(f"\nmeters:\n  - name: home\n    link: {stable_name(url)}\n    protocol: {name}{options}")
+    print(f"\nmeters:\n  - name: home\n    link: {stable_name(url)}\n    protocol: {name}")
+    if options:
+        print(f"    options: {options}")
 
 
 def _words(meter: Meter, *labels: str) -> str:

@@ -8,22 +8,23 @@ import signal
 
 from meterline.config import Config
 from meterline.runtime import Runtime
+from meterline.state import State
 from meterline.web.server import application, listen
 
 log = logging.getLogger("meterline")
 
 
-def run(config: Config, address: str) -> None:
-    """Until SIGTERM or SIGINT."""
-    asyncio.run(serve(config, address))
+def run(config: Config, address: str, folder: str | None) -> None:
+    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere."""
+    asyncio.run(serve(config, address, State(folder)))
 
 
-async def serve(config: Config, address: str) -> None:
-    """The same inside a running loop."""
+async def serve(config: Config, address: str, state: State | None = None) -> None:
+    """The same inside a running loop. The state is closed at the end."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runtime = Runtime(config)
+    runtime = Runtime(config, state)
     server = listen(application(runtime), address)
     log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), address)
     reading = asyncio.create_task(runtime.run())
@@ -34,6 +35,7 @@ async def serve(config: Config, address: str) -> None:
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
     await server.close_all_connections()
+    runtime.state.close()
 
 
 async def _outlive(reading: asyncio.Task[None]) -> None:

@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from meterline.protocols import tic
+from meterline.protocols import broute, tic
 
-PROTOCOLS: dict[str, ModuleType] = {"tic": tic}
+PROTOCOLS: dict[str, ModuleType] = {"tic": tic, "broute": broute}

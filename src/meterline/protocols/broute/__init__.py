@@ -1,0 +1,63 @@
+"""The Japanese B-route: a low-voltage smart meter that is asked by ECHONET Lite, over a Wi-SUN module with SKSTACK.
+
+The module's edition and the form of its data are found out; where the meter is on the air is remembered, so that coming back
+needs no scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from meterline.link import Link
+from meterline.model import Item, Refused
+from meterline.protocols.broute.driver import Driver, describe
+from meterline.protocols.broute.module import Module
+from meterline.protocols.broute.options import Options
+from meterline.protocols.broute.redact import Redactor
+from meterline.protocols.broute.skstack import BAUD, FORM
+from meterline.protocols.broute.spoken import Decoder, facts
+
+__all__ = ["SHARES_LINK", "Decoder", "Options", "Redactor", "facts", "read", "recognise", "suggested"]
+
+SHARES_LINK = True
+"""A module asks several meters in turn."""
+
+
+async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
+    """Everything that the meters say, until the module is silent (TimeoutError), lost (OSError) or refused (Refused)."""
+    await link.set_baud(BAUD, FORM)
+    known = {name: options for name, options in meters.items() if options}
+    if len(known) < len(meters):
+        module = Module(link)
+        await module.start()
+        raise Refused(f"{link.url}: a {describe(module)}; its meter needs 'protocol: broute' and options id and password")
+    driver = Driver(link, known, memory)
+    try:
+        async with aclosing(driver.work()) as steps:
+            async for _ in steps:
+                for item in driver.drain():
+                    yield item
+    except (OSError, EOFError, Refused):
+        driver.close()
+        for item in driver.drain():
+            yield item
+        raise
+
+
+async def recognise(link: Link) -> None:
+    """Is this a Wi-SUN module? Asks for its version. TimeoutError, with a text for people, where it is not."""
+    await link.set_baud(BAUD, FORM)
+    module = Module(link)
+    try:
+        if await module.recognise():
+            return
+    except EOFError:
+        pass
+    raise TimeoutError("no Wi-SUN module answers SKVER at 115200 baud (J11 firmware is not supported)")
+
+
+def suggested(link: Link) -> str:
+    """The options for the configuration of a recognised module."""
+    return '{id: "${BROUTE_ID}", password: "${BROUTE_PASSWORD}"}'

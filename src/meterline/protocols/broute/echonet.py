@@ -2,8 +2,8 @@
 
     10 81 | TID (2) | SEOJ (3) | DEOJ (3) | ESV | OPC | { EPC PDC EDT[PDC] } x OPC        big endian
 
-SetGet, its response and its refusal carry two lists, each with its OPC. Source: ECHONET Lite specification part 2; ECHONET Machine
-Readable Appendix 1.3.1. Not supported: the free format (EHD2 = 82).
+SetGet, its response and its refusal carry two lists, each with its OPC. Source: ECHONET Lite specification part 2; ECHONET
+Machine Readable Appendix 1.3.1. Not supported: the free format (EHD2 = 82).
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ def property_map(edt: bytes) -> frozenset[int] | None:
         return None
     count, body = edt[0], edt[1:]
     if count < 16:
+        if len(body) != count or any(epc < 0x80 for epc in body):
+            return None
         epcs = frozenset(body)
     else:
         if len(body) != 16:

@@ -12,16 +12,13 @@ Source: ROHM BP35A1 command reference 1.3.2 and captures of six modules. Not sup
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from meterline.model import Rejected
+from meterline.protocols.broute.pieces import Piece, Splitter
 
-BAUD, FORM = 115_200, "8N1"
-MAX_PAYLOAD = 0x4D0
-"""Bytes in one datagram: the largest UDP payload of the module."""
-MAX_LINE = 4096
-"""Bytes until a line is given up: the longest datagram in hex digits has 2,610."""
-
+BAUD: Final = 115_200
+FORM: Final = "8N1"
 ERRORS = {
     "ER04": "this module does not know the command",
     "ER05": "wrong number of arguments",
@@ -97,100 +94,6 @@ Message: TypeAlias = Ok | Fail | Line | Echo | Event | Pan | Datagram | Rejected
 """What the decoder gives."""
 
 
-class Piece(NamedTuple):
-    """A stretch of the stream: a line with its end, or a datagram with its header and its end."""
-
-    raw: bytes
-    header: re.Match[bytes] | None = None
-    """Where it is a datagram: the header, all of `_HEADER`'s groups."""
-    payload: bytes = b""
-    in_hex: bool = False
-
-
-_END = re.compile(rb"[\r\n]")
-_HEADER = re.compile(
-    rb"ERXUDP ([0-9A-F:]+) ([0-9A-F:]+) ([0-9A-F]{4}) ([0-9A-F]{4}) ([0-9A-F]{16}) "
-    rb"(?:([0-9A-F]{2}) )?([0-2]) (?:([01]) )?([0-9A-F]{4}) ",
-    re.IGNORECASE,
-)
-_DIGITS = re.compile(rb"[0-9A-Fa-f]*")
-
-
-class Splitter:
-    """Cuts the stream into pieces, however it comes; joined they are the stream again."""
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self._at = 0
-
-    @property
-    def pending(self) -> bool:
-        """A piece has begun and is not complete."""
-        return self._at < len(self._buffer)
-
-    def feed(self, data: bytes) -> list[Piece]:
-        """The pieces that are complete now."""
-        self._buffer = self._buffer[self._at :] + data
-        self._at = 0
-        pieces = []
-        while (piece := self._next(False)) is not None:
-            pieces.append(piece)
-        return pieces
-
-    def flush(self) -> list[Piece]:
-        """No more comes: what is left, as pieces. A datagram that waits for its end is given up, its bytes are lines again."""
-        pieces = []
-        while (piece := self._next(True)) is not None:
-            pieces.append(piece)
-        return pieces
-
-    def _next(self, last: bool) -> Piece | None:
-        start, buffer = self._at, self._buffer
-        if start == len(buffer):
-            return None
-        end = _END.search(buffer, start)
-        head = buffer.find(b"ERXUDP ", start, end.start() if end else len(buffer))
-        if head > start:
-            return self._cut(head)
-        header = _HEADER.match(buffer, start) if head == start else None
-        if header and 0 < (length := int(header[9], 16)) <= MAX_PAYLOAD:
-            in_hex = self._form(header.end(), length)
-            if in_hex is None and not last:
-                return None
-            if in_hex is not None and in_hex >= 0:
-                body = header.end()
-                payload = buffer[body : body + length * (1 + in_hex)]
-                return self._cut(body + len(payload) + 1, header, payload, bool(in_hex))
-            end = _END.search(buffer, header.end())
-        return self._line(end, last)
-
-    def _line(self, end: re.Match[bytes] | None, last: bool) -> Piece | None:
-        if end and end.end() - self._at <= MAX_LINE:
-            return self._cut(end.end())
-        if len(self._buffer) - self._at > MAX_LINE:
-            return self._cut(self._at + MAX_LINE)
-        return self._cut(len(self._buffer)) if last else None
-
-    def _form(self, body: int, length: int) -> int | None:
-        """How the payload comes: 1 hex digits, 0 raw bytes, -1 neither (a wrong length), None: too little has come to tell."""
-        buffer = self._buffer
-        digits = _DIGITS.match(buffer, body, body + 2 * length)
-        end = digits.end() if digits else body
-        if end == len(buffer):
-            return None
-        if end == body + 2 * length:
-            return 1 if buffer[end] in b"\r\n" else -1
-        if end - body > length:
-            return -1
-        if len(buffer) < body + length + 2:
-            return None
-        return 0 if buffer[body + length : body + length + 2] == b"\r\n" else -1
-
-    def _cut(self, to: int, header: re.Match[bytes] | None = None, payload: bytes = b"", in_hex: bool = False) -> Piece:
-        raw, self._at = self._buffer[self._at : to], to
-        return Piece(raw, header, payload, in_hex)
-
-
 class Decoder:
     """`feed` it what the module sends, however cut; it gives messages."""
 
@@ -209,7 +112,13 @@ class Decoder:
 
     def flush(self) -> list[Message]:
         """Give up what has begun: a wrong length field would wait for ever."""
-        return self._messages(self._splitter.flush())
+        pieces = self._splitter.flush()
+        rest = pieces.pop() if pieces and not pieces[-1].header and pieces[-1].raw[-1:] not in b"\r\n" else None
+        messages = self._messages(pieces)
+        self._end_pan(messages)
+        if rest:
+            messages.append(Rejected("truncated", _harmless(rest.raw)))
+        return messages
 
     def _messages(self, pieces: list[Piece]) -> list[Message]:
         messages: list[Message] = []
@@ -224,7 +133,7 @@ class Decoder:
     def _take(self, text: bytes, messages: list[Message]) -> None:
         if text.startswith(b"  "):
             key, _, value = text.decode("latin-1").strip().partition(":")
-            if self._pan is not None:
+            if self._pan is not None and key in _KEYS:
                 self._pan[key] = value
                 if key == "PairID":
                     self._end_pan(messages)
@@ -279,25 +188,38 @@ def _message(text: bytes) -> Message:
     if found := _ECHO.fullmatch(text):
         return Echo(found[1].decode())
     if text.startswith((b"ERXUDP", b"EVENT", b"FAIL")) or not text.isascii() or not text.decode().isprintable():
-        return Rejected("malformed", text[:64])
+        return Rejected("malformed", _harmless(text))
     return Line(text.decode())
 
 
+_KEYS = {
+    "Channel": ("[0-9A-Fa-f]{2}", ""),
+    "Pan ID": ("[0-9A-Fa-f]{4}", ""),
+    "Addr": ("[0-9A-Fa-f]{16}", ""),
+    "LQI": ("[0-9A-Fa-f]{2}", ""),
+    "Side": ("[0-9A-Fa-f]", "0"),
+    "PairID": ("[0-9A-Za-z]{8}", "00000000"),
+}
+"""What a block says of a network: how it is written, and what stands for it where the module may leave it out."""
+
+
+def _harmless(text: bytes) -> bytes:
+    """The start of a line that is refused; of one that may be a damaged echo with a password, nothing."""
+    return text[:64] if text.startswith((b"ERXUDP", b"EVENT", b"FAIL")) else b""
+
+
 def _pan(keys: dict[str, str]) -> Pan | Rejected:
-    try:
-        mac, side = keys["Addr"].upper(), keys.get("Side")
-        if not re.fullmatch("[0-9A-F]{16}", mac):
-            raise ValueError(mac)
-        return Pan(
-            int(keys["Channel"], 16),
-            int(keys["Pan ID"], 16),
-            mac,
-            int(keys["LQI"], 16),
-            int(side, 16) if side else None,
-            keys["PairID"].upper() if "PairID" in keys else None,
-        )
-    except (KeyError, ValueError):
+    if not all(re.fullmatch(pattern, keys.get(key, default)) for key, (pattern, default) in _KEYS.items()):
         return Rejected("malformed", b"EPANDESC")
+    side = keys.get("Side")
+    return Pan(
+        int(keys["Channel"], 16),
+        int(keys["Pan ID"], 16),
+        keys["Addr"].upper(),
+        int(keys["LQI"], 16),
+        int(side, 16) if side else None,
+        keys["PairID"].upper() if "PairID" in keys else None,
+    )
 
 
 def dbm(lqi: int) -> float:
@@ -313,7 +235,7 @@ def link_local(mac: str) -> str:
 
 def command(*words: str) -> bytes:
     """A command for the wire: CR LF at its end, the product-setting ones a lone CR."""
-    return " ".join(words).encode("ascii") + (b"\r" if words[0] in ("ROPT", "WOPT") else b"\r\n")
+    return " ".join(words).encode("ascii") + (b"\r" if words[0] in ("ROPT", "WOPT", "RUART", "WUART") else b"\r\n")
 
 
 def sendto(address: str, payload: bytes, side: int | None) -> bytes:
@@ -324,4 +246,4 @@ def sendto(address: str, payload: bytes, side: int | None) -> bytes:
 
 def scan_seconds(duration: int, channels: int = 28) -> float:
     """How long an active scan lasts: 9.6 ms · (2^duration + 1) a channel."""
-    return 0.0096 * (2**duration + 1) * channels
+    return 0.0096 * ((1 << duration) + 1) * channels

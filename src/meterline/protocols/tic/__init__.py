@@ -6,7 +6,7 @@ The meter talks by itself. Its mode is told by what it says; its speed is tried,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +18,9 @@ from meterline.protocols.tic.readings import readings
 from meterline.protocols.tic.redact import Redactor
 from meterline.protocols.tic.symptoms import Symptoms
 
-__all__ = ["Decoder", "Options", "Redactor", "read", "recognise"]
+__all__ = ["Decoder", "Options", "Redactor", "facts", "read", "recognise", "suggested"]
+
+SHARES_LINK = False
 
 SPEEDS = {"standard": 9600, "historic": 1200}
 PROBE = 5.0
@@ -38,12 +40,21 @@ class Options:
     prm: bool = False
     """Export the number of the delivery point, which names a household."""
 
+    def stale_after(self, meters: int) -> float:
+        """Seconds until a value that is not confirmed disappears."""
+        return 10.0
+
     def speeds(self, current: int | None) -> list[int]:
         """What to try, in this order."""
         if current is None:
             return []
         first = self.baud or (SPEEDS[self.mode] if self.mode else current)
         return list(dict.fromkeys((first, *SPEEDS.values())))
+
+
+def facts(event: Event) -> dict[str, Any] | None:
+    """What `decode` prints of an accepted event."""
+    return event._asdict() if isinstance(event, Group) else None
 
 
 class _Ear:
@@ -97,8 +108,9 @@ class _Ear:
         return f"no valid group{tried}; {self.symptoms.hint() or 'is this the output of a meter?'}"
 
 
-async def read(link: Link, options: Options, memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
+async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
     """Everything that the meter says, until it is silent (TimeoutError) or the link is lost (OSError)."""
+    (options,) = [given or Options() for given in meters.values()]
     link.rest = 0.1 + 0.001 * link.crowd
     ear, assembler = _Ear(link, options.speeds(link.baud)), Assembler()
     told: set[str] = set()
@@ -124,6 +136,11 @@ async def read(link: Link, options: Options, memory: dict[str, Any]) -> AsyncGen
         if frame := assembler.close():
             yield readings(frame, options.prm)
         raise
+
+
+def suggested(link: Link) -> str:
+    """The options for the configuration of a recognised meter."""
+    return f"{{baud: {link.baud}}}" if link.baud else ""
 
 
 async def recognise(link: Link) -> None:

@@ -1,0 +1,126 @@
+"""What goes wrong with a simulated module, its radio and its meter."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from meterline.protocols.broute import echonet
+from meterline.protocols.broute.echonet import Frame, Property
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Fractions are rates, between 0 and 1. Pairs are (period, length): the last `length` seconds of every `period`.
+
+    Seconds are those of the simulated world, counted from the first contact with the module.
+    """
+
+    drop: float = 0.0
+    """Replies lost."""
+    late: float = 0.0
+    """Replies that come 60 s late."""
+    duplicate: float = 0.0
+    """Replies that come twice."""
+    inf_during: float = 0.0
+    """An announcement comes before the reply, with the TID that was asked or another."""
+    refused21: float = 0.0
+    """Datagrams not sent: EVENT 21 01."""
+    solicit: float = 0.0
+    """Datagrams held up by a neighbour solicitation: EVENT 21 02, then 00."""
+    er09: float = 0.0
+    er10: float = 0.0
+    """SKSENDTO refused with ER09 or ER10."""
+    sna: float = 0.0
+    """Replies that refuse one property."""
+    wrong_pdc: float = 0.0
+    """Replies with a wrong length of a property."""
+    wrong_length: float = 0.0
+    """ERXUDP with a wrong length."""
+    garbage: float = 0.0
+    """Lines with noise, or a part of a line, before them."""
+    sentinels: float = 0.0
+    """Replies that say "not measured" of each value."""
+    crlf_payload: bool = False
+    """0D 0A in the value of E8."""
+    lone_cr_echo: bool = False
+    """The echo of a line ends with CR alone."""
+    no_ropt: bool = False
+    """Product settings are unknown: ER04."""
+    silent: bool = False
+    """No Get is ever answered."""
+    lies: bool = False
+    """Every authentication fails."""
+    wrap: bool = False
+    """The registers begin one count before they wrap."""
+    mute: int = 0
+    """Seconds after which the module neither hears nor speaks until it is opened anew."""
+    moves: int = 0
+    """Seconds after which the meter is another: channel, MAC address and PAN change."""
+    end26: int = 0
+    """Seconds after each join until the meter ends the session."""
+    expire29: int = 0
+    """Seconds after each join until the session expires and cannot be renewed."""
+    scan_empty: int = 0
+    """How many scans find nothing first."""
+    limit32: tuple[int, int] | None = None
+    """Transmission time used up."""
+    stall: tuple[int, int] | None = None
+    """The module's output waits."""
+    outage: tuple[int, int] | None = None
+    """Out of radio reach."""
+    seed: int = 1
+
+
+SENTINELS = {
+    0xD0: bytes.fromhex("07E90101000000FFFFFFFEFFFFFFFE"),
+    0xE0: bytes.fromhex("FFFFFFFE"),
+    0xE3: bytes.fromhex("FFFFFFFE"),
+    0xE7: bytes.fromhex("7FFFFFFE"),
+    0xE8: bytes.fromhex("7FFE7FFE"),
+    0xEA: bytes.fromhex("07E90101000000FFFFFFFE"),
+    0xEB: bytes.fromhex("07E90101000000FFFFFFFE"),
+}
+"""Property → "not measured"."""
+_CRLF_CURRENT = bytes.fromhex("00A00D0A")
+
+
+class Dice:
+    """Throws for the faults: a rate of zero never throws, so one fault does not change when another comes."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self._throws: dict[str, random.Random] = {}
+
+    def of(self, name: str) -> random.Random:
+        """The dice of one fault."""
+        return self._throws.setdefault(name, random.Random(f"{self.faults.seed}:{name}"))
+
+    def hit(self, name: str) -> bool:
+        """Whether the fault of this name comes now."""
+        rate = float(getattr(self.faults, name))
+        return rate > 0 and self.of(name).random() < rate
+
+    def damage(self, frame: Frame) -> bytes:
+        """A reply of the meter as it comes."""
+        if self.hit("sentinels"):
+            frame = _replaced(frame, SENTINELS)
+        if self.faults.crlf_payload:
+            frame = _replaced(frame, {0xE8: _CRLF_CURRENT})
+        if frame.esv == echonet.GET_RES and self.hit("sna"):
+            refused = self.of("sna").choice(frame.properties).epc
+            frame = _replaced(frame, {refused: b""})._replace(esv=echonet.GET_SNA)
+        payload = echonet.encode(frame)
+        if self.hit("wrong_pdc"):
+            payload = payload[:13] + bytes([payload[13] + 1 & 0xFF]) + payload[14:]
+        return payload
+
+
+def _replaced(frame: Frame, values: dict[int, bytes]) -> Frame:
+    properties = tuple(Property(epc, values.get(epc, edt) if edt else edt) for epc, edt in frame.properties)
+    return frame._replace(properties=properties)
+
+
+def within(pair: tuple[int, int] | None, elapsed: float) -> bool:
+    """Whether this moment is among the last `length` seconds of a `period`."""
+    return pair is not None and elapsed % pair[0] >= pair[0] - pair[1]

@@ -1,0 +1,218 @@
+"""A session with one meter: find its network, join it, send it questions and wait for the replies.
+
+    scan 6-7-8 ──▶ channel, PAN, MAC ──▶ SKJOIN ──▶ EVENT 25 ──▶ SKSENDTO / ERXUDP … the module renews it by itself
+
+Loss of radio gives no event: only questions without an answer tell. Time-outs follow from the module's manual and from what
+other clients measured.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from meterline.model import Observation, Rejected
+from meterline.protocols.broute import echonet, skstack
+from meterline.protocols.broute.module import CommandFailed, Module
+from meterline.protocols.broute.options import Options
+from meterline.protocols.broute.skstack import Datagram, Pan
+
+DURATIONS = (6, 7, 8)
+"""Exponents of the time a scan stays on a channel: 17.5, 34.7 and 69 s over all of them."""
+ALL_CHANNELS = range(0x21, 0x3D)
+STRAGGLERS = 0.5
+"""Seconds to wait after a scan: some modules print a network after the event that ends it."""
+JOIN = 90.0
+"""Seconds for EVENT 24 or 25: a meter that does not answer is given up by the module after 40."""
+TRIES = 3
+REPLY, SLOW_REPLY = 10.0, 20.0
+"""Seconds for a reply, and for a large one: it is two radio frames."""
+BUSY = 5.0
+"""Seconds to leave the air alone after a transmission failed."""
+
+
+class Lost(Exception):
+    """The session is gone."""
+
+
+class Held(Exception):
+    """Nothing may be sent now: a renewal, or the limit of time on air."""
+
+
+@dataclass
+class Network:
+    """Where the meter is on the air."""
+
+    channel: int
+    pan_id: int
+    mac: str
+    lqi: int | None = None
+    """Of the scan's beacon; None where it was not scanned for."""
+
+    @property
+    def address(self) -> str:
+        """The meter's IPv6 address."""
+        return skstack.link_local(self.mac)
+
+
+class Session:
+    """With the meter that was joined last."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.network: Network | None = None
+        self.meter = ""
+        """Whose the session is: the meter's name in the configuration."""
+        self.notifications: list[echonet.Frame] = []
+        """What the meter said unasked, for whoever takes it."""
+        self._tid = random.randrange(0x10000)
+
+    def observe(self, family: str, *labels: str, value: float | None = 1.0, increment: bool = True) -> None:
+        """Leave an observation about this meter for the driver to yield."""
+        self.module.items.append(Observation((family, *labels), value, increment, self.meter))
+
+    async def scan(self, options: Options) -> Network | None:
+        """Look for the meter's network, longer and longer; None where it is not heard."""
+        await self._credentials(options)
+        for duration in DURATIONS:
+            narrow = options.channel if duration != DURATIONS[-1] else None
+            found = [pan for pan in await self.sweep(2, duration, narrow) if pan.pairing_id in (None, options.pairing_id)]
+            self.observe("smartmeter_radio_scans_total", "found" if found else "empty")
+            if found:
+                best = max(found, key=lambda pan: (pan.mac == options.mac, pan.lqi))
+                return Network(best.channel, best.pan_id, best.mac, best.lqi)
+        return None
+
+    async def sweep(self, mode: int, duration: int, channel: str | None = None) -> list[Pan]:
+        """One scan: all networks that answered. `mode` 2: that of our ID; 3: any."""
+        mask = 1 << (int(channel, 16) - 0x21) if channel else 0xFFFFFFFF
+        seconds = skstack.scan_seconds(duration, 1 if channel else len(ALL_CHANNELS))
+        self.module.pans.clear()
+        self.module.events.clear()
+        await self._start_scan(f"{mode}", f"{mask:08X}", f"{duration:X}")
+        await self.module.until(lambda: self._happened(0x22), 2 * seconds + 10)
+        await self.module.until(lambda: False, STRAGGLERS)
+        return list(self.module.pans)
+
+    async def _start_scan(self, *words: str) -> None:
+        """SKSCAN takes the side on the dual edition only; where it complains, the edition is the other one."""
+        module = self.module
+        for _ in range(2):
+            side = [] if module.side is None else [str(module.side)]
+            try:
+                await module.ask("SKSCAN", *words, *side)
+            except CommandFailed as error:
+                if error.code != "ER05":
+                    raise
+                module.side = 0 if module.side is None else None
+            else:
+                return
+
+    def _happened(self, *numbers: int) -> bool:
+        return any(event.number in numbers for event in self.module.events)
+
+    async def _credentials(self, options: Options) -> None:
+        await self.module.ask("SKSETPWD", f"{len(options.password):X}", options.password)
+        await self.module.ask("SKSETRBID", options.id)
+
+    async def join(self, options: Options, network: Network) -> bool:
+        """Open a session; False where the meter does not let us in, or does not answer."""
+        module, self.network = self.module, network
+        await self._credentials(options)
+        await module.ask("SKSREG", "S2", f"{network.channel:X}")
+        await module.ask("SKSREG", "S3", f"{network.pan_id:04X}")
+        if module.side is not None:
+            await module.attempt("SKSREG", "SA2", "1")  # the signal's strength with each datagram
+        module.events.clear()
+        module.inbox.clear()
+        module.up = False
+        await module.ask("SKJOIN", network.address)
+        await module.until(lambda: self._happened(0x24, 0x25), JOIN)
+        self.observe("smartmeter_session_joins_total", "joined" if module.up else "failed")
+        return module.up
+
+    async def leave(self) -> None:
+        """End the session, so that the module can join another meter."""
+        module = self.module
+        module.events.clear()
+        if await module.attempt("SKTERM") == []:
+            await module.until(lambda: self._happened(0x27, 0x28), 10.0)
+        module.up = False
+
+    async def get(self, epcs: Iterable[int], slow: bool = False) -> echonet.Frame | None:
+        """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now."""
+        epcs = tuple(epcs)
+        for attempt in range(TRIES):
+            if attempt:
+                self.observe("smartmeter_retries_total", "request")
+            self._check()
+            self._tid = (self._tid + 1) & 0xFFFF
+            if await self._send(echonet.get(self._tid, epcs)):
+                reply = await self._reply(self._tid, SLOW_REPLY if slow else REPLY)
+                if reply:
+                    return reply
+            if attempt < TRIES - 1 and (self.module.sent == 1):
+                await self.module.until(lambda: self.module.held or not self.module.up, BUSY)
+        return None
+
+    def _check(self) -> None:
+        if self.module.held:
+            raise Held
+        if not self.module.up:
+            raise Lost
+
+    async def _send(self, payload: bytes) -> bool:
+        assert self.network
+        return await self.module.send(self.network.address, payload)
+
+    async def _reply(self, tid: int, seconds: float) -> echonet.Frame | None:
+        deadline = self.module.clock() + seconds
+        while True:
+            for frame in self.take():
+                if echonet.answers(frame, tid):
+                    return frame
+                self.observe("smartmeter_replies_late_total")
+            self._check()
+            if self.module.sent == 1:
+                return None
+            try:
+                await self.module.listen(deadline)
+            except TimeoutError:
+                return None
+
+    def overhear(self) -> None:
+        """Take in what came while nobody waited."""
+        for _ in self.take():
+            self.observe("smartmeter_replies_late_total")
+
+    def take(self) -> list[echonet.Frame]:
+        """What the meter has said: replies are given back, notifications put aside."""
+        replies = []
+        while self.module.inbox:
+            frame = self._frame(self.module.inbox.popleft())
+            if frame is None:
+                continue
+            if frame.esv in (echonet.INF, echonet.INFC):
+                self.observe("smartmeter_notifications_total")
+                self.notifications.append(frame)
+            else:
+                replies.append(frame)
+        return replies
+
+    def _frame(self, datagram: Datagram) -> echonet.Frame | None:
+        """The frame in it, where it is the meter's word to us."""
+        if datagram.destination_port != echonet.PORT or self.network is None or datagram.source != self.network.address:
+            return None
+        if datagram.lqi is not None:
+            self.observe("smartmeter_radio_rssi_dbm", value=skstack.dbm(datagram.lqi), increment=False)
+        frame = echonet.decode(datagram.payload)
+        if isinstance(frame, Rejected):
+            self.module.reject(frame._replace(meter=self.meter))
+            return None
+        return frame if datagram.secured else None
+
+    async def confirm(self, frame: echonet.Frame) -> None:
+        """Answer an INFC."""
+        if not self.module.held and self.module.up:
+            await self._send(echonet.confirmation(frame))

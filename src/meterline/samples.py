@@ -1,0 +1,71 @@
+"""How samples are written: what prometheus_client would write for the same values, and tests hold the one against the other.
+
+Floats are as Go prints them, labels in alphabetical order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cache
+from itertools import accumulate
+
+from meterline.metrics import FAMILIES
+from meterline.model import Series
+
+
+def number(value: float) -> str:
+    """A sample's value as prometheus_client prints it: 30.0, 2.354947e+06."""
+    text = repr(float(value))
+    point = text.find(".")
+    if value > 0 and point > 6:
+        mantissa = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
+        return f"{mantissa}e+{point - 1:02d}"
+    return text
+
+
+def escape(text: str) -> str:
+    """A label value as both text formats want it."""
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+@cache
+def template(series: Series) -> str:
+    """A sample's line with two gaps, for the escaped name of the meter and the number: the same for all meters."""
+    values = (escape(value).replace("%", "%%") for value in series[1:])
+    pairs = sorted((*zip(FAMILIES[series[0]].labels, values, strict=True), ("meter", "%s")))
+    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
+    return f"{series[0]}{{{labels}}} %s\n"
+
+
+def block(family: str, meter: str, shown: Iterable[tuple[Series, float | str]]) -> str:
+    """The lines of one family of one meter. `meter` is its escaped name. The texts of an info family share one line."""
+    if FAMILIES[family].type != "info":
+        return "".join([template(series) % (meter, number(float(value))) for series, value in shown])
+    pairs = sorted((*((series[1], escape(str(value))) for series, value in shown), ("meter", meter)))
+    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
+    return f"{family}{{{labels}}} 1.0\n"
+
+
+class Histogram:
+    """Observations of one series of a histogram."""
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self.limits = FAMILIES[family].buckets
+        self.counts = [0] * (len(self.limits) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count it."""
+        self.counts[bisect_left(self.limits, value)] += 1
+        self.sum += value
+
+    def lines(self, meter: str) -> str:
+        """Its samples. `meter` is the escaped name."""
+        limits = [*map(number, self.limits), "+Inf"]
+        buckets = zip(limits, accumulate(self.counts), strict=True)
+        lines = [f'{self.family}_bucket{{le="{le}",meter="{meter}"}} {number(count)}\n' for le, count in buckets]
+        lines.append(f'{self.family}_count{{meter="{meter}"}} {number(sum(self.counts))}\n')
+        lines.append(f'{self.family}_sum{{meter="{meter}"}} {number(self.sum)}\n')
+        return "".join(lines)
