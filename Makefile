@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz docs pins
+.PHONY: help setup demo test lint types bench fuzz week docs pins
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +17,7 @@ setup: .venv/ready ## create .venv with everything, pinned and hashed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## three simulated meters on http://localhost:10230/metrics
+demo: setup ## four simulated meters on http://localhost:10230/metrics
 	@$(BIN)/meterline demo
 
 test: setup ## the tests (under five minutes)
@@ -35,6 +35,9 @@ bench: setup ## speed and memory, as ratios against a reference
 
 fuzz: setup ## a long campaign of the properties that `make test` tries briefly
 	METERLINE_EXAMPLES=20000 $(BIN)/python -m pytest -k "fuzz" -p no:cacheprovider
+
+week: setup ## a simulated week of a B-route meter, of which `make test` plays a day
+	METERLINE_DAYS=7 $(BIN)/python -m pytest -k "nightly_outage" -p no:cacheprovider
 
 docs: setup ## write the generated pages: docs/metrics.md, docs/meters.md
 	$(BIN)/python docs/generate.py

@@ -2,6 +2,8 @@
 
     python -m bench.bare serve [FILE]       Tornado, with prometheus_client and serialx imported: FILE, or nothing, to everybody
     python -m bench.bare read REST LINK …   asyncio: reads the links and throws the bytes away, rests REST s after each read
+    python -m bench.bare ask INTERVAL JOIN QUESTION LINK …
+                                            asyncio: joins, asks every INTERVAL s, throws the bytes away; both texts are hex
 
 Prints its port (0 where it has none) when it is ready, and ends with its standard input.
 """
@@ -69,9 +71,49 @@ async def _read(rest: float, links: list[str]) -> None:
     await end_of_input()
 
 
+class _Ask(asyncio.Protocol):
+    """Joins; from then on asks, time after time, and lets the answers go."""
+
+    def __init__(self, interval: float, join: bytes, question: bytes) -> None:
+        self._interval, self._join, self._question = interval, join, question
+        self._transport: asyncio.Transport | None = None
+        self.joined = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: open."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._join)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes, that nobody wants."""
+        if not self.joined.is_set() and b"EVENT 25" in data:
+            self.joined.set()
+            self._go_on(asyncio.get_running_loop().time())
+
+    def _go_on(self, due: float) -> None:
+        assert self._transport
+        self._transport.write(self._question)
+        asyncio.get_running_loop().call_at(due + self._interval, self._go_on, due + self._interval)
+
+
+async def _ask(interval: float, join: bytes, question: bytes, links: list[str]) -> None:
+    loop = asyncio.get_running_loop()
+    asking = [_Ask(interval, join, question) for _ in links]
+    for link, one in zip(links, asking, strict=True):
+        parts = urlsplit(link)
+        await loop.create_connection(lambda one=one: one, parts.hostname or "", parts.port or 0)  # type: ignore[misc]
+    for one in asking:
+        await one.joined.wait()
+    print(0, flush=True)
+    await end_of_input()
+
+
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
         if sys.argv[1] == "serve":
             asyncio.run(_serve(Path(sys.argv[2]).read_bytes() if sys.argv[2:] else b""))
+        elif sys.argv[1] == "ask":
+            asyncio.run(_ask(float(sys.argv[2]), bytes.fromhex(sys.argv[3]), bytes.fromhex(sys.argv[4]), sys.argv[5:]))
         else:
             asyncio.run(_read(float(sys.argv[2]), sys.argv[3:]))

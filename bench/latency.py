@@ -82,7 +82,7 @@ def _milliseconds_until_seen(server: Server, line: _Line) -> Iterator[float]:
             yield (time.perf_counter() - sent.at) * 1000
 
 
-def _scrape(server: Server) -> float:
+def scrape_alone(server: Server) -> float:
     """Median milliseconds of a scrape alone."""
     with contextlib.closing(server.connect()) as connection:
         times = [time.perf_counter()]
@@ -98,7 +98,7 @@ def main() -> None:
     line.start()
     try:
         with meterline([terminal.link], config=False) as server:
-            alone = _scrape(server)
+            alone = scrape_alone(server)
             found = sorted(_milliseconds_until_seen(server, line))
     finally:
         line.stop.set()

@@ -85,24 +85,34 @@ def get(connection: http.client.HTTPConnection, path: str, headers: dict[str, st
 
 
 @contextlib.contextmanager
-def meterline(links: Sequence[str], config: bool) -> Iterator[Server]:
-    """`meterline run` with these links, once all of its meters speak; with `config` they are in a file."""
-    with contextlib.ExitStack() as stack:
+def meterline(
+    links: Sequence[str], config: bool, meter: str = "protocol: tic", state: str | None = None, wait: bool = True
+) -> Iterator[Server]:
+    """`meterline run` with these links, once all of its meters speak; with `config` they are in a file.
+
+    `meter`: what the file says of each. `state`: the folder of what it remembers; None: one that lasts as long as it does.
+    """
+    with tempfile.TemporaryDirectory(prefix="meterline-bench-") as folder:
         if config:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-bench-"))
             file = Path(folder, "meterline.yml")
-            meters = [f"  - {{name: meter-{n:04d}, link: '{link}', protocol: tic}}\n" for n, link in enumerate(links, 1)]
+            meters = [f"  - {{name: {name(n)}, link: '{link}', {meter}}}\n" for n, link in enumerate(links)]
             file.write_text("meters:\n" + "".join(meters), encoding="utf-8")
             what = ["--config.file", str(file)]
         else:
             (link,) = links
             what = [link]
         port = _free_port()
-        words = ["run", *what, "--web.listen-address", f"127.0.0.1:{port}", "--log.level", "error"]
-        process = stack.enter_context(python("meterline", *words))
-        server = Server(process.pid, port)
-        _wait_until_all_speak(process, server)
-        yield server
+        serving = ["--web.listen-address", f"127.0.0.1:{port}", "--log.level", "error"]
+        with python("meterline", "run", *what, *serving, "--state.dir", state or folder) as process:
+            server = Server(process.pid, port)
+            if wait:
+                _wait_until_all_speak(process, server)
+            yield server
+
+
+def name(number: int) -> str:
+    """Of a meter in the file, from 0 on."""
+    return f"meter-{number + 1:04d}"
 
 
 def _free_port() -> int:

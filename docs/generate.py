@@ -6,10 +6,20 @@ from pathlib import Path
 
 from meterline.metrics import CATALOGUE
 from meterline.model import REASONS
+from meterline.protocols.broute.properties import MAKERS
 from meterline.protocols.tic.readers import DEVICE_TYPES, MANUFACTURERS
 
 FOLDER = Path(__file__).parent
 GENERATED = "<!-- Written by `make docs`; change the code instead. -->\n"
+
+
+MODULES = (
+    ("ROHM BP35A1, JORJIN WSR35A1-00", "single"),
+    ("Tessera RL7023 Stick-D/IPS", "single"),
+    ("Tessera RL7023 Stick-D/DSS", "dual"),
+    ("ROHM BP35C0, BP35C2", "dual"),
+    ("RATOC RS-WSUHA-P", "dual"),
+)
 
 
 def metrics() -> str:
@@ -39,6 +49,9 @@ def metrics() -> str:
             "mode, `EASF01` … `EASF10` and `EASD01` … `EASD04` in standard mode; so energy, price and the active",
             "tariff join by it.",
             "",
+            "`rung` is one of `request`, `join`, `scan`, `reset`, `reopen`: the ladder by which a lost B-route meter is found",
+            "again. `every` is `30m` or `1m`. `property` is the code of a property, such as `E8`.",
+            "",
             "The page also holds `process_*` of the program itself and `meterline_build_info`.",
             "",
         ]
@@ -67,6 +80,18 @@ def meters() -> str:
             f"Digits 1 and 2 are the maker: {makers}. Other numbers work as well; only these two words are missing then.",
             "",
             "Not supported: the meters of companies (CJE, ICE, PME-PMI, SAPHIR). The log says so when one is found.",
+            "",
+            "## B-route: Japanese low-voltage smart meters",
+            "",
+            "Every meter of class 0288 that a Wi-SUN module can join: what it offers in its property map is read, whatever its",
+            f"generation. Makers shown by name: {', '.join(sorted(set(MAKERS.values())))}; others by their code.",
+            "",
+            "| module | edition |",
+            "|---|---|",
+            *[f"| {module} | {edition} |" for module, edition in MODULES],
+            "",
+            "Edition and form of the data are found out, so others with SKSTACK commands work as well. Not supported: J11",
+            "firmware (BP35C0-J11, RS-WSUHA-J11), the B-route over Ethernet, Wi-Fi or power line, high voltage (class 028A).",
             "",
         ]
     )

@@ -17,6 +17,12 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_state_in_the_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a started program remembers stays in the tests' folder."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence, probing and pauses in tenths of a second, so that a fault and its end fit in a test."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from world import PASSWORD, START, MemoryLink, options, play
 
+from meterline.house import House
 from meterline.meter import Meter
+from meterline.metrics import COLUMNS
 from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols.broute import Options, echonet, read
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.fake import JST, FakeMeter, FakeModule, Faults
 
 HOUR = 3600.0
 
@@ -85,9 +88,10 @@ def run(
     memory: dict[str, Any] | None = None,
     act: Callable[[Watched], object] | None = None,
     stale_after: float = 90.0,
+    step: float = 1.0,
     **facts: Any,
 ) -> Watched:
-    """Read meters for some hours of their time; `act` is called every second of it."""
+    """Read meters for some hours of their time; `act` is called every `step` seconds of it."""
 
     async def scene() -> Watched:
         on_air = meters or [FakeMeter()]
@@ -102,7 +106,7 @@ def run(
         watched = Watched(known, module, MemoryLink(module), memory if memory is not None else {})
         following = asyncio.create_task(follow(watched, configured))
         while loop.time() < hours * HOUR and not following.done():
-            await asyncio.sleep(1)
+            await asyncio.sleep(step)
             if act:
                 act(watched)
         if following.done():
@@ -114,7 +118,7 @@ def run(
         # The clock goes with the loop: look at the values before it is closed.
         return watched
 
-    return play(scene, patch)
+    return play(scene, patch, 300.0)
 
 
 def up(watched: Watched) -> bool:
@@ -217,7 +221,7 @@ RECOVERED = {
 
 @pytest.mark.parametrize("form", [{}, {"binary": True, "dual": False, "echo": False}], ids=["dual-hex", "single-binary"])
 @pytest.mark.parametrize("fault", RECOVERED)
-def test_after_each_fault_the_meter_is_read_again(monkeypatch: pytest.MonkeyPatch, fault: str, form: dict[str, bool]) -> None:
+def test_after_each_fault_the_meter_is_read_again(monkeypatch: pytest.MonkeyPatch, fault: str, form: dict[str, Any]) -> None:
     last: list[float] = []
 
     def note(seen: Watched) -> None:
@@ -271,6 +275,32 @@ def test_values_vanish_after_three_silent_polls(monkeypatch: pytest.MonkeyPatch)
     assert max(age for age, value in seen.shown if value is not None) <= 90
     assert all(value is None for age, value in seen.shown if age > 90)
     assert any(age > 300 for age, _ in seen.shown)
+
+
+def test_days_with_lost_replies_renewals_and_a_nightly_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make week` plays seven."""
+    days = int(os.environ.get("METERLINE_DAYS", "1"))
+    oldest = 0.0
+    missing = Counter[bool]()
+
+    def scrape(seen: Watched) -> None:
+        nonlocal oldest
+        seen.meter.refresh()
+        shown = bool(seen.meter.texts[COLUMNS["smartmeter_power_watts"]])
+        missing[not shown] += 1
+        if shown:
+            oldest = max(oldest, asyncio.get_running_loop().time() - seen.meter.last_frame)
+
+    meter = FakeMeter(House(JST, solar=5000))
+    faults = Faults(drop=0.05, outage=(86_400, 3600))
+    seen = run(monkeypatch, 24 * days + 2, [meter], faults=faults, act=scrape, step=15.0)
+    assert up(seen)
+    assert oldest <= 90
+    # It is out of reach for an hour a day, and then found again within ten minutes at most.
+    assert missing[True] / missing.total() < (3600 + 600) / 86_400
+    assert seen.count("smartmeter_session_renewals_total") >= days
+    assert seen.meter.rejected == dict.fromkeys(seen.meter.rejected, 0)
+    assert seen.meter.value("smartmeter_energy_import_watthours_total") == pytest.approx(meter.imported, abs=200)
 
 
 def test_a_cold_start_on_a_remembered_network_does_not_scan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +384,7 @@ def test_half_hourly_registers_are_taken_from_notifications_and_asked_for_when_t
 
 
 def test_a_second_generation_meter_gives_its_registers_of_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 0.1, [FakeMeter(generation=2)])
+    seen = run(monkeypatch, 0.1, [FakeMeter(second_generation=True)])
     assert isinstance(seen.meter.value("smartmeter_fixed_energy_import_watthours", "1m"), float)
     assert seen.meter.value("smartmeter_info", "identification")
 

@@ -35,15 +35,16 @@ def facts(event: skstack.Message | Frame) -> dict[str, Any] | None:
             return {"from": event.source, "port": event.destination_port, "bytes": len(event.payload)}
         case Frame():
             return _frame(event)
+        case skstack.Event():
+            return {"event": f"{event.number:02X}", "address": event.address, "result": event.parameter}
+        case skstack.Pan():
+            facts = event._asdict() | {"channel": f"{event.channel:02X}", "pan_id": f"{event.pan_id:04X}"}
+            return {"network": facts | {"dbm": skstack.dbm(event.lqi)}}
         case skstack.Fail():
             return {"fail": str(event)}
         case skstack.Ok():
             return {"ok": event.value}
-    return {type(event).__name__.lower(): event[0] if len(event) == 1 else _without_none(event._asdict())}
-
-
-def _without_none(facts: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in facts.items() if value is not None}
+    return {type(event).__name__.lower(): event[0]}
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
@@ -54,5 +55,5 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "from": frame.seoj.hex().upper(),
         "to": frame.deoj.hex().upper(),
         "properties": {f"{epc:02X}": edt.hex().upper() for epc, edt in (*frame.properties, *frame.gets)},
-        "readings": {" ".join(reading.series): reading.value for reading in found},
+        "readings": {" ".join(reading.series): reading.value for reading in found if reading.value is not None},
     }
