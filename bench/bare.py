@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -97,12 +98,16 @@ class _Ask(asyncio.Protocol):
         asyncio.get_running_loop().call_at(due + self._interval, self._go_on, due + self._interval)
 
 
+def _itself(one: _Ask) -> _Ask:
+    return one
+
+
 async def _ask(interval: float, join: bytes, question: bytes, links: list[str]) -> None:
     loop = asyncio.get_running_loop()
     asking = [_Ask(interval, join, question) for _ in links]
     for link, one in zip(links, asking, strict=True):
         parts = urlsplit(link)
-        await loop.create_connection(lambda one=one: one, parts.hostname or "", parts.port or 0)  # type: ignore[misc]
+        await loop.create_connection(partial(_itself, one), parts.hostname or "", parts.port or 0)
     for one in asking:
         await one.joined.wait()
     print(0, flush=True)

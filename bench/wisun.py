@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from bench.ending import end_of_input
@@ -62,18 +63,18 @@ class _Module(FakeModule):
 
     def __init__(self, number: int) -> None:
         self._meter = _Meter(SteadyHouse(JST, seed=number))
-        self._swept = 0
+        self._sweeps = 0
         self._replies: list[tuple[float, int]] = []
         super().__init__([self._meter], seed=number, start_unix=START)
 
     @property
     def told(self) -> Told:
         """So far."""
-        return Told(self._swept, self._replies)
+        return Told(self._sweeps, self._replies)
 
     def scan(self, mode: int, mask: int, duration: int, side: int) -> None:
         """See `Air`."""
-        self._swept += 1
+        self._sweeps += 1
         super().scan(mode, mask, duration, side)
 
     def take(self, now: float) -> bytes:
@@ -138,7 +139,7 @@ async def _answer(count: int) -> None:
         return made[number][-1]
 
     async with contextlib.AsyncExitStack() as stack:
-        links = [await stack.enter_async_context(on_tcp(lambda n=n: another(n), "127.0.0.1", 0)) for n in range(count)]
+        links = [await stack.enter_async_context(on_tcp(partial(another, n), "127.0.0.1", 0)) for n in range(count)]
         print(json.dumps(links), flush=True)
         await end_of_input()
         print(json.dumps([[module.told for module in clients] for clients in made]), flush=True)

@@ -28,6 +28,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence, probing and pauses in tenths of a second, so that a fault and its end fit in a test."""
     monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.6)
     monkeypatch.setattr("meterline.protocols.tic.SILENCE", 0.6)
+    monkeypatch.setattr("meterline.protocols.tic.STALE_AFTER", 0.6)
     monkeypatch.setattr("meterline.runtime.FIRST_PAUSE", 0.05)
     monkeypatch.setattr("meterline.runtime.STALE_AFTER", 0.6)
     monkeypatch.setattr("meterline.runtime.LONGEST_PAUSE", {"device": 0.2, "tcp": 0.2})

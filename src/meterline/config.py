@@ -110,16 +110,18 @@ def _config(document: Any) -> Config:
 
 def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
     """A link has one meter, unless its protocol can ask several in turn."""
-    found: dict[str, MeterConfig] = {}
+    known: dict[str, dict[Any, MeterConfig]] = {}
     for meter in meters:
-        first = found.setdefault(meter.link, meter)
-        if first is meter:
-            continue
-        pair = f"meters {first.name!r} and {meter.name!r}: "
-        if meter.protocol is None or meter.protocol != first.protocol or not PROTOCOLS[meter.protocol].SHARES_LINK:
-            raise UserError(f"{pair}two meters with the link {meter.link!r}; each needs its own")
-        if meter.options == first.options:
-            raise UserError(f"{pair}the same link and the same options: that is one meter")
+        others = known.setdefault(meter.link, {})
+        option = PROTOCOLS[meter.protocol].TOLD_APART_BY if meter.protocol else None
+        for other in others.values():
+            if option is None or meter.protocol != other.protocol:
+                pair = f"meters {other.name!r} and {meter.name!r}"
+                raise UserError(f"{pair}: two meters with the link {meter.link!r}; each needs its own")
+        whose = getattr(meter.options, option) if option else None
+        if whose in others:
+            raise UserError(f"meters {others[whose].name!r} and {meter.name!r}: the same link and the same {option}")
+        others[whose] = meter
 
 
 def _with_options(meter: MeterConfig) -> MeterConfig:
@@ -177,7 +179,8 @@ def _fault(error: BaseException, wanted: type[Any] | None) -> str:
     from cattrs.errors import ForbiddenExtraKeysError
 
     if isinstance(error, ForbiddenExtraKeysError):
-        unknown = ", ".join(repr(key) for key in sorted(error.extra_fields))
+        # Without a space after its colon a key holds its value, which may be a secret.
+        unknown = ", ".join(repr(key.partition(":")[0]) for key in sorted(error.extra_fields))
         return f"unknown key {unknown}; allowed: {', '.join(item.name for item in fields(error.cl))}"
     if isinstance(error, KeyError):
         return "missing"
@@ -192,11 +195,12 @@ def _place(fault: str, meters: list[str]) -> str:
 
 
 def _text(value: Any, _: Any) -> str:
+    """Without what an editor or a variable left around it. The errors do not repeat it: it may be a secret."""
     if not isinstance(value, str) or not value:
-        raise ValueError(f"expected text, found {value!r}")
-    if not value.isprintable():
-        raise ValueError(f"{value!r} holds characters that cannot be printed")
-    return value
+        raise ValueError(f"expected text, found {'nothing' if not value else 'a list' if isinstance(value, list) else 'keys'}")
+    if not value.strip().isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return value.strip()
 
 
 def _truth(value: Any, _: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -25,44 +24,57 @@ def default_folder() -> str:
 
 
 class State:
-    """The file, open. Without a folder, or where it cannot be used, nothing is kept."""
+    """The file, made when there is something to keep. Without a folder, or where it cannot be used, nothing is kept."""
 
     def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder
         self._file: sqlite3.Connection | None = None
-        if folder is not None:
-            try:
-                os.makedirs(folder, mode=0o700, exist_ok=True)
-                self._file = _open(Path(folder) / FILE)
-            except (OSError, sqlite3.Error) as error:
-                reason = getattr(error, "strerror", None) or error
-                log.warning("%s: %s; nothing is remembered over a restart. --state.dir names another folder", folder, reason)
 
     def recall(self, link: str) -> dict[str, Any]:
         """What the driver of this link kept."""
-        if self._file is None:
+        if self._folder is None or not (Path(self._folder) / FILE).exists():
             return {}
-        row = self._file.execute("SELECT json FROM memory WHERE link = ?", (link,)).fetchone()
-        with contextlib.suppress(ValueError, TypeError):
-            found = json.loads(row[0])
-            return found if isinstance(found, dict) else {}
-        return {}
+        rows = self._run("read", "SELECT json FROM memory WHERE link = ?", _key(link))
+        found = _parsed(rows[0][0]) if rows else None
+        return found if isinstance(found, dict) else {}
 
     def keep(self, link: str, memory: dict[str, Any]) -> None:
         """Keep what the driver of this link wants back after a restart."""
-        if self._file is None:
-            return
+        self._run("written", "INSERT OR REPLACE INTO memory VALUES (?, ?)", _key(link), json.dumps(memory))
+
+    def _run(self, doing: str, statement: str, *values: str) -> list[Any]:
+        """One statement, as a transaction; its rows. Where it fails, the state is given up with one warning."""
+        if self._folder is None:
+            return []
         try:
-            with self._file:
-                self._file.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (link, json.dumps(memory)))
-        except sqlite3.Error as error:
-            log.warning("the state cannot be written: %s; nothing more is remembered over a restart", error)
+            if self._file is None:
+                os.makedirs(self._folder, mode=0o700, exist_ok=True)
+                self._file = _open(Path(self._folder) / FILE)
+            with self._file as file:
+                return file.execute(statement, values).fetchall()
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            remedy = "nothing is remembered over a restart. --state.dir names another folder"
+            log.warning("%s: the state cannot be %s: %s; %s", self._folder, doing, reason, remedy)
             self.close()
+            return []
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; nothing more is kept."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+        self._file = self._folder = None
+
+
+def _key(link: str) -> str:
+    return link.encode("utf-8", "backslashreplace").decode()
+
+
+def _parsed(text: object) -> object:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -82,7 +94,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(path, timeout=1.0)
     try:
         file.execute(_TABLES)
-        file.execute("SELECT count(*) FROM memory").fetchone()
+        for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            file.execute(f'SELECT * FROM "{name}"').fetchall()
     except sqlite3.Error:
         file.close()
         raise

@@ -49,11 +49,6 @@ GET_RES = bytes.fromhex("1081002A028801" + "05FF017203E70400000278E804001E0032E0
 BOTH = pytest.mark.parametrize("household", [False, True], ids=["secrets", "household"])
 
 
-def defect(reason: str) -> pytest.MarkDecorator:
-    """A fact that the redactor does not keep yet."""
-    return pytest.mark.xfail(reason=reason, strict=True)
-
-
 def session(columns: Columns = ("1", None, None), in_hex: bool = True) -> bytes:
     """What a module sends from its start to the first answer of the meter; echo on."""
     lines = [
@@ -189,16 +184,12 @@ class TestSecrets:
 
     @BOTH
     @FORMS
-    @defect(
-        "the destination port alone says that it is a log-in; without --redact one wrong bit in SM or in the ID shows the rest"
-    )
     def test_no_flipped_bit_lets_the_id_of_a_log_in_through(self, household: bool, in_hex: bool) -> None:
         for where, bad in flipped(erxudp(PANA, in_hex=in_hex, port="02CC")):
             assert leaks(redacted(bad + b"OK\r\n", household=household), SECRETS) == [], where
 
     @BOTH
     @pytest.mark.parametrize("damage", ["flipped", "lost"])
-    @defect("an echo is masked only where its command is undamaged")
     def test_no_damage_lets_the_echo_of_a_secret_through(self, household: bool, damage: str) -> None:
         data = f"SKSETPWD C {PASSWORD}\r\nOK\r\nSKSETRBID {ID}\r\nOK\r\n".encode()
         for where, bad in flipped(data) if damage == "flipped" else without_a_byte(data):
@@ -206,7 +197,6 @@ class TestSecrets:
 
     @BOTH
     @pytest.mark.parametrize("echo", [f"SKSETPWD C {PASSWORD}", f"SKSETRBID {ID}"], ids=["password", "id"])
-    @defect("an echo is masked only where its command is whole")
     def test_a_capture_that_begins_in_an_echo_does_not_show_the_secret(self, household: bool, echo: str) -> None:
         for start in range(len(echo.rpartition(" ")[0]) + 1):
             assert leaks(redacted(f"{echo[start:]}\r\n".encode(), household=household), WHOLE_SECRETS) == [], start
@@ -244,7 +234,6 @@ class TestHousehold:
         data = session(columns, in_hex)
         assert len(redacted(data)) == len(data) - len(PASSWORD) - len(ID) + 2 * len("masked")
 
-    @defect("what is made of a damaged line, question marks, is a line of a reply again")
     @pytest.mark.parametrize("line", [erxudp(GET_RES, in_hex=True, length=3), b"EVE\xd4 25\r\n"])
     def test_what_was_rejected_is_rejected_afterwards_too(self, line: bytes) -> None:
         data = line + b"OK\r\n" * 300
@@ -283,7 +272,6 @@ class TestHousehold:
         assert leaks(redactor.feed(session()), HOUSEHOLD) == []
         assert leaks(redacted(session(), household=False), HOUSEHOLD)
 
-    @defect("_NUMBERS does not know the echo of SKSREG, nor ESREG")
     @pytest.mark.parametrize("line", [f"SKSREG S3 {PAN_ID}", f"SKSREG S0A {PAIRING_ID}", f"ESREG {PAN_ID}"])
     def test_a_register_of_the_module_does_not_tell_the_network(self, line: str) -> None:
         assert leaks(redacted(f"{line}\r\n".encode()), HOUSEHOLD) == []
@@ -292,7 +280,6 @@ class TestHousehold:
     def test_an_address_is_taken_out_wherever_it_stands(self, line: str) -> None:
         assert leaks(redacted(f"{line}\r\n".encode()), HOUSEHOLD) == []
 
-    @defect("_MAC, _ADDRESS and _NUMBERS know capitals only, headers are read in either case")
     def test_lower_case_is_taken_out_too(self) -> None:
         data = (
             erxudp(GET_RES, in_hex=True)
@@ -302,7 +289,6 @@ class TestHousehold:
         assert kinds(data) == ["Frame"]
         assert leaks(redacted(data).upper(), HOUSEHOLD) == []
 
-    @defect("a mark such as C0 10 inside a value is taken for a property: what follows is made 0")
     @pytest.mark.parametrize(
         "first",
         [(0xE0, 0xC010), (0xE0, 0x8D0C), (0xE0, 0x8311), (0xE3, 0x018D0C01), (0xE7, 0xC010)],
@@ -315,13 +301,11 @@ class TestHousehold:
         data = erxudp(echonet.encode(Frame(1, echonet.METER, echonet.CONTROLLER, 0x72, properties)), in_hex=in_hex)
         assert numbers(redacted(data)) == numbers(data)
 
-    @defect("the same: a false mark hides the first bytes of the true one")
     def test_a_value_that_looks_like_a_mark_does_not_save_the_number_after_it(self) -> None:
         properties = (Property(0xE0, b"\0\0\x8d\x0c"), Property(0x8D, SERIAL))
         data = erxudp(echonet.encode(Frame(1, echonet.METER, echonet.CONTROLLER, 0x72, properties)))
         assert SERIAL[-2:] not in redacted(data)
 
-    @defect("only numbers of the right length are known")
     @pytest.mark.parametrize(
         "property_", [(0x8D, SERIAL[:11]), (0x8D, SERIAL + b"0"), (0xC0, OWN_NUMBER[:15]), (0x83, NODE_NUMBER[:9])]
     )
@@ -338,7 +322,6 @@ class TestHousehold:
                 data = erxudp(NAMES, in_hex=in_hex, length=length) + b"OK\r\n" * 20
                 assert leaks(redacted(data), HOUSEHOLD) == []
 
-    @defect("marks inside values, and numbers of another length")
     @fuzz
     @given(
         st.lists(

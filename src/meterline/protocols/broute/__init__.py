@@ -19,9 +19,9 @@ from meterline.protocols.broute.redact import Redactor
 from meterline.protocols.broute.skstack import BAUD, FORM
 from meterline.protocols.broute.spoken import Decoder, facts
 
-__all__ = ["SHARES_LINK", "Decoder", "Options", "Redactor", "facts", "read", "recognise", "suggested"]
+__all__ = ["TOLD_APART_BY", "Decoder", "Options", "Redactor", "facts", "read", "recognise", "suggested"]
 
-SHARES_LINK = True
+TOLD_APART_BY = "id"
 """A module asks several meters in turn."""
 
 

@@ -79,10 +79,11 @@ def secret(name: str, given: str, file: str | None = None) -> str:
             raise ValueError(f"{name}_file: {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ValueError(f"{name}_file: {path}: holds other characters than 0-9 and A-Z") from None
-    text = re.sub(r"[\s-]", "", given).upper()
+    text = re.sub(r"[\s-]", "", given)
+    text = text.upper() if text.isascii() else text  # a dotless i would become a capital I
     length, allowed, words = _SECRETS[name]
-    if len(text) != length or re.sub(f"[{allowed}]", "", text):
-        foreign = ", and others than those" if re.sub(f"[{allowed}]", "", text) else ""
+    foreign = ", and others than those" if re.sub(f"[{allowed}]", "", text) else ""
+    if len(text) != length or foreign:
         expected = f"expected {length} characters {words}, as the grid company wrote them"
         raise ValueError(f"{name}: {expected}; this one has {len(text)} characters{foreign}")
     return text

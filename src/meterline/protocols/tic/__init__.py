@@ -20,13 +20,16 @@ from meterline.protocols.tic.symptoms import Symptoms
 
 __all__ = ["Decoder", "Options", "Redactor", "facts", "read", "recognise", "suggested"]
 
-SHARES_LINK = False
+TOLD_APART_BY = None
+"""A line has one meter."""
 
 SPEEDS = {"standard": 9600, "historic": 1200}
 PROBE = 5.0
 """Seconds to listen at each speed: a historic frame lasts three at most."""
 SILENCE = 10.0
 """Seconds without a valid group after which the line counts as lost (02E: 10 s ± 1 s)."""
+STALE_AFTER = 10.0
+"""Seconds until a value that is not confirmed disappears: three long frames in historic mode."""
 ENOUGH_GROUPS = 3
 """Valid groups that make us sure of the speed: noise gives none."""
 
@@ -42,7 +45,7 @@ class Options:
 
     def stale_after(self, meters: int) -> float:
         """Seconds until a value that is not confirmed disappears."""
-        return 10.0
+        return STALE_AFTER
 
     def speeds(self, current: int | None) -> list[int]:
         """What to try, in this order."""
