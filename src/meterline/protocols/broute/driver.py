@@ -193,6 +193,10 @@ class Driver:
         peer.due = max(started + peer.options.interval, self.module.clock())
         if peer.asked and peer.asked.answered:
             peer.silent = peer.misses = 0
+            if not peer.spread and self.module.link.crowd > 1:
+                # All links were opened at once: from now on each is asked at a moment of its own.
+                peer.due = self.module.clock() + random.uniform(0, peer.options.interval)
+            peer.spread = True
             return
         self.session.observe("smartmeter_polls_failed_total")
         peer.silent += 1

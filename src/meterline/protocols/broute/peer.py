@@ -25,6 +25,8 @@ class Peer:
         self.refusals = 0
         self.joined = False
         """It has been joined since the link was opened."""
+        self.spread = False
+        """Its polls have found their moment among those of the other links."""
 
 
 def _network(options: Options, remembered: object) -> Network | None:
