@@ -8,19 +8,26 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
 
 from meterline.link import Form, LinkError
-from meterline.protocols.broute.fake import FakeModule
+from meterline.meter import Meter
+from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
+from meterline.protocols.broute import read
+from meterline.protocols.broute.fake import FakeMeter, FakeModule
 from meterline.protocols.broute.options import Options
 
 T = TypeVar("T")
 START = 1_750_000_000.0
 """Unix time at which a world begins: a Monday in June 2025, 00:06 in Japan."""
 PASSWORD = "0123456789AB"
+HOUR = 3600.0
 
 
 class _Selector(selectors.SelectSelector):
@@ -119,3 +126,103 @@ class MemoryLink:
 def options(module: FakeModule, **facts: Any) -> Options:
     """The right configuration for the first meter on the air."""
     return Options(**({"id": module.meters[0].id, "password": module.meters[0].password} | facts))
+
+
+@dataclass
+class Watched:
+    """What a run left behind, and how it went."""
+
+    meters: dict[str, Meter]
+    module: FakeModule
+    link: MemoryLink
+    memory: dict[str, Any] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    rejects: Counter[str] = field(default_factory=Counter)
+    shown: list[tuple[float, float | str | None]] = field(default_factory=list)
+
+    @property
+    def meter(self) -> Meter:
+        return next(iter(self.meters.values()))
+
+    def count(self, family: str, *labels: str) -> float:
+        return self.meter.observed.get((family, *labels), 0.0)
+
+    def retries(self) -> dict[str, float]:
+        return {series[1]: count for series, count in self.meter.observed.items() if series[0] == "smartmeter_retries_total"}
+
+
+def take(watched: Watched, item: Item) -> None:
+    name = item.meter or next(iter(watched.meters))
+    match item:
+        case Snapshot():
+            watched.meters[name].take(item)
+        case Rejected():
+            watched.rejects[item.reason] += 1
+            watched.meters[name].reject(item)
+        case Observation():
+            watched.meters[name].observe(item)
+        case Hint():
+            watched.hints.append(item.text)
+
+
+async def follow(watched: Watched, configured: dict[str, Options]) -> None:
+    """As the runtime does: open again after each loss, with its pauses."""
+    while True:
+        watched.module.reopen()
+        watched.link = MemoryLink(watched.module)
+        try:
+            async with aclosing(read(watched.link, configured, watched.memory)) as items:
+                async for item in items:
+                    take(watched, item)
+        except Refused as error:
+            watched.errors.append(f"refused: {error}")
+            await asyncio.sleep(300)
+        except OSError as error:
+            watched.errors.append(str(error))
+            await asyncio.sleep(5)
+
+
+def run(
+    patch: pytest.MonkeyPatch,
+    hours: float = 0.5,
+    meters: list[FakeMeter] | None = None,
+    wrong: dict[str, Any] | None = None,
+    memory: dict[str, Any] | None = None,
+    act: Callable[[Watched], object] | None = None,
+    stale_after: float = 90.0,
+    step: float = 1.0,
+    **facts: Any,
+) -> Watched:
+    """Read meters for some hours of their time; `act` is called every `step` seconds of it."""
+
+    async def scene() -> Watched:
+        on_air = meters or [FakeMeter()]
+        module = FakeModule(on_air, start_unix=START, **facts)
+        loop = asyncio.get_running_loop()
+        names = [f"meter{number}" for number in range(len(on_air))]
+        configured = {
+            name: Options(**({"id": meter.id, "password": meter.password} | (wrong or {})))
+            for name, meter in zip(names, on_air, strict=True)
+        }
+        known = {name: Meter(name, stale_after, loop.time) for name in names}
+        watched = Watched(known, module, MemoryLink(module), memory if memory is not None else {})
+        following = asyncio.create_task(follow(watched, configured))
+        while loop.time() < hours * HOUR and not following.done():
+            await asyncio.sleep(step)
+            if act:
+                act(watched)
+        if following.done():
+            following.result()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        for meter in known.values():
+            meter.refresh()
+        # The clock goes with the loop: look at the values before it is closed.
+        return watched
+
+    return play(scene, patch, 300.0)
+
+
+def up(watched: Watched) -> bool:
+    return all("smartmeter_up" in "".join(meter.texts) and " 1.0\n" in meter.texts[0] for meter in watched.meters.values())

@@ -22,26 +22,33 @@ LIVE = (p.POWER, p.CURRENT, p.IMPORT, p.EXPORT, p.FAULT, p.OPERATION)
 IDENTITY = ((p.MAKER, p.SERIAL, p.RELEASE), (p.IDENTIFICATION,))
 CLOCK = (p.TIME, p.DATE)
 HALF_HOURS = (p.HALF_HOUR_IMPORT, p.HALF_HOUR_EXPORT)
-MANDATORY = frozenset({*UNITS[1:], *LIVE, *IDENTITY[0], *CLOCK, *HALF_HOURS})
-"""What is asked for where the meter refuses its map."""
+MANDATORY = frozenset({*UNITS, *LIVE, *IDENTITY[0], *CLOCK, *HALF_HOURS})
+"""What is asked for where the meter does not say what it has: it refuses the rest itself."""
 
 HOUR, HALF_HOUR = 3600.0, 1800.0
 ANNOUNCED = 360.0
 """Seconds after a half hour by which the meter has announced its registers (it does within 300)."""
+SET = 5.0
+"""Seconds by which our own clock must have jumped to count as set anew."""
+SILENT_ROUNDS = 2
+"""Rounds without a word about the map after which the meter is asked without one."""
 
 
 class Asked:
-    """`poll` it; `hear` what it says unasked."""
+    """`poll` it; `hear` what it says unasked. Times are the loop's, so that setting the clock moves none of them."""
 
     def __init__(self, mac: str) -> None:
         self.mac = mac
         self.answered = False
         """Whether the last poll got an answer."""
         self._offered: frozenset[int] = frozenset()
+        self._maps_missed = 0
         self._units: dict[int, bytes] = {}
+        """What the meter said last of its registers' unit: believed when it says the same twice in a row."""
         self._unit: p.Unit | None = None
-        self._unknown = set(IDENTITY)
-        self._clock_due = self._half_hour_due = -math.inf
+        self._due: dict[str, float] = {}
+        """What is not asked each time → when it is asked next."""
+        self._skew: float | None = None
         self._lasting: dict[Series, tuple[Reading, float]] = {
             ("smartmeter_info", "protocol"): (Reading(("smartmeter_info", "protocol"), "broute"), math.inf)
         }
@@ -50,11 +57,12 @@ class Asked:
         """One round of questions; yields whenever there is something new to show."""
         self.answered = False
         started = session.module.clock()
-        if not self._offered and not await self._learn_map(session):
+        self._notice_a_set_clock(started)
+        if self._is_due("map", started) and not await self._learn_map(session):
             return
-        if self._unit is None and self._of(UNITS) and len(self._units) < len(UNITS):
+        if self._is_due("units", started):
             await self._learn_units(session)
-        async for frame in self._ask(session, self._of(LIVE)):
+        async for frame in self._ask(session, LIVE):
             self.answered = True
             self._show(session, frame.properties)
             yield
@@ -68,86 +76,110 @@ class Asked:
         if frame.seoj == echonet.METER:
             self._show(session, frame.properties)
 
-    def _of(self, epcs: Iterable[int]) -> list[int]:
-        return [epc for epc in epcs if epc in self._offered]
+    def _is_due(self, what: str, now: float) -> bool:
+        return now >= self._due.get(what, -math.inf)
+
+    def _notice_a_set_clock(self, now: float) -> None:
+        """What was measured by our clock is measured again once it has been set."""
+        skew = time.time() - now
+        if self._skew is not None and abs(skew - self._skew) > SET:
+            self._due |= {"clock": now, "half hour": now}
+            self._lasting.pop(("smartmeter_clock_offset_seconds",), None)
+        self._skew = skew
 
     async def _learn_map(self, session: Session) -> bool:
-        """Which properties the meter has."""
+        """Which properties the meter has, asked again each hour; False where it should be asked first."""
         frame = await session.get([p.GET_MAP], slow=True)
         if frame is None:
-            return False
-        edt = next((edt for epc, edt in frame.properties if epc == p.GET_MAP), b"")
-        self._offered = echonet.property_map(edt) or MANDATORY
+            self._maps_missed += 1
+            if not self._offered and self._maps_missed < SILENT_ROUNDS:
+                return False
+        said = dict(frame.properties).get(p.GET_MAP, b"") if frame else b""
+        self._offered = echonet.property_map(said) or self._offered or MANDATORY
+        self._due["map"] = session.module.clock() + HOUR
         return True
 
     async def _learn_units(self, session: Session) -> None:
-        """D3, D7 and E1: each until the meter has said it or refused it; a lost reply says nothing."""
-        said = self._units
-        said |= {epc: b"" for epc in UNITS if epc not in self._offered}
-        async for frame in self._ask(session, [epc for epc in UNITS if epc not in said]):
-            said |= dict(frame.properties)
-        if len(said) == len(UNITS) and said[p.UNIT]:
-            try:
-                self._unit = p.unit(said[p.COEFFICIENT] or b"\0\0\0\1", said[p.UNIT], said[p.DIGITS] or None)
-            except ValueError as error:
-                session.module.complain(f"the meter says something about its registers that cannot be ({error}): no energy")
+        """D3, D7 and E1, each hour: a lost reply says nothing, and a refusal or a damaged digit is not said twice."""
+        for _ in range(2):
+            said = {epc: b"" for epc in UNITS if epc not in self._offered}
+            async for frame in self._ask(session, UNITS):
+                said |= {epc: edt for epc, edt in frame.properties if epc in UNITS}
+            if len(said) < len(UNITS):
+                return
+            agreed, self._units = said == self._units, said
+            if agreed:
+                self._due["units"] = session.module.clock() + HOUR
+                self._unit = self._believed(session)
+                return
 
-    async def _ask(self, session: Session, epcs: list[int]) -> AsyncGenerator[echonet.Frame, None]:
-        """The replies to questions for these properties: a meter may leave some out of the first one."""
-        while epcs:
-            frame = await session.get(epcs)
+    def _believed(self, session: Session) -> p.Unit | None:
+        """The unit; None where the meter refuses to say it: then there is no energy."""
+        coefficient, digits, exponent = (self._units[epc] for epc in UNITS)
+        try:
+            return p.unit(coefficient or b"\0\0\0\1", exponent, digits or None) if exponent else None
+        except ValueError as error:
+            session.module.complain(f"the meter says something about its registers that cannot be ({error}): no energy")
+            return None
+
+    async def _ask(self, session: Session, epcs: Iterable[int]) -> AsyncGenerator[echonet.Frame, None]:
+        """The replies to questions for those that the meter has: it may leave some out of the first one."""
+        wanted = [epc for epc in epcs if epc in self._offered]
+        while wanted:
+            frame = await session.get(wanted)
             if frame is None:
                 return
             for epc, edt in frame.properties:
                 if not edt:
                     session.observe("smartmeter_properties_refused_total", f"{epc:02X}")
             yield frame
-            left = [epc for epc in epcs if epc not in dict(frame.properties)]
-            epcs = left if len(left) < len(epcs) else []
+            left = [epc for epc in wanted if epc not in dict(frame.properties)]
+            wanted = left if len(left) < len(wanted) else []
 
     async def _ask_the_rest(self, session: Session) -> AsyncGenerator[None, None]:
         """What is not asked for each time."""
-        for epcs in (*self._unknown, (p.MINUTE,)):
-            async for frame in self._ask(session, self._of(epcs)):
-                self._unknown.discard(epcs)
+        now = session.module.clock()
+        questions: list[tuple[int, ...]] = [(p.MINUTE,)]
+        if self._is_due("identity", now):
+            self._due["identity"] = now + HOUR
+            questions += IDENTITY
+        if self._is_due("half hour", now):
+            self._due["half hour"] = now + ANNOUNCED
+            questions.append(HALF_HOURS)
+        for epcs in questions:
+            async for frame in self._ask(session, epcs):
                 self._show(session, frame.properties)
                 yield
-        if time.time() >= self._clock_due:
-            async for frame in self._ask(session, self._of(CLOCK)):
-                self._read_clock(dict(frame.properties))
-        if time.time() >= self._half_hour_due:
-            self._half_hour_due = time.time() + ANNOUNCED
-            async for frame in self._ask(session, self._of(HALF_HOURS)):
-                self._show(session, frame.properties)
-                yield
+        if self._is_due("clock", now):
+            async for frame in self._ask(session, CLOCK):
+                self._read_clock(dict(frame.properties), session.module.clock())
 
-    def _read_clock(self, said: dict[int, bytes]) -> None:
+    def _read_clock(self, said: dict[int, bytes], tick: float) -> None:
         """The meter says minutes: within the minute its clock is taken to be right."""
         now = time.time()
-        self._clock_due = now + HOUR
         try:
             minute = p.minute(said.get(p.TIME, b""), said.get(p.DATE, b""))
         except ValueError:
             return
+        self._due["clock"] = tick + HOUR
         ahead, behind = max(minute - now, 0.0), min(minute + 60 - now, 0.0)
-        self._keep([Reading(("smartmeter_clock_offset_seconds",), float(round(ahead + behind)))], now + 2 * HOUR)
+        self._keep([Reading(("smartmeter_clock_offset_seconds",), float(round(ahead + behind)))], tick + 2 * HOUR)
 
     def _keep(self, found: Iterable[Reading], until: float) -> None:
         self._lasting |= {reading.series: (reading, until) for reading in found}
 
     def _show(self, session: Session, said: Iterable[echonet.Property]) -> None:
         """Leave a snapshot for the driver to yield: what was said now, and what still holds."""
-        now = time.time()
+        tick = session.module.clock()
         found, rejected = readings(said, self._unit)
         for reject in rejected:
             session.module.reject(reject._replace(meter=session.meter))
-        identity = [reading for reading in found if reading.series[0] == "smartmeter_info"]
+        self._keep([reading for reading in found if reading.series[0] == "smartmeter_info"], tick + 3 * HOUR)
         fixed = [reading for reading in found if reading.series[0].startswith("smartmeter_fixed_") and "30m" in reading.series]
-        self._keep(identity, math.inf)
         if fixed:
-            self._half_hour_due = (now // HALF_HOUR + 1) * HALF_HOUR + ANNOUNCED
-            self._keep(fixed, self._half_hour_due + ANNOUNCED)
-        shown = {series: reading for series, (reading, until) in self._lasting.items() if until > now}
+            self._due["half hour"] = tick + HALF_HOUR - time.time() % HALF_HOUR + ANNOUNCED
+            self._keep(fixed, self._due["half hour"] + ANNOUNCED)
+        shown = {series: reading for series, (reading, until) in self._lasting.items() if until > tick}
         shown |= {reading.series: reading for reading in found}
         step, wraps_at = 1.0, math.inf
         if self._unit:

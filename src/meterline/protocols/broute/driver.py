@@ -8,18 +8,18 @@ Each rung is counted. Pauses between joins double, with jitter: hammering a weak
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
 from meterline.link import Link
-from meterline.model import Hint, Item, Observation, Refused
+from meterline.model import Hint, Item, Refused
 from meterline.protocols.broute import echonet, skstack
 from meterline.protocols.broute.asking import Asked
 from meterline.protocols.broute.module import CommandFailed, Module
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.peer import Peer
+from meterline.protocols.broute.report import Report
 from meterline.protocols.broute.session import Held, Lost, Network, Session
 
 SILENT_POLLS = 2
@@ -30,11 +30,11 @@ REFUSALS = 3
 GOOD_SIGNAL = -80.0
 """dBm: from here on a refused join is not the radio's fault."""
 FIRST_PAUSE, SCAN_PAUSE, LONGEST_PAUSE = 5.0, 60.0, 300.0
+LASTING = 60.0
+"""Seconds after which a session counts as a good one."""
 LIMIT = 3600.0
 """Seconds after which the hourly limit of time on air must be over."""
 CHECK_LIMIT = 60.0
-TRANSMITTED_EVERY = 600.0
-RUNGS = ("request", "join", "scan", "reset", "reopen")
 
 
 class Driver:
@@ -45,8 +45,7 @@ class Driver:
         self.session = Session(self.module)
         self._memory = memory
         self._peers = [Peer(name, options, memory.get(name)) for name, options in meters.items()]
-        self._told: dict[tuple[str, str], float | None] = {}
-        self._transmitted_due = 0.0
+        self._report = Report(self.session, self._peers)
         self._limit_checked = 0.0
 
     def drain(self) -> Iterator[Item]:
@@ -58,44 +57,30 @@ class Driver:
 
     async def work(self) -> AsyncGenerator[None, None]:
         """For ever; yields whenever there may be something to drain. Refused: the meter does not let us in."""
-        self._begin_counters()
+        self._report.begin()
         await self.module.start()
         self._say(describe(self.module))
         yield
         if any(peer.options.write_flash for peer in self._peers):
             await self._set_hex()
         while True:
-            peer = min(self._peers, key=lambda peer: peer.due)
+            peer, began = min(self._peers, key=lambda peer: peer.due), self.module.clock()
             async with aclosing(self._wait(peer)) as waiting:
                 async for _ in waiting:
                     yield
             async with aclosing(self._turn(peer)) as turn:
                 async for _ in turn:
-                    self._report()
+                    self._report.update()
                     yield
-            self._report()
+            self._report.update()
             yield
+            if self.module.clock() == peer.due == began:  # it did nothing, and would again
+                peer.due += 1.0
 
     def close(self) -> None:
         """The link is lost, and the session with it."""
         self.module.up = False
-        self._report()
-
-    def _begin_counters(self) -> None:
-        """Counters begin at 0, not with their first event."""
-        for peer in self._peers:
-            self.session.meter = peer.name
-            for rung in RUNGS:
-                self.session.observe("smartmeter_retries_total", rung, value=0.0)
-            for family in ("polls_failed", "replies_late", "notifications", "session_renewals"):
-                self.session.observe(f"smartmeter_{family}_total", value=0.0)
-            for result in ("joined", "failed"):
-                self.session.observe("smartmeter_session_joins_total", result, value=0.0)
-            for result in ("found", "empty"):
-                self.session.observe("smartmeter_radio_scans_total", result, value=0.0)
-            self.session.observe("smartmeter_session_up", value=0.0, increment=False)
-            self.session.observe("smartmeter_radio_limited", value=0.0, increment=False)
-        self.session.meter = ""
+        self._report.update()
 
     def _say(self, text: str, good: bool = True) -> None:
         self.module.items.append(Hint(text, self.session.meter, good))
@@ -111,13 +96,14 @@ class Driver:
         was_up = module.up
         while (now := module.clock()) < peer.due or module.held:
             if was_up and not module.up:
-                was_up, peer.due = False, now
+                was_up = False
+                self._lose(peer)
             with suppress(TimeoutError):
                 await module.listen(min(max(peer.due, now + 1.0), now + CHECK_LIMIT))
             if module.limited is not None:
                 await self._check_limit()
             await self._hear()
-            self._report()
+            self._report.update()
             if module.items:
                 yield
 
@@ -141,30 +127,11 @@ class Driver:
             if frame.esv == echonet.INFC:
                 await self.session.confirm(frame)
 
-    def _report(self) -> None:
-        """Observations about the session, where they changed."""
-        module, name = self.module, self.session.meter
-        if not name:
-            return
-        since = self._told.get((name, "smartmeter_session_start_timestamp_seconds"))
-        self._tell("smartmeter_session_up", float(module.up))
-        self._tell("smartmeter_session_start_timestamp_seconds", (since or round(time.time())) if module.up else None)
-        self._tell("smartmeter_radio_limited", float(module.limited is not None))
-        if module.renewals:
-            self.session.observe("smartmeter_session_renewals_total", value=float(module.renewals))
-            module.renewals = 0
-
-    def _tell(self, family: str, value: float | None) -> None:
-        key = (self.session.meter, family)
-        if self._told.get(key, 0.0) != value:
-            self._told[key] = value
-            self.module.items.append(Observation((family,), value, meter=self.session.meter))
-
     async def _turn(self, peer: Peer) -> AsyncGenerator[None, None]:
         """Join the peer where it is not joined, and poll it once."""
         module, started = self.module, self.module.clock()
         try:
-            if not module.up or self.session.meter != peer.name:
+            if not module.up or self.session.joined != peer.name:
                 async with aclosing(self._enter(peer)) as entering:
                     async for _ in entering:
                         yield
@@ -174,11 +141,11 @@ class Driver:
                         yield
                 self._judge(peer, started)
                 await self._hear()
-                await self._read_transmitted()
+                await self._report.ask_transmitted()
         except Held:
             pass  # the waiting for the next turn sees to it
         except Lost:
-            peer.due = module.clock()
+            self._lose(peer)
         except CommandFailed as error:
             self._say(str(error), good=False)
             self._miss(peer)
@@ -192,7 +159,8 @@ class Driver:
         """After a poll: when to ask again, and whether the session can be trusted any longer."""
         peer.due = max(started + peer.options.interval, self.module.clock())
         if peer.asked and peer.asked.answered:
-            peer.silent = peer.misses = 0
+            peer.silent = 0
+            peer.misses = 0 if self._lasts(peer) else peer.misses
             if not peer.spread and self.module.link.crowd > 1:
                 # All links were opened at once: from now on each is asked at a moment of its own.
                 peer.due = self.module.clock() + random.uniform(0, peer.options.interval)
@@ -210,10 +178,11 @@ class Driver:
     async def _enter(self, peer: Peer) -> AsyncGenerator[None, None]:
         """One try to open a session with the peer, on the rung that it has come to."""
         module, session = self.module, self.session
-        if module.up:
+        if session.joined not in ("", peer.name):
             await session.leave()
-            self._report()
-        session.meter = peer.name
+        self._report.update()
+        await self._hear()
+        session.begin(peer.name)
         if peer.misses >= REOPEN_AT and all(other.misses for other in self._peers):
             session.observe("smartmeter_retries_total", "reopen")
             yield
@@ -238,7 +207,7 @@ class Driver:
             self._not_let_in(peer, peer.network)
 
     def _joined(self, peer: Peer, network: Network) -> None:
-        peer.joined, peer.refusals = True, 0
+        peer.joined, peer.joined_at, peer.refusals = True, self.module.clock(), 0
         self._memory[peer.name] = {
             "channel": f"{network.channel:02X}",
             "pan_id": f"{network.pan_id:04X}",
@@ -262,20 +231,22 @@ class Driver:
                 "another controller (HEMS) may hold its only session"
             )
 
-    def _miss(self, peer: Peer, shortest: float = FIRST_PAUSE) -> None:
-        peer.misses += 1
-        pause = min(shortest * 2 ** (peer.misses - 1), LONGEST_PAUSE)
-        peer.due = self.module.clock() + pause * random.uniform(0.75, 1.25)
+    def _lasts(self, peer: Peer) -> bool:
+        """The session stands for so long that it is a good one."""
+        return self.module.clock() - peer.joined_at > LASTING
 
-    async def _read_transmitted(self) -> None:
-        """Milliseconds on air, which the module counts."""
-        if (now := self.module.clock()) < self._transmitted_due:
-            return
-        self._transmitted_due = now + TRANSMITTED_EVERY
-        for digits in await self.module.look_up("ESREG", "SKSREG", "SFD"):
-            with suppress(ValueError):
-                seconds = int(digits, 16) / 1000
-                self.session.observe("smartmeter_radio_transmitted_seconds_total", value=seconds, increment=False)
+    def _lose(self, peer: Peer) -> None:
+        """The session ended without our doing. One that lasted is joined again at once."""
+        if self._lasts(peer):
+            peer.due = self.module.clock()
+        else:
+            self._miss(peer)
+
+    def _miss(self, peer: Peer, shortest: float = FIRST_PAUSE) -> None:
+        self.session.observe("smartmeter_radio_rssi_dbm", value=None, increment=False)
+        peer.misses += 1
+        pause = min(shortest * 2 ** min(peer.misses - 1, 10), LONGEST_PAUSE)
+        peer.due = self.module.clock() + pause * random.uniform(0.75, 1.25)
 
 
 def describe(module: Module) -> str:

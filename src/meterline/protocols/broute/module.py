@@ -32,7 +32,10 @@ _DAMAGED = {
 }
 
 
-class CommandFailed(Exception):
+_OF_A_SESSION = (0x21, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29)
+
+
+class CommandFailed(OSError):
     """The module answered FAIL. The text never holds the command's arguments."""
 
     def __init__(self, word: str, fail: Fail) -> None:
@@ -49,6 +52,10 @@ class Module:
         self.side: int | None = None
         """The side argument of the dual edition; None on the single one, whose SKINFO ends with FFFE."""
         self.version = ""
+        self.address = ""
+        """Its own IPv6 address."""
+        self.partner = ""
+        """The address of the meter that it was told to join: events of other addresses are not about our session."""
         self.up = False
         """The module has a session."""
         self.renewing: float | None = None
@@ -105,6 +112,8 @@ class Module:
         self.items.append(Hint(text))
 
     def _note(self, event: Event) -> None:
+        if event.address not in ("", self.partner, self.address) and event.number in _OF_A_SESSION:
+            return
         match event.number:
             case 0x21:
                 self.sent = event.parameter
@@ -191,11 +200,15 @@ class Module:
         self.version = " ".join(await self.look_up("EVER", "SKVER"))
         await self.reset()
         facts = await self.look_up("EINFO", "SKINFO")
+        self.address = facts[0].upper() if facts else ""
         self.side = None if facts and facts[-1].upper() == "FFFE" else 0
 
     async def reset(self) -> None:
         """Forget session, registers and credentials."""
-        await self.ask("SKRESET", seconds=10.0)
+        try:
+            await self.ask("SKRESET", seconds=10.0)
+        except CommandFailed:  # garbage in front of it
+            await self.ask("SKRESET", seconds=10.0)
         self.up, self.renewing, self.limited = False, None, None
         await self.attempt("SKSREG", "SFE", "0")
 

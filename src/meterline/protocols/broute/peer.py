@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from meterline.protocols.broute.asking import Asked
@@ -25,6 +26,8 @@ class Peer:
         self.refusals = 0
         self.joined = False
         """It has been joined since the link was opened."""
+        self.joined_at = -math.inf
+        """When that was last, by the loop's clock."""
         self.spread = False
         """Its polls have found their moment among those of the other links."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from meterline.model import Observation, Rejected
@@ -63,7 +64,9 @@ class Session:
         self.module = module
         self.network: Network | None = None
         self.meter = ""
-        """Whose the session is: the meter's name in the configuration."""
+        """Whom all this is about: the meter's name in the configuration."""
+        self.joined = ""
+        """Whose the session is."""
         self.notifications: list[echonet.Frame] = []
         """What the meter said unasked, for whoever takes it."""
         self._tid = random.randrange(0x10000)
@@ -71,6 +74,13 @@ class Session:
     def observe(self, family: str, *labels: str, value: float | None = 1.0, increment: bool = True) -> None:
         """Leave an observation about this meter for the driver to yield."""
         self.module.items.append(Observation((family, *labels), value, increment, self.meter))
+
+    def begin(self, meter: str) -> None:
+        """From now on all this is about that meter; nothing of the one before is left."""
+        self.meter, self.joined, self.network = meter, "", None
+        self.module.up = False
+        self.module.inbox.clear()
+        self.notifications.clear()
 
     async def scan(self, options: Options) -> Network | None:
         """Look for the meter's network, longer and longer; None where it is not heard."""
@@ -98,12 +108,12 @@ class Session:
     async def _start_scan(self, *words: str) -> None:
         """SKSCAN takes the side on the dual edition only; where it complains, the edition is the other one."""
         module = self.module
-        for _ in range(2):
+        for again in (False, True):
             side = [] if module.side is None else [str(module.side)]
             try:
                 await module.ask("SKSCAN", *words, *side)
             except CommandFailed as error:
-                if error.code != "ER05":
+                if error.code != "ER05" or again:
                     raise
                 module.side = 0 if module.side is None else None
             else:
@@ -126,34 +136,35 @@ class Session:
             await module.attempt("SKSREG", "SA2", "1")  # the signal's strength with each datagram
         module.events.clear()
         module.inbox.clear()
-        module.up = False
+        module.up, module.partner = False, network.address
         await module.ask("SKJOIN", network.address)
         await module.until(lambda: self._happened(0x24, 0x25), JOIN)
         self.observe("smartmeter_session_joins_total", "joined" if module.up else "failed")
+        self.joined = self.meter if module.up else ""
         return module.up
 
     async def leave(self) -> None:
         """End the session, so that the module can join another meter."""
         module = self.module
         module.events.clear()
-        if await module.attempt("SKTERM") == []:
+        with suppress(CommandFailed):  # there is none any more
+            await module.ask("SKTERM")
             await module.until(lambda: self._happened(0x27, 0x28), 10.0)
         module.up = False
 
     async def get(self, epcs: Iterable[int], slow: bool = False) -> echonet.Frame | None:
         """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now."""
-        epcs = tuple(epcs)
+        epcs, tids = tuple(epcs), set[int]()
         for attempt in range(TRIES):
             if attempt:
                 self.observe("smartmeter_retries_total", "request")
             self._check()
             self._tid = (self._tid + 1) & 0xFFFF
-            if await self._send(echonet.get(self._tid, epcs)):
-                reply = await self._reply(self._tid, SLOW_REPLY if slow else REPLY)
-                if reply:
-                    return reply
-            if attempt < TRIES - 1 and (self.module.sent == 1):
-                await self.module.until(lambda: self.module.held or not self.module.up, BUSY)
+            tids.add(self._tid)
+            sent = await self._send(echonet.get(self._tid, epcs))
+            reply = await self._reply(tids, (SLOW_REPLY if slow else REPLY) if sent else BUSY)
+            if reply:
+                return reply
         return None
 
     def _check(self) -> None:
@@ -166,16 +177,19 @@ class Session:
         assert self.network
         return await self.module.send(self.network.address, payload)
 
-    async def _reply(self, tid: int, seconds: float) -> echonet.Frame | None:
+    async def _reply(self, tids: set[int], seconds: float) -> echonet.Frame | None:
+        """A reply to any of these tries: some meters always need longer than one of them waits."""
         deadline = self.module.clock() + seconds
         while True:
             for frame in self.take():
-                if echonet.answers(frame, tid):
+                if any(echonet.answers(frame, tid) for tid in tids):
                     return frame
                 self.observe("smartmeter_replies_late_total")
             self._check()
             if self.module.sent == 1:
-                return None
+                # No acknowledgement came: the question may have been heard all the same.
+                self.module.sent = None
+                deadline = min(deadline, self.module.clock() + BUSY)
             try:
                 await self.module.listen(deadline)
             except TimeoutError:
