@@ -125,7 +125,7 @@ def test_after_each_fault_the_meter_is_read_again(monkeypatch: pytest.MonkeyPatc
         if seen.meter.up:
             last.append(asyncio.get_running_loop().time())
 
-    seen = run(monkeypatch, 2.3, faults=RECOVERED[fault], act=note, **form)
+    seen = run(monkeypatch, 2.3, faults=RECOVERED[fault], act=note, step=5, **form)
     assert last, "never up"
     assert last[-1] > 2 * HOUR, "not up any more"
     assert seen.meter.frames > 50

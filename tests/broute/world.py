@@ -54,6 +54,7 @@ class _Loop(asyncio.SelectorEventLoop):
 def play(scene: Callable[[], Coroutine[Any, Any, T]], patch: pytest.MonkeyPatch, seconds: float = 60.0) -> T:
     """Run a scene in its own time; `time.time` goes with it. `seconds`: real ones, after which it is given up."""
     loop = _Loop()
+    loop.set_debug(False)  # hours in a second: the end-to-end tests have it on
     real, started = time.monotonic, time.monotonic()
     patch.setattr("time.time", lambda: START + loop.time())
 
