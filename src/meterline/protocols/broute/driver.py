@@ -7,6 +7,7 @@ Each rung is counted. Pauses between joins double, with jitter: hammering a weak
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
@@ -97,7 +98,8 @@ class Driver:
         while (now := module.clock()) < peer.due or module.held:
             if was_up and not module.up:
                 was_up = False
-                self._lose(peer)
+                if self.session.joined == peer.name:
+                    self._lose(peer)
             with suppress(TimeoutError):
                 await module.listen(min(max(peer.due, now + 1.0), now + CHECK_LIMIT))
             if module.limited is not None:
@@ -199,7 +201,7 @@ class Driver:
                 self._say("a scan of all channels did not find the meter: is it in radio reach, and is the id right?", False)
                 self._miss(peer, SCAN_PAUSE)
                 return
-        if peer.joined:
+        if peer.joined_at > -math.inf:
             session.observe("smartmeter_retries_total", "join")
         if await session.join(peer.options, peer.network):
             self._joined(peer, peer.network)
@@ -207,7 +209,7 @@ class Driver:
             self._not_let_in(peer, peer.network)
 
     def _joined(self, peer: Peer, network: Network) -> None:
-        peer.joined, peer.joined_at, peer.refusals = True, self.module.clock(), 0
+        peer.joined_at, peer.refusals = self.module.clock(), 0
         self._memory[peer.name] = {
             "channel": f"{network.channel:02X}",
             "pan_id": f"{network.pan_id:04X}",

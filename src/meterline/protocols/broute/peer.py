@@ -24,10 +24,8 @@ class Peer:
         self.misses = 0
         """Failed steps of recovery in a row."""
         self.refusals = 0
-        self.joined = False
-        """It has been joined since the link was opened."""
         self.joined_at = -math.inf
-        """When that was last, by the loop's clock."""
+        """When it was joined last since the link was opened, by the loop's clock."""
         self.spread = False
         """Its polls have found their moment among those of the other links."""
 
