@@ -32,15 +32,20 @@ LAYERS: dict[str, set[str]] = {
     "config": {"errors", "protocols"},
     "state": set(),
     "runtime": {"config", "detect", "link", "meter", "model", "protocols", "state"},
+    "systemd": set(),
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
     "web": {"errors", "exposition", "holders", "runtime"},
     "commands": {
         *("asked", "commands", "config", "detect", "errors", "house", "link", "logs", "meter", "model"),
-        *("protocols", "runtime", "simulator", "state", "web"),
+        *("protocols", "runtime", "simulator", "state", "systemd", "web"),
     },
-    "cli": {"commands", "config", "errors", "house", "logs", "protocols", "state"},
+    "dropin": {
+        *("commands", "config", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),
+        *("samples", "state", "web"),
+    },
+    "cli": {"dropin", "commands", "config", "errors", "house", "logs", "protocols", "state"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from meterline import __version__, logs
+from meterline.dropin import LIKE
 from meterline.errors import UserError
 from meterline.protocols import PROTOCOLS
 
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", "read meters and serve them to Prometheus")
     run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
     run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
+    run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
     run.add_argument(
         "--state.dir",
         dest="state",
@@ -45,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
         help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
     )
     _serving(run)
+
+    migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
+    migrate.add_argument("--like", choices=tuple(LIKE), required=True, help="the exporter whose settings are there")
+    migrate.add_argument("words", nargs="*", metavar="SETTING", help="its flags, after --")
 
     demo = _command(commands, "demo", "four simulated meters, read and served as real ones are")
     _serving(demo)
@@ -152,7 +158,7 @@ def _main(args: argparse.Namespace) -> int:
     except UserError as error:
         for line in str(error).splitlines():
             print(f"meterline: {line}", file=sys.stderr)
-        return 2
+        return error.status
     except BrokenPipeError:
         # Whoever read our output has enough of it; nothing may be written there at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -170,10 +176,24 @@ def _run(args: argparse.Namespace) -> None:
     from meterline.commands.run import run
     from meterline.state import default_folder
 
+    if args.like:
+        from meterline.dropin.start import adapter, start
+
+        if args.link or (args.config and args.like != "linky-json"):
+            raise UserError("run: --like takes the other exporter's settings, and no LINK or file of ours")
+        words = ["--config", args.config] if args.config else []
+        start(adapter(args.like)(words, os.environ), args.state)
+        return
     if bool(args.link) == bool(args.config):
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
     folder = args.state or default_folder()
     run(config.single(args.link) if args.link else config.load(args.config), args.address, folder)
+
+
+def _migrate(args: argparse.Namespace) -> None:
+    from meterline.dropin.start import adapter
+
+    print(adapter(args.like)(args.words, os.environ).native, end="")
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -228,6 +248,7 @@ def _simulate(args: argparse.Namespace) -> None:
 
 _COMMANDS = {
     "run": _run,
+    "migrate": _migrate,
     "demo": _demo,
     "check": _check,
     "detect": _detect,

@@ -56,8 +56,10 @@ class Meter:
         """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
         self._written: dict[str, float] = {}
         self._moved = True
+        self.keeps_words = False
+        self._words: dict[str, tuple[str, float]] = {}
         self.observed: dict[Series, float] = {}
-        self._histograms: dict[str, Histogram] = {}
+        self.histograms: dict[str, Histogram] = {}
         self.address: str | None = None
         self.frames = self.opened = self.swaps = self.defects = 0
         self._link: Counted | None = None
@@ -113,6 +115,12 @@ class Meter:
         entry = self._entries.get(series)
         return entry.value if entry else None
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What the meter says in the wire's own labels, where it `keeps_words`; as fresh as its readings."""
+        oldest = self.clock() - self._freshness()
+        return {label: text for label, (text, said) in self._words.items() if said >= oldest}
+
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
         """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
         now, self._moved = self.clock(), True
@@ -123,6 +131,8 @@ class Meter:
         if self._is_stranger(snapshot.address, now):
             self.rejected["implausible"] += 1
             return
+        if self.keeps_words:
+            self._words |= {label: (text, now) for label, text in snapshot.words.items()}
         registers, subscribed = self._registers, self._entries.get(_SUBSCRIBED)
         registers.step, registers.wraps_at = snapshot.step, snapshot.wraps_at
         registers.subscribed = float(subscribed.value) if subscribed else HIGHEST_POWER
@@ -144,7 +154,7 @@ class Meter:
         series, value, increment, _ = observation
         family = series[0]
         if FAMILIES[family].type == "histogram":
-            histogram = self._histograms.setdefault(family, Histogram(family))
+            histogram = self.histograms.setdefault(family, Histogram(family))
             if value is not None:
                 histogram.observe(value)
             self.texts[COLUMNS[family]] = histogram.lines(self.label)
@@ -186,15 +196,18 @@ class Meter:
 
     def expire(self) -> None:
         """Drop what nobody has confirmed for too long."""
-        now, limit = self.clock(), self.stale_after
-        if now - self._last_short <= limit:
-            limit = max(limit, SHORT_FRAMES_STALE_AFTER)
+        now, limit = self.clock(), self._freshness()
         if now - self._oldest <= limit:
             return
         changed: set[str] = set()
         for series in [series for series, entry in self._entries.items() if now - entry.confirmed > limit]:
             self._drop(series, changed)
         self._render(changed)
+
+    def _freshness(self) -> float:
+        """Seconds without confirmation after which a reading disappears."""
+        short = self.clock() - self._last_short <= self.stale_after
+        return max(self.stale_after, SHORT_FRAMES_STALE_AFTER) if short else self.stale_after
 
     def _is_stranger(self, address: str | None, now: float) -> bool:
         """Another meter's address: believed when two frames in a row say it, and then everything starts anew."""

@@ -74,7 +74,7 @@ CATALOGUE: tuple[Family, ...] = (
         "How long a round of questions took.",
         (),
         "ours",
-        (0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 90),
+        (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 90),
     ),
     # Identity.
     Family(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 Series: TypeAlias = tuple[str, ...]
@@ -51,6 +53,8 @@ class Snapshot(NamedTuple):
     """Resolution of its registers: what they rise by at least."""
     wraps_at: float = math.inf
     """Where its registers begin again at 0."""
+    words: Mapping[str, str] = MappingProxyType({})
+    """What was said, as it was sent: the wire's own label → its data."""
 
 
 class Rejected(NamedTuple):

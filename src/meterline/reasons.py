@@ -9,6 +9,9 @@ import stat
 
 from meterline import holders
 
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+"""What Docker and Podman put into every container."""
+
 
 def not_opened(path: str, error: Exception) -> str:
     """Why a device does not open, and what to do."""
@@ -32,6 +35,9 @@ def _permission(path: str) -> str:
         return "permission denied"
     if not status.st_mode & stat.S_IRGRP:
         return "permission denied, and its group may not read it either; check its udev rule"
+    if any(map(os.path.exists, CONTAINER_MARKS)):
+        group = status.st_gid
+        return f"permission denied; the device belongs to group {group}: start the container with --group-add {group}"
     return (
         f"permission denied; the device belongs to group {group_name(status.st_gid)!r}: "
         f"sudo usermod -aG {group_name(status.st_gid)} $USER, then log in again"

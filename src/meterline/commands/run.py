@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
+from typing import TypeAlias
 
+from meterline import systemd
 from meterline.config import Config
 from meterline.runtime import Runtime
 from meterline.state import State
-from meterline.web.server import application, listen
+from meterline.web.server import Face, application, listen
 
 log = logging.getLogger("meterline")
+
+MakeFace: TypeAlias = Callable[[Runtime], Face]
 
 
 def run(config: Config, address: str, folder: str | None) -> None:
@@ -19,22 +24,28 @@ def run(config: Config, address: str, folder: str | None) -> None:
     asyncio.run(serve(config, address, State(folder)))
 
 
-async def serve(config: Config, address: str, state: State | None = None) -> None:
-    """The same inside a running loop. The state is closed at the end."""
+async def serve(config: Config, address: str, state: State | None = None, face: MakeFace | None = None) -> None:
+    """The same inside a running loop. The state is closed at the end. `face`: what is served in place of our own page."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     runtime = Runtime(config, state)
-    server = listen(application(runtime), address)
+    shown = face(runtime) if face else None
+    server = listen(application(runtime, shown), address)
     log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), address)
     reading = asyncio.create_task(runtime.run())
+    telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, asyncio.create_task(_outlive(reading))}, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
+    systemd.stopping()
     server.stop()
     reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
+    telling.cancel()
+    await asyncio.gather(reading, telling, return_exceptions=True)
     await server.close_all_connections()
+    if shown and shown.at_end:
+        shown.at_end()
     runtime.state.close()
 
 

@@ -9,7 +9,10 @@ import asyncio
 import errno
 import html
 import socket
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from tornado import gen, httpserver, netutil, web
 from tornado.iostream import StreamClosedError
@@ -45,21 +48,44 @@ class _Handler(web.RequestHandler):
         self.finish(f"{status_code} {self._reason}\n")
 
 
+class Face(NamedTuple):
+    """What the world sees of the meters: our own page, or that of a program that we replace."""
+
+    text: Callable[[bool], str]
+    """The page; True asks for OpenMetrics."""
+    plain: bool = False
+    """Always text 0.0.4, whatever is asked for."""
+    headers: Mapping[str, str] = MappingProxyType({})
+    home_is_metrics: bool = False
+    """/ redirects to /metrics, and there is an empty /favicon.ico."""
+    at_end: Callable[[], None] | None = None
+    """What is still to be kept when the program ends."""
+
+
 class Metrics(_Handler):
     """/metrics"""
 
-    def initialize(self, page: Page) -> None:
-        self.page = page
+    def initialize(self, face: Face) -> None:
+        self.face = face
 
     async def get(self) -> None:
-        openmetrics, content_type = negotiate(self.request.headers.get("Accept", ""))
-        body = self.page.text(openmetrics).encode()
+        openmetrics, content_type = negotiate("" if self.face.plain else self.request.headers.get("Accept", ""))
+        body = self.face.text(openmetrics).encode()
+        for name, value in self.face.headers.items():
+            self.set_header(name, value)
         self.set_header("Vary", "Accept, Accept-Encoding")
         if "gzip" in self.request.headers.get("Accept-Encoding", "") and len(body) >= COMPRESS_FROM:
             large = len(body) >= IN_A_THREAD_FROM
             body = await asyncio.to_thread(compress, body) if large else compress(body)
             self.set_header("Content-Encoding", "gzip")
         await self.answer(body, content_type)
+
+
+class Empty(_Handler):
+    """Nothing, where a browser always asks for something."""
+
+    async def get(self) -> None:
+        await self.answer("", "image/x-icon")
 
 
 class NotFound(_Handler):
@@ -108,12 +134,16 @@ class Home(_Handler):
         )
 
 
-def application(runtime: Runtime) -> web.Application:
-    """The routes."""
+def application(runtime: Runtime, face: Face | None = None) -> web.Application:
+    """The routes. `face`: our own page where it is None."""
+    face = face or Face(Page(runtime.meters.values()).text)
+    home: list[Any] = [("/", Home, {"runtime": runtime})]
+    if face.home_is_metrics:
+        home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]
     return web.Application(
         [
-            ("/", Home, {"runtime": runtime}),
-            ("/metrics", Metrics, {"page": Page(runtime.meters.values())}),
+            *home,
+            ("/metrics", Metrics, {"face": face}),
             ("/-/healthy", Healthy),
             ("/-/ready", Ready, {"runtime": runtime}),
         ],

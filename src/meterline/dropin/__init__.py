@@ -1,0 +1,47 @@
+"""The programs that we replace: for each an adapter (its settings → our configuration) and a dialect (our readings → its page).
+
+An adapter is `adapt(words, environment) -> Dropin`. It raises UserError, with the status that the original ends with.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # the command line wants the names alone
+    from meterline.commands.run import MakeFace
+    from meterline.config import Config
+
+
+LIKE = {"linky-env": "linky_env", "linky-json": "linky_json", "smartmeter": "smartmeter"}
+"""What --like takes → the adapter's module here."""
+
+
+class Dropin(NamedTuple):
+    """All that is needed to stand in for another program."""
+
+    config: Config
+    address: str
+    face: MakeFace
+    taken: tuple[str, ...]
+    """What was taken from where, a line each, secrets masked."""
+    native: str
+    """The configuration of ours that would do the same, secrets as variables."""
+    level: str = "info"
+    style: str = "logfmt"
+    advice: tuple[str, ...] = ()
+    """What is strange about the settings, a line each."""
+
+
+def native(name: str, link: str, protocol: str, options: str, address: str, stale_after: float | None = None) -> str:
+    """A configuration of ours for one meter. `options`: as YAML."""
+    lines = [
+        f"# meterline run --config.file meterline.yml --web.listen-address {address}",
+        "meters:",
+        f"  - name: {json.dumps(name)}",
+        f"    link: {link}",
+        f"    protocol: {protocol}",
+        f"    options: {options}",
+        *([f"    stale_after: {stale_after:g}"] if stale_after else []),
+    ]
+    return "\n".join(lines) + "\n"

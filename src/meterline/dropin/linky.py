@@ -1,0 +1,27 @@
+"""The console script `linky-exporter`: stands in for two programs of that name, told apart by their settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from meterline.dropin.start import script
+
+JSON_FILE = "/etc/linky-exporter.json"
+_JSON_VARIABLES = ("PROMETHEUS_PORT", "DEVICE")
+
+
+def choose(words: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The JSON program where its file is there, a file is given, or one of its variables and none of the other's is set."""
+    others = any(name.startswith("LINKY_EXPORTER_") for name, value in environment.items() if value.strip())
+    variables = any(environment.get(name) for name in _JSON_VARIABLES) or any(
+        name.startswith("INDEXWHRATES_") for name in environment
+    )
+    if os.path.exists(JSON_FILE) or "--config" in words or any(word.startswith("--config=") for word in words):
+        return "linky-json"
+    return "linky-json" if variables and not others else "linky-env"
+
+
+def main() -> None:
+    """The script."""
+    script("linky-exporter", choose)

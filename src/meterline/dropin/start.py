@@ -1,0 +1,50 @@
+"""Start as another program: `linky-exporter`, `smartmeter-exporter`, `meterline run --like …`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+from meterline import logs
+from meterline.commands.run import serve
+from meterline.dropin import LIKE, Dropin
+from meterline.errors import UserError
+from meterline.state import State, default_folder
+
+log = logging.getLogger("meterline")
+
+
+def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
+    """The adapter of that name."""
+    return import_module(f"meterline.dropin.{LIKE[like]}").adapt  # type: ignore[no-any-return]
+
+
+def start(dropin: Dropin, folder: str | None = None) -> None:
+    """Say what was taken from where, and what of ours would do the same; then serve until told to stop."""
+    logs.set_up(dropin.level, dropin.style)
+    for line in dropin.taken:
+        log.info("setting: %s", line)
+    for line in dropin.advice:
+        log.warning("%s", line)
+    for line in dropin.native.splitlines():
+        log.info("the same for meterline: %s", line)
+    asyncio.run(serve(dropin.config, dropin.address, State(folder or default_folder()), dropin.face))
+
+
+def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], str]) -> None:
+    """A console script. `choose`: arguments and environment → what to be like. Errors are one line each."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        words = sys.argv[1:]
+        start(adapter(choose(words, os.environ))(words, os.environ))
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"{program}: {line}", file=sys.stderr)
+        sys.exit(error.status)
+    except KeyboardInterrupt:
+        sys.exit(130)
