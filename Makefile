@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week docs pins
+.PHONY: help setup demo test lint types bench fuzz week docs pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -45,3 +45,23 @@ docs: setup ## write the generated pages: docs/metrics.md, docs/meters.md
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements/run.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --all-extras -c requirements/run.txt -o requirements/dev.txt pyproject.toml
+
+DIST ?= dist
+
+build: setup ## the wheel and the sdist, in dist/
+	rm -f $(DIST)/meterline-*
+	$(BIN)/hatchling build --directory $(DIST)
+
+publish: ## build and upload; needs PYPI_TOKEN in the environment, and twine
+	$(if $(PYPI_TOKEN),,$(error publish: no token; put one into PYPI_TOKEN))
+	$(if $(TWINE),,$(error publish: no twine; $(BIN)/pip install twine))
+	@$(MAKE) --no-print-directory build
+	@TWINE_USERNAME=__token__ TWINE_PASSWORD="$$PYPI_TOKEN" $(TWINE) upload --non-interactive $(DIST)/meterline-*
+
+TWINE = $(or $(wildcard $(BIN)/twine),$(shell command -v twine))
+
+image: ## the container images meterline, linky-exporter and smartmeter-exporter
+	@docker info >/dev/null 2>&1 || { echo "image: no Docker engine answers; is it installed, and may you use it?" >&2; exit 1; }
+	docker build --target linky-exporter --tag linky-exporter .
+	docker build --target smartmeter-exporter --tag smartmeter-exporter .
+	docker build --target meterline --tag meterline .

@@ -137,8 +137,8 @@ def test_what_is_not_there_is_one_line_without_a_traceback() -> None:
 
 def test_a_failure_of_ours_is_one_line_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
+        monkeypatch.setattr(Page, "text", lambda *_: 1 / 0)
         async with serving("home") as (url, _):
-            monkeypatch.setattr(Page, "text", lambda *_: 1 / 0)
             assert (await get(f"{url}/metrics"))[0::2] == (500, "500 Internal Server Error\n")
 
     asyncio.run(test())
