@@ -124,7 +124,8 @@ def test_a_file_that_is_no_device_says_how_to_read_a_capture(tmp_path: Path) -> 
     run(test())
 
 
-def test_permission_denied_names_the_group_to_join(tmp_path: Path) -> None:
+def test_permission_denied_names_the_group_to_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reasons, "CONTAINER_MARKS", ())
     device = tmp_path / "ttyUSB0"
     device.touch()
     device.chmod(0o660)
