@@ -39,8 +39,9 @@ fuzz: setup ## a long campaign of the properties that `make test` tries briefly
 week: setup ## a simulated week of a B-route meter, of which `make test` plays a day
 	METERLINE_DAYS=7 $(BIN)/python -m pytest -k "nightly_outage" -p no:cacheprovider
 
-docs: setup ## write the generated pages: docs/metrics.md, docs/meters.md
+docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and dashboards (grafana/*.json)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python grafana/generate.py
 
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements/run.txt pyproject.toml
