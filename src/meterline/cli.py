@@ -156,8 +156,7 @@ def _main(args: argparse.Namespace) -> int:
     try:
         _COMMANDS[args.command](args)
     except UserError as error:
-        for line in str(error).splitlines():
-            print(f"meterline: {line}", file=sys.stderr)
+        error.say("meterline")
         return error.status
     except BrokenPipeError:
         # Whoever read our output has enough of it; nothing may be written there at exit either.

@@ -6,7 +6,7 @@ Floats are as Go prints them, labels in alphabetical order.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import accumulate
 
@@ -29,13 +29,18 @@ def escape(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
+def labels(texts: Mapping[str, str]) -> str:
+    """What stands between the braces of a sample: `texts` are not escaped yet."""
+    return ",".join(f'{name}="{escape(text)}"' for name, text in sorted(texts.items()))
+
+
 @cache
 def template(series: Series) -> str:
     """A sample's line with two gaps, for the escaped name of the meter and the number: the same for all meters."""
     values = (escape(value).replace("%", "%%") for value in series[1:])
     pairs = sorted((*zip(FAMILIES[series[0]].labels, values, strict=True), ("meter", "%s")))
-    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
-    return f"{series[0]}{{{labels}}} %s\n"
+    inner = ",".join(f'{name}="{value}"' for name, value in pairs)
+    return f"{series[0]}{{{inner}}} %s\n"
 
 
 def block(family: str, meter: str, shown: Iterable[tuple[Series, float | str]]) -> str:
@@ -43,8 +48,8 @@ def block(family: str, meter: str, shown: Iterable[tuple[Series, float | str]]) 
     if FAMILIES[family].type != "info":
         return "".join([template(series) % (meter, number(float(value))) for series, value in shown])
     pairs = sorted((*((series[1], escape(str(value))) for series, value in shown), ("meter", meter)))
-    labels = ",".join(f'{name}="{value}"' for name, value in pairs)
-    return f"{family}{{{labels}}} 1.0\n"
+    inner = ",".join(f'{name}="{value}"' for name, value in pairs)
+    return f"{family}{{{inner}}} 1.0\n"
 
 
 class Histogram:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from meterline.errors import UserError
+
 if TYPE_CHECKING:  # the command line wants the names alone
     from meterline.commands.run import MakeFace
     from meterline.config import Config
@@ -31,6 +33,13 @@ class Dropin(NamedTuple):
     style: str = "logfmt"
     advice: tuple[str, ...] = ()
     """What is strange about the settings, a line each."""
+
+
+def whole(name: str, text: str, highest: int) -> int:
+    """A setting that is a whole number from 1 on. UserError names it."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= highest):
+        raise UserError(f"{name}: {text!r} is not allowed; allowed: a whole number from 1 to {highest}")
+    return int(text)
 
 
 def native(name: str, link: str, protocol: str, options: str, address: str, stale_after: float | None = None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meterline.config import Config, MeterConfig, check_link
-from meterline.dropin import Dropin, native
+from meterline.dropin import Dropin, native, whole
 from meterline.dropin.linky_env_page import face
 from meterline.errors import UserError
 from meterline.protocols.tic import Options
@@ -36,7 +36,8 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
         raise UserError(f"LINKY_EXPORTER_INTERFACE: {complaint}")
     level = _chosen("LINKY_EXPORTER_LOGLEVEL", settings, LEVELS)
     baud = _chosen("LINKY_EXPORTER_MODE", settings, MODES)
-    port, timeout = _whole("LINKY_EXPORTER_PORT", settings, 65_535), _whole("LINKY_FRAME_TIMEOUT", settings, 86_400)
+    port = whole("LINKY_EXPORTER_PORT", settings["LINKY_EXPORTER_PORT"], 65_535)
+    timeout = whole("LINKY_FRAME_TIMEOUT", settings["LINKY_FRAME_TIMEOUT"], 86_400)
     try:
         zoneinfo.ZoneInfo(settings["TZ"])
     except (KeyError, ValueError, OSError):
@@ -63,10 +64,3 @@ def _chosen(name: str, settings: Mapping[str, str], known: Mapping[str, str] | M
         return known[settings[name].upper()]
     except KeyError:
         raise UserError(f"{name}: {settings[name]!r} is not known; allowed: {', '.join(known)}") from None
-
-
-def _whole(name: str, settings: Mapping[str, str], highest: int) -> int:
-    text = settings[name]
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= highest):
-        raise UserError(f"{name}: {text!r} is not allowed; allowed: a whole number from 1 to {highest}")
-    return int(text)

@@ -6,7 +6,7 @@ which the original shows nothing, follows the same rule: each numeric label in l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 
 from meterline.meter import Meter
@@ -15,7 +15,7 @@ from meterline.model import Series
 from meterline.protocols.tic.frames import Group
 from meterline.protocols.tic.labels import CONTRACT_OF, STANDARD
 from meterline.protocols.tic.readers import READERS
-from meterline.samples import escape, number
+from meterline.samples import labels, number
 from meterline.web.server import Face
 
 HEADERS = {
@@ -85,16 +85,12 @@ def page(meter: Meter, job: str, prm: bool = False) -> str:
     if not (words.keys() >= _WHOLE_HISTORIC or "ADSC" in words):
         return ""
     named = HISTORIC_LABELS if historic else (*STANDARD_LABELS, *(("PRM",) if prm else ()))
-    labels = _labels({label.lower(): words[label] for label in named if label in words} | {"job": job})
+    inside = labels({label.lower(): words[label].strip() for label in named if label in words} | {"job": job.strip()})
     numeric = NUMERIC_HISTORIC if historic else NUMERIC_STANDARD
-    return "".join(line for label in numeric if label in words for line in _family(meter, label, words[label], labels))
+    return "".join(line for label in numeric if label in words for line in _family(meter, label, words[label], inside))
 
 
-def _labels(texts: Mapping[str, str]) -> str:
-    return ",".join(f'{name}="{escape(text.strip())}"' for name, text in sorted(texts.items()))
-
-
-def _family(meter: Meter, label: str, text: str, labels: str) -> Iterator[str]:
+def _family(meter: Meter, label: str, text: str, inside: str) -> Iterator[str]:
     """HELP, TYPE and the sample of one label; nothing where its register is not believed."""
     name = f"linky_{label.lower().replace('+', '_').replace('-', '_')}"
     series = register(label)
@@ -103,4 +99,4 @@ def _family(meter: Meter, label: str, text: str, labels: str) -> Iterator[str]:
         return
     total, kind = ("_total", "counter") if series else ("", "gauge")
     yield f"# HELP {name}{total} {HELP.get(label, f'{label} de la TIC en mode standard')}\n# TYPE {name}{total} {kind}\n"
-    yield f"{name}{{{labels}}} {number(float(value))}\n"
+    yield f"{name}{{{inside}}} {number(float(value))}\n"

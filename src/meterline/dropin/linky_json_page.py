@@ -20,7 +20,7 @@ from meterline.dropin.linky_json_cost import MONTHLY, Costs
 from meterline.meter import Meter
 from meterline.protocols.tic.labels import CONTRACT_OF, HISTORIC
 from meterline.protocols.tic.readers import IMPORT_BY_TARIFF, SUPPLIER_REGISTERS
-from meterline.samples import escape, number
+from meterline.samples import labels, number
 from meterline.state import State
 from meterline.web.server import Face
 
@@ -237,6 +237,5 @@ def _header(name: str, kind: str, text: str) -> str:
 
 
 def _line(name: str, sample: Sample) -> str:
-    suffix, labels, value = sample
-    pairs = ",".join(f'{label}="{escape(text)}"' for label, text in sorted(labels.items()))
-    return f"{name}{suffix}{{{pairs}}} {number(value)}\n"
+    suffix, texts, value = sample
+    return f"{name}{suffix}{{{labels(texts)}}} {number(value)}\n"

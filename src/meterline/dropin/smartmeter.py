@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from meterline.config import Config, MeterConfig, check_link
-from meterline.dropin import Dropin, native
+from meterline.dropin import Dropin, native, whole
 from meterline.dropin.smartmeter_page import face
 from meterline.dropin.start import script
 from meterline.errors import UserError
+from meterline.protocols.broute import skstack
 from meterline.protocols.broute.options import SHORTEST_INTERVAL, Options
 
 NAME = "smartmeter"
@@ -26,7 +27,6 @@ DEFAULTS = {
 }
 """Flag → its default; the variable is SMARTMETER_ and the flag in capitals."""
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
-_ADDRESS = re.compile("FE80(?::0000){3}((?::[0-9A-F]{4}){4})", re.IGNORECASE)
 
 
 def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
@@ -46,7 +46,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     if complaint := check_link(settings["device"]):
         raise UserError(f"-device: {complaint}")
     interval, advice = _interval(settings["interval"])
-    port = _whole("port", settings["port"], 65_535)
+    port = whole("-port", settings["port"], 65_535)
     return Dropin(
         Config((MeterConfig(NAME, settings["device"], "broute", _options(settings, interval)),)),
         f":{port}",
@@ -86,12 +86,6 @@ def _interval(text: str) -> tuple[float, tuple[str, ...]]:
     return 60.0, (f"-interval: {text!r} is not a whole number of {SHORTEST_INTERVAL:.0f} or more; 60 is used",)
 
 
-def _whole(flag: str, text: str, highest: int) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= highest):
-        raise UserError(f"-{flag}: {text!r} is not allowed; allowed: a whole number from 1 to {highest}")
-    return int(text)
-
-
 def _level(verbosity: str) -> str:
     """0: errors, 1: info, 2 and more: debug."""
     if not re.fullmatch("-?[0-9]+", verbosity):
@@ -100,7 +94,7 @@ def _level(verbosity: str) -> str:
 
 
 def _options(settings: Mapping[str, str], interval: float) -> Options:
-    """The radio's facts narrow or save the scan: the address holds the MAC, and (in every capture) the PAN ID at its end."""
+    """The radio's facts narrow the scan: the address holds the MAC."""
     try:
         return Options(
             id=settings["id"],
@@ -114,13 +108,9 @@ def _options(settings: Mapping[str, str], interval: float) -> Options:
 
 
 def _mac(address: str) -> str:
-    """The MAC in a link-local address: bit 1 of its first byte is inverted."""
-    found = _ADDRESS.fullmatch(address)
-    if not found:
-        raise UserError(
-            f"-ipaddr: {address!r} is not allowed; allowed: FE80:0000:0000:0000:… with four more groups of four digits"
-        )
-    return f"{int(found[1].replace(':', ''), 16) ^ 0x0200000000000000:016X}"
+    if mac := skstack.mac_of(address):
+        return mac
+    raise UserError(f"-ipaddr: {address!r} is not allowed; allowed: FE80:0000:0000:0000:… with four more groups of four digits")
 
 
 def _advice(settings: Mapping[str, str]) -> tuple[str, ...]:
@@ -134,8 +124,8 @@ def _shown(flag: str, value: str) -> str:
 
 
 def _native(settings: Mapping[str, str], interval: float, port: int) -> str:
-    facts = "".join(f', {key}: "{settings[key]}"' for key in ("channel",) if settings[key])
-    options = f'{{id: "${{SMARTMETER_ID}}", password: "${{SMARTMETER_PASSWORD}}", interval: {interval:g}{facts}}}'
+    channel = f', channel: "{settings["channel"]}"' if settings["channel"] else ""
+    options = f'{{id: "${{SMARTMETER_ID}}", password: "${{SMARTMETER_PASSWORD}}", interval: {interval:g}{channel}}}'
     return native(NAME, settings["device"], "broute", options, f":{port}")
 
 

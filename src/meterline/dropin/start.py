@@ -43,8 +43,7 @@ def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], st
         words = sys.argv[1:]
         start(adapter(choose(words, os.environ))(words, os.environ))
     except UserError as error:
-        for line in str(error).splitlines():
-            print(f"{program}: {line}", file=sys.stderr)
+        error.say(program)
         sys.exit(error.status)
     except KeyboardInterrupt:
         sys.exit(130)

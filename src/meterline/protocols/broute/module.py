@@ -23,6 +23,8 @@ STALLED = 1.0
 """Seconds without a byte after which a piece that has begun is given up: a wrong length field would wait for ever."""
 RENEWAL = 120.0
 """Seconds that a renewal of the session may take; it lasts a few as a rule."""
+FILLER = b"\r\n" * (MAX_PAYLOAD // 2)
+"""Ends a datagram that was cut off: as much as one holds, and elsewhere only empty lines."""
 KEPT = 64
 """Events, replies and datagrams that wait to be asked for, each."""
 
@@ -30,8 +32,6 @@ _DAMAGED = {
     "malformed": "something came that is neither a reply of a Wi-SUN module nor ECHONET Lite; it is counted and not shown",
     "truncated": "a message was cut off; it is counted and not shown",
 }
-
-
 _OF_A_SESSION = (0x21, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29)
 
 
@@ -159,7 +159,7 @@ class Module:
 
     async def ask(self, *words: str, seconds: float = REPLY) -> list[str]:
         """Give a command; its reply. CommandFailed: refused. TimeoutError: the module does not answer at all."""
-        for nudge in (b"\r\n", b"\r\n" * (MAX_PAYLOAD // 2), b""):
+        for nudge in (b"\r\n", FILLER, b""):
             self._replies.clear()
             await self.link.write(skstack.command(*words))
             lines = await self.reply(words[0], seconds)
@@ -226,7 +226,7 @@ class Module:
         await self.link.write(skstack.sendto(address, payload, self.side))
         try:
             if await self.reply("SKSENDTO", 5.0) is None:
-                await self.nudge(b"\r\n" * (MAX_PAYLOAD // 2))
+                await self.nudge(FILLER)
                 await self.ask("SKVER")
                 return False
         except CommandFailed:

@@ -227,10 +227,20 @@ def dbm(lqi: int) -> float:
     return round(0.275 * lqi - 104.27, 2)
 
 
+_INVERTED = 0x0200000000000000
+_LINK_LOCAL = re.compile("FE80(?::0000){3}((?::[0-9A-F]{4}){4})", re.IGNORECASE)
+
+
 def link_local(mac: str) -> str:
     """The address of a MAC: FE80:: and EUI-64, bit 1 of the first byte inverted. What SKLL64 computes."""
-    digits = f"{int(mac, 16) ^ 0x0200000000000000:016X}"
+    digits = f"{int(mac, 16) ^ _INVERTED:016X}"
     return "FE80:0000:0000:0000:" + ":".join(digits[place : place + 4] for place in range(0, 16, 4))
+
+
+def mac_of(address: str) -> str | None:
+    """The MAC in such an address; None where it is not one of them, written in full."""
+    found = _LINK_LOCAL.fullmatch(address)
+    return f"{int(found[1].replace(':', ''), 16) ^ _INVERTED:016X}" if found else None
 
 
 def command(*words: str) -> bytes:
