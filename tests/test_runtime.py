@@ -326,6 +326,7 @@ def driver(*items: Item | Exception) -> types.ModuleType:
 
     module = types.ModuleType("driver")
     module.read, module.Options = read, object  # type: ignore[attr-defined]
+    module.TIME_ZONE, module.TARIFF_REGISTERS = "Europe/Paris", ()  # type: ignore[attr-defined]
     return module
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector, exposition
 from prometheus_client.metrics import Info
@@ -23,10 +23,11 @@ COMPRESS_FROM = 1000
 
 
 class Page:
-    """Everything that /metrics shows."""
+    """Everything that /metrics shows. `refresh` is called before each page."""
 
-    def __init__(self, meters: Iterable[Meter]) -> None:
+    def __init__(self, meters: Iterable[Meter], refresh: Callable[[], None] = lambda: None) -> None:
         self._meters = list(meters)
+        self._refresh = refresh
         self._headers = {openmetrics: [family.header(openmetrics) for family in CATALOGUE] for openmetrics in (False, True)}
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
@@ -36,6 +37,7 @@ class Page:
 
     def text(self, openmetrics: bool = False) -> str:
         """The page as text 0.0.4, or as OpenMetrics 1.0."""
+        self._refresh()
         for meter in self._meters:
             meter.refresh()
         pieces: list[str] = []

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Protocol
 
-from meterline.metrics import CATALOGUE, COLUMNS, FAMILIES, REGISTERS
+from meterline.metrics import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
 from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
 from meterline.registers import HIGHEST_POWER, Mark, Registers
 from meterline.samples import Histogram, block, escape
@@ -97,7 +97,7 @@ class Meter:
     def blocks(self) -> dict[str, str]:
         """Family → its sample lines, of what the meter says."""
         texts = zip(CATALOGUE, self.texts, strict=True)
-        return {family.name: text for family, text in texts if text and family.source != "ours"}
+        return {family.name: text for family, text in texts if text and family.source not in OUR_SOURCES}
 
     @property
     def received(self) -> int:
@@ -115,10 +115,19 @@ class Meter:
         entry = self._entries.get(series)
         return entry.value if entry else None
 
+    def said(self, series: Series) -> float | str | None:
+        """What the last snapshot said of a series, where it is believed."""
+        entry = self._entries.get(series)
+        return entry.value if entry and entry.confirmed == self.last_frame else None
+
+    def show(self, family: str, shown: Iterable[tuple[Series, float]]) -> None:
+        """Let /metrics show these values of a family, and no others."""
+        self.texts[COLUMNS[family]] = block(family, self.label, shown)
+
     @property
     def words(self) -> dict[str, str]:
         """What the meter says in the wire's own labels, where it `keeps_words`; as fresh as its readings."""
-        oldest = self.clock() - self._freshness()
+        oldest = self.clock() - self.freshness()
         return {label: text for label, (text, said) in self._words.items() if said >= oldest}
 
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
@@ -196,7 +205,7 @@ class Meter:
 
     def expire(self) -> None:
         """Drop what nobody has confirmed for too long."""
-        now, limit = self.clock(), self._freshness()
+        now, limit = self.clock(), self.freshness()
         if now - self._oldest <= limit:
             return
         changed: set[str] = set()
@@ -204,7 +213,7 @@ class Meter:
             self._drop(series, changed)
         self._render(changed)
 
-    def _freshness(self) -> float:
+    def freshness(self) -> float:
         """Seconds without confirmation after which a reading disappears."""
         short = self.clock() - self._last_short <= self.stale_after
         return max(self.stale_after, SHORT_FRAMES_STALE_AFTER) if short else self.stale_after

@@ -15,7 +15,7 @@ class Family(NamedTuple):
     help: str
     labels: tuple[str, ...] = ()
     source: str = ""
-    """Which words of which protocol it comes from, for the documentation; *ours*: what we know of its line."""
+    """Which words of which protocol it comes from, for the documentation; *ours*: about its line; *booked*: from our books."""
     buckets: tuple[float, ...] = ()
     """Upper limits of a histogram."""
 
@@ -145,6 +145,30 @@ CATALOGUE: tuple[Family, ...] = (
     ),
     Family("smartmeter_fixed_energy_import_timestamp_seconds", "gauge", "When that was.", ("every",), "EA, D0"),
     Family("smartmeter_fixed_energy_export_timestamp_seconds", "gauge", "When that was.", ("every",), "EB, D0"),
+    # Energy and money, booked from the registers.
+    Family("smartmeter_energy_import_day_watthours", "gauge", "Energy drawn since local midnight.", (), "booked"),
+    Family("smartmeter_energy_import_period_watthours", "gauge", "Energy drawn in this billing period.", (), "booked"),
+    Family("smartmeter_energy_export_day_watthours", "gauge", "Energy injected since local midnight.", (), "booked"),
+    Family("smartmeter_cost_day", "gauge", "Cost since local midnight: energy and standing charge.", ("currency",), "booked"),
+    Family("smartmeter_cost_period", "gauge", "Cost of this billing period so far.", ("currency",), "booked"),
+    Family("smartmeter_cost_total", "counter", "Cost of energy, as kept every 15 minutes.", ("currency", "tariff"), "booked"),
+    Family("smartmeter_standing_cost_total", "counter", "Standing charges, a whole day at its begin.", ("currency",), "booked"),
+    Family("smartmeter_export_credit_total", "counter", "Credit for energy injected.", ("currency",), "booked"),
+    Family(
+        "smartmeter_cost_estimated_total",
+        "counter",
+        "By how much the cost may be off at most: energy of gaps over a change of price, spread by time.",
+        ("currency",),
+        "booked",
+    ),
+    Family(
+        "smartmeter_price",
+        "gauge",
+        "Price of a kilowatt-hour that holds now, with levies and taxes.",
+        ("currency", "tariff"),
+        "booked",
+    ),
+    Family("smartmeter_price_next_change_timestamp_seconds", "gauge", "When that changes, as far as known.", (), "booked"),
     # Power, current, voltage.
     Family("smartmeter_power_watts", "gauge", "Active power: positive drawn, negative injected.", (), "E7"),
     Family("smartmeter_apparent_power_import_voltamperes", "gauge", "Apparent power drawn.", (), "PAPP, SINSTS, SINST1"),
@@ -333,5 +357,8 @@ FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
 COLUMNS: Mapping[str, int] = {family.name: column for column, family in enumerate(CATALOGUE)}
 """Family → its place in the catalogue."""
 
-REGISTERS = frozenset(family.name for family in CATALOGUE if family.type == "counter" and family.source != "ours")
+OUR_SOURCES = ("ours", "booked")
+"""Families that no snapshot holds."""
+
+REGISTERS = frozenset(family.name for family in CATALOGUE if family.type == "counter" and family.source not in OUR_SOURCES)
 """Counters inside the meter: they must not fall, and not rise faster than power allows."""

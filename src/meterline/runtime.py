@@ -14,6 +14,7 @@ from contextlib import aclosing
 from itertools import groupby
 
 from meterline.config import Config, MeterConfig
+from meterline.cost.books import Books
 from meterline.detect import detect
 from meterline.link import Link, open_link
 from meterline.meter import Meter
@@ -39,6 +40,7 @@ class Runtime:
         self.started = loop_clock()
         self.clock = loop_clock
         self.state = state or State()
+        self.books = Books(self.state)
         self._links = [tuple(meters) for _, meters in groupby(sorted(config.meters, key=_link), _link)]
         self.meters: dict[str, Meter] = {meter.name: Meter(meter.name, clock=loop_clock) for meter in config.meters}
         for meters in self._links:
@@ -47,10 +49,16 @@ class Runtime:
 
     async def run(self) -> None:
         """Read all meters until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for meters in self._links:
-                follower = _Follower(meters, [self.meters[meter.name] for meter in meters], len(self._links), self.state)
-                tasks.create_task(follower.follow(), name=f"follow {meters[0].link}")
+        try:
+            async with asyncio.TaskGroup() as keeping:
+                books = keeping.create_task(self.books.run(), name="keep the books")
+                async with asyncio.TaskGroup() as tasks:
+                    for meters in self._links:
+                        follower = _Follower(self, meters, len(self._links))
+                        tasks.create_task(follower.follow(), name=f"follow {meters[0].link}")
+                books.cancel()
+        finally:
+            await self.books.close()
 
     def silent(self) -> list[str]:
         """Names of the meters that do not speak now."""
@@ -74,7 +82,9 @@ def _stale_after(meter: MeterConfig, sharing: int) -> float:
 class _Follower:
     """Opens one link, reads its meters, and opens it again, for ever."""
 
-    def __init__(self, configs: tuple[MeterConfig, ...], meters: list[Meter], crowd: int, state: State) -> None:
+    def __init__(self, runtime: Runtime, configs: tuple[MeterConfig, ...], crowd: int) -> None:
+        meters = [runtime.meters[config.name] for config in configs]
+        self._configs = configs
         self._link = configs[0].link
         self._protocol = configs[0].protocol
         self._options = {config.name: config.options for config in configs}
@@ -82,8 +92,8 @@ class _Follower:
         self._meters = {"": meters[0]} | {meter.name: meter for meter in meters}
         self._names = ", ".join(self._options)
         self._crowd = crowd
-        self._state = state
-        self._memory = state.recall(self._link)
+        self._state, self._books = runtime.state, runtime.books
+        self._memory = self._state.recall(self._link)
         self._kept = repr(self._memory)
         self._trouble: str | None = None
         self._speaking_since: float | None = None
@@ -122,6 +132,8 @@ class _Follower:
             protocol = PROTOCOLS[self._protocol]
         else:
             _, protocol = await detect(link)
+        for config, meter in zip(self._configs, self._all, strict=True):
+            self._books.open(meter, config.tariffs, protocol.TIME_ZONE, bool(protocol.TARIFF_REGISTERS))
         async with aclosing(protocol.read(link, self._options, self._memory)) as items:
             async for item in items:
                 self._take(item, self._meters[item.meter], link.timed)
@@ -138,6 +150,8 @@ class _Follower:
         match item:
             case Snapshot():
                 meter.take(item, timed)
+                if timed:
+                    self._books.take(meter, item)
                 self._speaks(meter)
             case Rejected():
                 meter.reject(item)

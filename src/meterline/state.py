@@ -1,4 +1,9 @@
-"""What must survive a restart: one SQLite file. Where it cannot be kept, the program goes on without, and says so once."""
+"""What must survive a restart: one SQLite file. Where it cannot be kept, the program goes on without, and says so once.
+
+memory     what the driver of a link wants back
+account    the open books of a meter: one row, so that keeping it writes one page of the file
+day        its days that are over
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,23 @@ import json
 import logging
 import os
 import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 log = logging.getLogger("meterline")
 
 FILE = "meterline.sqlite"
-_TABLES = "CREATE TABLE IF NOT EXISTS memory (link TEXT PRIMARY KEY, json TEXT NOT NULL)"
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS memory (link TEXT PRIMARY KEY, json TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS account (meter TEXT PRIMARY KEY, json TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS day (meter TEXT, day TEXT, json TEXT NOT NULL, PRIMARY KEY (meter, day)) WITHOUT ROWID",
+)
+_SMALL = ("memory", "account")
+"""Tables that are read when the file is opened, to notice damage; a damaged day is noticed when it is read."""
+
+Result = TypeVar("Result")
 
 
 def default_folder() -> str:
@@ -24,50 +39,118 @@ def default_folder() -> str:
 
 
 class State:
-    """The file, made when there is something to keep. Without a folder, or where it cannot be used, nothing is kept."""
+    """The file, made when there is something to keep. Without a folder, or where it cannot be used, nothing is kept.
+
+    It may be written from another thread.
+    """
 
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
         self._file: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
 
     def recall(self, link: str) -> dict[str, Any]:
         """What the driver of this link kept."""
-        if self._folder is None or not (Path(self._folder) / FILE).exists():
-            return {}
-        rows = self._run("read", "SELECT json FROM memory WHERE link = ?", _key(link))
-        found = _parsed(rows[0][0]) if rows else None
-        return found if isinstance(found, dict) else {}
+        return self._read_one("SELECT json FROM memory WHERE link = ?", link) or {}
 
     def keep(self, link: str, memory: dict[str, Any]) -> None:
         """Keep what the driver of this link wants back after a restart."""
-        self._run("written", "INSERT OR REPLACE INTO memory VALUES (?, ?)", _key(link), json.dumps(memory))
+        row = (_key(link), json.dumps(memory))
+        self._do("written", lambda file: file.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", row), None)
 
-    def _run(self, doing: str, statement: str, *values: str) -> list[Any]:
-        """One statement, as a transaction; its rows. Where it fails, the state is given up with one warning."""
-        if self._folder is None:
-            return []
-        try:
-            if self._file is None:
-                os.makedirs(self._folder, mode=0o700, exist_ok=True)
-                self._file = _open(Path(self._folder) / FILE)
-            with self._file as file:
-                return file.execute(statement, values).fetchall()
-        except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            remedy = "nothing is remembered over a restart. --state.dir names another folder"
-            log.warning("%s: the state cannot be %s: %s; %s", self._folder, doing, reason, remedy)
-            self.close()
-            return []
+    def account(self, meter: str) -> dict[str, Any] | None:
+        """The open books of a meter; None where there are none."""
+        return self._read_one("SELECT json FROM account WHERE meter = ?", meter)
+
+    def meters(self) -> list[str]:
+        """Names of the meters that have books."""
+        return [str(name) for (name,) in self._read("SELECT meter FROM account ORDER BY meter")]
+
+    def days(self, meter: str, since: str = "", until: str = "9") -> dict[str, dict[str, Any]]:
+        """Days of a meter that are over, by their date in ISO form: from `since` on, before `until`."""
+        rows = self._read("SELECT day, json FROM day WHERE meter = ? AND day >= ? AND day < ?", _key(meter), since, until)
+        found = {str(day): _parsed(text) for day, text in rows}
+        return {day: booked for day, booked in found.items() if isinstance(booked, dict)}
+
+    def book(self, accounts: Mapping[str, dict[str, Any]], days: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Keep open books by meter, and days (meter, date, what was booked), in one transaction."""
+        account_rows = [(_key(meter), _compact(found)) for meter, found in accounts.items()]
+        day_rows = [(_key(meter), day, _compact(found)) for meter, day, found in days]
+
+        def write(file: sqlite3.Connection) -> None:
+            file.executemany("INSERT OR REPLACE INTO account VALUES (?, ?)", account_rows)
+            file.executemany("INSERT OR REPLACE INTO day VALUES (?, ?, ?)", day_rows)
+
+        self._do("written", write, None)
 
     def close(self) -> None:
         """Close the file; nothing more is kept."""
+        with self._lock:
+            self._close()
+
+    def _read_one(self, statement: str, *values: str) -> dict[str, Any] | None:
+        rows = self._read(statement, *map(_key, values))
+        found = _parsed(rows[0][0]) if rows else None
+        return found if isinstance(found, dict) else None
+
+    def _read(self, statement: str, *values: str) -> list[Any]:
+        if self._folder is None or not (Path(self._folder) / FILE).exists():
+            return []
+        return self._do("read", lambda file: file.execute(statement, values).fetchall(), [])
+
+    def _do(self, doing: str, action: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
+        """One transaction. Where it fails, the state is given up with one warning; a damaged file is set aside before that."""
+        with self._lock:
+            for last in (False, True):
+                if self._folder is None:
+                    break
+                path = Path(self._folder) / FILE
+                try:
+                    if self._file is None:
+                        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+                        self._file = _connect(path)
+                    with self._file as file:
+                        return action(file)
+                except (OSError, sqlite3.Error) as error:
+                    if (
+                        isinstance(error, sqlite3.DatabaseError)
+                        and not isinstance(error, sqlite3.OperationalError)
+                        and not last
+                    ):
+                        self._set_aside(path, error)
+                        continue
+                    reason = getattr(error, "strerror", None) or error
+                    remedy = "nothing is remembered over a restart. --state.dir names another folder"
+                    log.warning("%s: the state cannot be %s: %s; %s", self._folder, doing, reason, remedy)
+                    self._close()
+            return otherwise
+
+    def _set_aside(self, path: Path, error: sqlite3.Error) -> None:
+        """Keep a damaged file under another name; the next transaction begins a new one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        aside = path.with_suffix(".damaged")
+        try:
+            os.replace(path, aside)
+            for rest in ("-wal", "-shm"):
+                path.with_name(path.name + rest).unlink(missing_ok=True)
+        except OSError:
+            return
+        log.warning("%s was damaged (%s): it is %s now, and a new one begins", path, error, aside)
+
+    def _close(self) -> None:
         if self._file is not None:
             self._file.close()
         self._file = self._folder = None
 
 
-def _key(link: str) -> str:
-    return link.encode("utf-8", "backslashreplace").decode()
+def _key(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _compact(found: dict[str, Any]) -> str:
+    return json.dumps(found, separators=(",", ":"))
 
 
 def _parsed(text: object) -> object:
@@ -77,25 +160,17 @@ def _parsed(text: object) -> object:
         return None
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """The file with its tables. A damaged one is set aside."""
-    try:
-        return _connect(path)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        aside = path.with_suffix(".damaged")
-        os.replace(path, aside)
-        log.warning("%s was damaged (%s): it is %s now, and a new one begins", path, error, aside)
-        return _connect(path)
-
-
 def _connect(path: Path) -> sqlite3.Connection:
-    file = sqlite3.connect(path, timeout=1.0)
+    """The file with its tables. A commit appends to a second file (WAL), which writes a quarter of what a journal does."""
+    file = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     try:
-        file.execute(_TABLES)
-        for (name,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-            file.execute(f'SELECT * FROM "{name}"').fetchall()
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute("PRAGMA synchronous = FULL")
+        with file:
+            for table in _TABLES:
+                file.execute(table)
+        for table in _SMALL:
+            file.execute(f"SELECT * FROM {table}").fetchall()
     except sqlite3.Error:
         file.close()
         raise

@@ -136,7 +136,7 @@ class Home(_Handler):
 
 def application(runtime: Runtime, face: Face | None = None) -> web.Application:
     """The routes. `face`: our own page where it is None."""
-    face = face or Face(Page(runtime.meters.values()).text)
+    face = face or Face(Page(runtime.meters.values(), runtime.books.refresh).text)
     home: list[Any] = [("/", Home, {"runtime": runtime})]
     if face.home_is_metrics:
         home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]

@@ -19,10 +19,24 @@ from meterline.protocols.broute.redact import Redactor
 from meterline.protocols.broute.skstack import BAUD, FORM
 from meterline.protocols.broute.spoken import Decoder, facts
 
-__all__ = ["TOLD_APART_BY", "Decoder", "Options", "Redactor", "facts", "read", "recognise", "suggested"]
+__all__ = [
+    "TARIFF_REGISTERS",
+    "TIME_ZONE",
+    "TOLD_APART_BY",
+    "Decoder",
+    "Options",
+    "Redactor",
+    "facts",
+    "read",
+    "recognise",
+    "suggested",
+]
 
 TOLD_APART_BY = "id"
 """A module asks several meters in turn."""
+TIME_ZONE = "Asia/Tokyo"
+TARIFF_REGISTERS = ()
+"""It has one register of what is drawn."""
 
 
 async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any]) -> AsyncGenerator[Item, None]:

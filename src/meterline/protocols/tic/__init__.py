@@ -14,14 +14,30 @@ from typing import Any, Literal
 from meterline.link import Link
 from meterline.model import Hint, Item, Observation, Rejected
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
+from meterline.protocols.tic.labels import CONTRACT_OF
+from meterline.protocols.tic.readers import SUPPLIER_REGISTERS
 from meterline.protocols.tic.readings import readings
 from meterline.protocols.tic.redact import Redactor
 from meterline.protocols.tic.symptoms import Symptoms
 
-__all__ = ["Decoder", "Options", "Redactor", "facts", "read", "recognise", "suggested"]
+__all__ = [
+    "TARIFF_REGISTERS",
+    "TIME_ZONE",
+    "TOLD_APART_BY",
+    "Decoder",
+    "Options",
+    "Redactor",
+    "facts",
+    "read",
+    "recognise",
+    "suggested",
+]
 
 TOLD_APART_BY = None
 """A line has one meter."""
+TIME_ZONE = "Europe/Paris"
+TARIFF_REGISTERS = (*CONTRACT_OF, *SUPPLIER_REGISTERS)
+"""Registers of what is drawn, one for each tariff."""
 
 SPEEDS = {"standard": 9600, "historic": 1200}
 PROBE = 5.0

@@ -1,0 +1,281 @@
+"""The accounts of all meters: fed by what the meters say, shown on /metrics, kept in the state.
+
+Kept is what has changed: at a meter's first reading, at each boundary (price, local day, billing period), every 15 minutes and
+at the end. Counters show what has been kept, so that they never fall; the day and the billing period are shown as they stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from meterline.cost.account import Account
+from meterline.cost.calendar import ONE_DAY, Calendar
+from meterline.cost.ledger import Totals, days_from_json
+from meterline.cost.pricing import EXPORT
+from meterline.cost.tariffs import WHOLE, Tariffs
+from meterline.meter import Meter
+from meterline.model import Series, Snapshot
+from meterline.state import State
+
+log = logging.getLogger("meterline")
+
+KEEP_EVERY = 900.0
+GATHER = 0.25
+"""Seconds in which what many meters have to keep becomes one transaction."""
+CLOCK_IS_SET = 1_735_689_600
+"""2025: a machine without a battery begins in 1970."""
+WRONG_CLOCK = 86_400
+"""Seconds: a clock that goes back further was wrong before."""
+SURE_AFTER = 3
+"""Readings until a register is booked after a start: a damaged first one is mended by then."""
+
+_IMPORT = "smartmeter_energy_import_watthours_total"
+_EXPORT = "smartmeter_energy_export_watthours_total"
+_BY_TARIFF = "smartmeter_energy_import_tariff_watthours_total"
+_LIVE = (
+    "smartmeter_energy_import_day_watthours",
+    "smartmeter_energy_import_period_watthours",
+    "smartmeter_energy_export_day_watthours",
+    "smartmeter_cost_day",
+    "smartmeter_cost_period",
+)
+
+
+class Book:
+    """One meter and its account."""
+
+    def __init__(self, meter: Meter, account: Account, by_tariff: bool) -> None:
+        self.meter, self.account = meter, account
+        self._by_tariff = by_tariff
+        self._seen: dict[str, int] = {}
+        self._swaps = meter.swaps
+        self._last = -math.inf
+        self._day_ends = 0
+        self._price_changes = 0
+
+    def registers(self, snapshot: Snapshot) -> dict[str, Decimal]:
+        """What its registers stand at, as far as they are sure."""
+        if self._swaps != self.meter.swaps:
+            self._swaps = self.meter.swaps
+            self._seen.clear()
+        found = {}
+        for reading in snapshot.readings:
+            register = self._register(reading.series)
+            if register is None or not isinstance(value := self.meter.said(reading.series), int | float):
+                continue
+            seen = self._seen[register] = self._seen.get(register, 0) + 1
+            if seen >= SURE_AFTER:
+                found[register] = _decimal(value)
+        return found
+
+    def _register(self, series: Series) -> str | None:
+        if series[0] == _BY_TARIFF:
+            return series[1] if self._by_tariff else None
+        if series[0] == _EXPORT:
+            return EXPORT
+        return WHOLE if series[0] == _IMPORT and not self._by_tariff else None
+
+    def show_live(self, now: int, moved: bool) -> None:
+        """Day and billing period, as they stand."""
+        self._last = self.meter.clock()
+        if not moved and self._day_ends:
+            return
+        day, period = self.account.day(now), self.account.period(now)
+        self._day_ends = self.account.calendar.midnight(self.account.calendar.at(now).day + ONE_DAY)
+        self._show("smartmeter_energy_import_day_watthours", day.watthours)
+        self._show("smartmeter_energy_import_period_watthours", period.watthours)
+        if EXPORT in self.account.marks:
+            self._show("smartmeter_energy_export_day_watthours", day.export)
+        if currency := self.account.currency:
+            self._show("smartmeter_cost_day", day.cost, currency)
+            self._show("smartmeter_cost_period", period.cost, currency)
+
+    def show_kept(self) -> None:
+        """The counters."""
+        kept, currency = self.account.kept, self.account.currency
+        if currency:
+            family, costs = "smartmeter_cost_total", self.account.kept_costs(int(time.time()))
+            self.meter.show(family, [((family, currency, tariff), float(cost)) for tariff, cost in costs.items()])
+            self._show("smartmeter_standing_cost_total", kept.standing, currency)
+            self._show("smartmeter_export_credit_total", kept.credit, currency)
+            self._show("smartmeter_cost_estimated_total", kept.estimated, currency)
+
+    def show_prices(self, now: int) -> None:
+        """The prices that hold now."""
+        account = self.account
+        if not account.currency:
+            return
+        family = "smartmeter_price"
+        prices = account.prices(now)
+        self.meter.show(family, [((family, account.currency, tariff), float(price)) for tariff, price in prices.items()])
+        if now >= self._price_changes:
+            change = account.calendar.change_after(now)
+            self._price_changes = change or now + WRONG_CLOCK
+            family = "smartmeter_price_next_change_timestamp_seconds"
+            self.meter.show(family, [((family,), change)] if change else [])
+
+    def refresh(self, now: int) -> None:
+        """Hide what the meter does not bear out any more; show a price that changed without a reading."""
+        if self._day_ends and (now >= self._day_ends or self.meter.clock() - self._last > self.meter.freshness()):
+            self._day_ends = 0
+            for family in _LIVE:
+                self.meter.show(family, [])
+        if self.account.currency and now >= self._price_changes:
+            self.show_prices(now)
+
+    def _show(self, family: str, value: Decimal, *labels: str) -> None:
+        self.meter.show(family, [((family, *labels), float(value))])
+
+
+class Books:
+    """`open` a meter, `take` its snapshots, `refresh` before a page, `run` beside the meters, `close` at the end."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._books: dict[str, Book] = {}
+        self._due = asyncio.Event()
+        self._writing: asyncio.Future[None] | None = None
+        self._said: set[str] = set()
+
+    def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
+        """Begin or go on with the books of a meter. `zone`: of its country; `by_tariff`: it has a register for each tariff."""
+        if meter.name in self._books:
+            return
+        calendar = Calendar((tariffs and tariffs.time_zone) or ZoneInfo(zone), tariffs)
+        book = self._books[meter.name] = Book(meter, self._recall(meter.name, calendar), by_tariff)
+        book.show_kept()
+        book.show_prices(int(time.time()))
+
+    def account(self, meter: str) -> Account | None:
+        """The account of a meter."""
+        book = self._books.get(meter)
+        return book.account if book else None
+
+    def take(self, meter: Meter, snapshot: Snapshot) -> None:
+        """Book what the registers of a snapshot say, that the meter has taken already."""
+        book, now = self._books[meter.name], int(time.time())
+        if now < CLOCK_IS_SET:
+            self._say(meter.name, "the clock of this machine is not set: nothing is booked until it is")
+            return
+        if not (registers := book.registers(snapshot)):
+            return
+        account = book.account
+        if account.at - now > WRONG_CLOCK:
+            self._go_back(book, now)
+        moved = account.take(now, registers, meter.address, _decimal(snapshot.step), _limit(snapshot.wraps_at))
+        book.show_live(now, moved)
+        if account.due or (account.changed and account.calendar.by_tier):
+            book.show_prices(now)
+        if account.due:
+            self._due.set()
+        while account.complaints:
+            self._say(meter.name, account.complaints.pop())
+
+    def refresh(self) -> None:
+        """Bring what /metrics shows up to date."""
+        now = int(time.time())
+        for book in self._books.values():
+            book.refresh(now)
+
+    async def run(self) -> None:
+        """Keep what is due, until cancelled."""
+        loop = asyncio.get_running_loop()
+        everything_at = loop.time() + KEEP_EVERY
+        while True:
+            try:
+                async with asyncio.timeout_at(everything_at):
+                    await self._due.wait()
+                    await asyncio.sleep(GATHER)
+                due = [book for book in self._books.values() if book.account.due]
+            except TimeoutError:
+                everything_at = loop.time() + KEEP_EVERY
+                due = list(self._books.values())
+            self._due.clear()
+            changed = _changed(due)
+            self._writing = loop.run_in_executor(None, self._state.book, *_records(changed))
+            await asyncio.shield(self._writing)
+            _kept(changed)
+
+    async def close(self) -> None:
+        """Keep everything."""
+        if self._writing:
+            await self._writing
+        self.keep(self._books.values())
+
+    def keep(self, books: Iterable[Book]) -> None:
+        """Keep these now."""
+        changed = _changed(books)
+        self._state.book(*_records(changed))
+        _kept(changed)
+
+    def _recall(self, name: str, calendar: Calendar) -> Account:
+        account = Account(calendar)
+        found = self._state.account(name)
+        try:
+            if found is not None:
+                account = Account.from_json(calendar, found)
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+            log.warning("%s: what was kept of its costs cannot be read: they begin anew", name)
+        self._recall_days(name, account, account.at or int(time.time()))
+        return account
+
+    def _recall_days(self, name: str, account: Account, moment: int) -> None:
+        """What the account does not hold itself."""
+        stretch = account.calendar.at(moment)
+        if stretch.period not in account.periods:
+            since = min(stretch.period, stretch.day - ONE_DAY)
+            account.recall(days_from_json(self._state.days(name, since.isoformat())), moment)
+
+    def _go_back(self, book: Book, now: int) -> None:
+        log.warning(
+            "%s: the clock of this machine was ahead of time; costs go on at the time that it shows now", book.meter.name
+        )
+        book.account.go_back_to(now)
+        self.keep([book])
+        self._recall_days(book.meter.name, book.account, now)
+
+    def _say(self, name: str, text: str) -> None:
+        if (line := f"{name}: {text}") not in self._said:
+            self._said.add(line)
+            log.warning("%s", line)
+
+
+def _changed(books: Iterable[Book]) -> list[tuple[Book, Totals]]:
+    """Those with something to keep, and their totals, which are shown once they are kept."""
+    changed = [book for book in books if book.account.changed or book.account.due]
+    for book in changed:
+        book.account.changed = book.account.due = False
+    return [(book, book.account.totals.copy()) for book in changed]
+
+
+def _records(changed: Iterable[tuple[Book, Totals]]) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
+    """Rows for the state."""
+    accounts: dict[str, Any] = {}
+    days: list[tuple[str, str, dict[str, Any]]] = []
+    for book, _ in changed:
+        closed = book.account.closed()
+        days += [(book.meter.name, day.isoformat(), booked.to_json()) for day, booked in closed.items()]
+        accounts[book.meter.name] = book.account.to_json()
+    return accounts, days
+
+
+def _kept(changed: Iterable[tuple[Book, Totals]]) -> None:
+    for book, totals in changed:
+        book.account.kept = totals
+        book.show_kept()
+
+
+def _decimal(value: float) -> Decimal:
+    """Registers have four decimals at most (a tenth of a watt-hour, B-route)."""
+    return Decimal(value) if isinstance(value, int) else Decimal(repr(round(value, 4)))
+
+
+def _limit(wraps_at: float) -> Decimal | None:
+    return None if math.isinf(wraps_at) else _decimal(wraps_at)
