@@ -24,10 +24,10 @@ HISTOGRAMS = [family.name for family in CATALOGUE if family.type == "histogram"]
 
 
 def lines(*observations: float, family: str = FAMILY, meter: str = "home") -> str:
-    histogram = Histogram(family)
+    histogram = Histogram(FAMILIES[family].buckets)
     for value in observations:
         histogram.observe(value)
-    return histogram.lines(escape(meter))
+    return histogram.lines(family, escape(meter))
 
 
 def oracle(*observations: float, family: str = FAMILY, meter: str = "home", openmetrics: bool = False) -> str:
@@ -90,10 +90,11 @@ class TestLines:
 
 @pytest.mark.parametrize("place", range(len(LIMITS)))
 def test_an_observation_on_a_limit_counts_in_it(place: int) -> None:
-    histogram = Histogram(FAMILY)
+    histogram = Histogram(LIMITS)
     histogram.observe(LIMITS[place])
-    assert histogram.counts == [int(number == place) for number in range(len(LIMITS) + 1)]
-    assert bucket(histogram.lines("home"), repr(float(LIMITS[place]))) == 1
+    counts = [count for _, count in histogram.buckets()]
+    assert counts == [int(number >= place) for number in range(len(LIMITS) + 1)]
+    assert bucket(histogram.lines(FAMILY, "home"), repr(float(LIMITS[place]))) == 1
 
 
 def test_beyond_the_last_limit_only_infinity_counts() -> None:

@@ -40,11 +40,11 @@ LAYERS: dict[str, set[str]] = {
     "exposition": {"meter", "metrics", "model"},
     "web": {"errors", "exposition", "holders", "runtime"},
     "commands": {
-        *("asked", "commands", "config", "detect", "errors", "house", "link", "logs", "meter", "model"),
+        *("asked", "commands", "config", "cost", "detect", "errors", "house", "link", "logs", "meter", "model"),
         *("protocols", "runtime", "simulator", "state", "systemd", "web"),
     },
     "dropin": {
-        *("commands", "config", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),
+        *("commands", "config", "cost", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),
         *("samples", "state", "web"),
     },
     "cli": {"dropin", "commands", "config", "errors", "house", "logs", "protocols", "state"},

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
 from meterline import __version__, logs
 from meterline.dropin import LIKE
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     decode.add_argument("file", help="a capture; - is standard input")
     decode.add_argument("--protocol", choices=tuple(PROTOCOLS), default="tic", help="default: tic")
 
+    _add_cost(commands)
     _add_simulate(commands)
     return top
 
@@ -96,6 +98,24 @@ def _serving(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--log.level", dest="level", choices=logs.LEVELS, default="info", help="default: info")
     command.add_argument("--log.format", dest="style", choices=logs.FORMATS, default="logfmt", help="default: logfmt")
+
+
+def _add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    cost = _command(commands, "cost", "what energy has cost, by day, month or billing period; whether a bill agrees")
+    cost.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
+    cost.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
+    cost.add_argument("--by", choices=("day", "month", "period"), default="day", help="default: day")
+    cost.add_argument("--from", dest="since", type=_day, metavar="DATE", help="first day, such as 2026-01-15")
+    cost.add_argument("--to", dest="until", type=_day, metavar="DATE", help="last day")
+    cost.add_argument("--json", dest="as_json", action="store_true", help="one object a line, exact numbers")
+    cost.add_argument("--check", metavar="BILL", help="compare with a bill, such as 1234.5kWh=310.20EUR; status 1: it differs")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-01-15") from None
 
 
 def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -154,7 +174,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> int:
     logs.set_up(getattr(args, "level", "info"), getattr(args, "style", "logfmt"))
     try:
-        _COMMANDS[args.command](args)
+        return _COMMANDS[args.command](args) or 0
     except UserError as error:
         error.say("meterline")
         return error.status
@@ -239,6 +259,15 @@ def _decode(args: argparse.Namespace) -> None:
     decode(args.file, args.protocol)
 
 
+def _cost(args: argparse.Namespace) -> int:
+    from meterline.commands.cost import check, cost
+
+    if args.check:
+        return 0 if check(args.state, args.meter, args.check, args.since, args.until) else 1
+    cost(args.state, args.meter, args.by, args.since, args.until, args.as_json)
+    return 0
+
+
 def _simulate(args: argparse.Namespace) -> None:
     from meterline.commands.simulate import SIMULATORS
 
@@ -254,5 +283,6 @@ _COMMANDS = {
     "scan": _scan,
     "capture": _capture,
     "decode": _decode,
+    "cost": _cost,
     "simulate": _simulate,
 }

@@ -163,10 +163,10 @@ class Meter:
         series, value, increment, _ = observation
         family = series[0]
         if FAMILIES[family].type == "histogram":
-            histogram = self.histograms.setdefault(family, Histogram(family))
+            histogram = self.histograms.setdefault(family, Histogram(FAMILIES[family].buckets))
             if value is not None:
                 histogram.observe(value)
-            self.texts[COLUMNS[family]] = histogram.lines(self.label)
+            self.texts[COLUMNS[family]] = histogram.lines(family, self.label)
             return
         if value is None:
             self.observed.pop(series, None)

@@ -6,7 +6,7 @@ Floats are as Go prints them, labels in alphabetical order.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate
 
@@ -53,24 +53,30 @@ def block(family: str, meter: str, shown: Iterable[tuple[Series, float | str]]) 
 
 
 class Histogram:
-    """Observations of one series of a histogram."""
+    """Observations, counted by their upper limits."""
 
-    def __init__(self, family: str) -> None:
-        self.family = family
-        self.limits = FAMILIES[family].buckets
-        self.counts = [0] * (len(self.limits) + 1)
+    def __init__(self, limits: Sequence[float]) -> None:
+        self.limits = limits
+        self._counts = [0] * (len(limits) + 1)
         self.sum = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return sum(self._counts)
 
     def observe(self, value: float) -> None:
         """Count it."""
-        self.counts[bisect_left(self.limits, value)] += 1
+        self._counts[bisect_left(self.limits, value)] += 1
         self.sum += value
 
-    def lines(self, meter: str) -> str:
+    def buckets(self) -> Iterator[tuple[str, int]]:
+        """Upper limit, as text → how many are not above it."""
+        return zip([*map(number, self.limits), "+Inf"], accumulate(self._counts), strict=True)
+
+    def lines(self, family: str, meter: str) -> str:
         """Its samples. `meter` is the escaped name."""
-        limits = [*map(number, self.limits), "+Inf"]
-        buckets = zip(limits, accumulate(self.counts), strict=True)
-        lines = [f'{self.family}_bucket{{le="{le}",meter="{meter}"}} {number(count)}\n' for le, count in buckets]
-        lines.append(f'{self.family}_count{{meter="{meter}"}} {number(sum(self.counts))}\n')
-        lines.append(f'{self.family}_sum{{meter="{meter}"}} {number(self.sum)}\n')
+        lines = [f'{family}_bucket{{le="{le}",meter="{meter}"}} {number(count)}\n' for le, count in self.buckets()]
+        lines.append(f'{family}_count{{meter="{meter}"}} {number(self.count)}\n')
+        lines.append(f'{family}_sum{{meter="{meter}"}} {number(self.sum)}\n')
         return "".join(lines)

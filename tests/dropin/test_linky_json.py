@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,10 @@ from prometheus_client.registry import Collector
 from stage import fake, fetch, free_port, line, talking
 
 from meterline import __version__
+from meterline.cost.books import SURE_AFTER, Books
+from meterline.cost.tariffs import Period, Standing, Tariffs
 from meterline.dropin.linky_json import KEYS, adapt
-from meterline.dropin.linky_json_cost import KEEP_EVERY, MONTH, MONTHLY, Costs
-from meterline.dropin.linky_json_page import ROUNDS, SURE_AFTER, Page, Settings
+from meterline.dropin.linky_json_page import MONTHLY, ROUNDS, Page, Settings
 from meterline.errors import UserError
 from meterline.meter import Meter
 from meterline.model import Snapshot
@@ -133,7 +135,7 @@ async def page(port: int, wanted: str, gone: bool = False, **headers: str) -> st
                 return text
         except OSError:
             pass
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, text
         await asyncio.sleep(0.05)
 
 
@@ -173,19 +175,22 @@ def drop(path: Path, text: str = SEED, **environment: str) -> Any:
 class Stage:
     """A page without a program: a meter and costs whose clocks the test turns."""
 
-    def __init__(self, state: State | None = None, **changed: Any) -> None:
+    def __init__(self, **changed: Any) -> None:
         self.now = 0.0
         self.meter = Meter("m", clock=lambda: self.now)
         rates = {"BASE": Decimal("0.2516")}
-        per_wh = {index: rate / 1000 for index, rate in rates.items()}
-        settings = Settings("linky-exporter", "linky", 240.0, 0.0, 1, Decimal("15.48"), rates, per_wh)._replace(**changed)
-        costs = Costs(state or State(), settings.per_wh, settings.monthly, lambda: A_DAY_IN_2026 + self.now, lambda: self.now)
-        self.page = Page(self.meter, costs, settings)
+        settings = Settings("linky-exporter", "linky", 240.0, 0.0, 1, Decimal("15.48"), rates)._replace(**changed)
+        self.books = Books(State(), lambda: A_DAY_IN_2026 + self.now)
+        contract = Period(date(1970, 1, 1), registers=rates, standing=Standing(settings.monthly, "month"))
+        self.books.open(self.meter, Tariffs("EUR", (contract,)), "Europe/Paris", by_tariff=True)
+        self.page = Page(self.meter, self.books, settings)
 
     def take(self, *snapshots: Snapshot, every: float = 1.0) -> None:
         for item in snapshots:
             self.now += every
             self.meter.take(item)
+            self.books.take(self.meter, item)
+            self.books.keep()
             self.page.look()
 
     def values(self) -> dict[tuple[str, ...], float]:
@@ -359,8 +364,8 @@ def reference(stage: Stage) -> CollectorRegistry:
     rate.add_metric([ADDRESS, "BASE"], 0.2516)
     rate.add_metric([ADDRESS, MONTHLY], 15.48)
     cost = CounterMetricFamily("linky_cost", "Accumulated cost in euros per tariff index", labels=["address", "index"])
-    for name_ in (MONTHLY, "BASE"):
-        cost.add_metric([ADDRESS, name_], 0.0, created=A_DAY_IN_2026 + 1 + SURE_AFTER)
+    for name_, billed in {MONTHLY: 0.516, "BASE": 0.0}.items():
+        cost.add_metric([ADDRESS, name_], billed, created=A_DAY_IN_2026 + SURE_AFTER)
     status = InfoMetricFamily("linky_status", "Remaining TIC fields")
     fields = {"adco": ADDRESS, "optarif": "BASE", "ptec": "TH..", "hhphc": "A", "motdetat": "000000"}
     status.add_metric([], fields)
@@ -398,100 +403,6 @@ def test_a_page_without_a_meter_is_what_prometheus_client_prints_of_metrics_with
         assert headers in text
     for headers in re.findall("# HELP.*\n# TYPE.*\n", generate_openmetrics(registry).decode()):
         assert headers in openmetrics
-
-
-# The costs
-
-
-class Clock:
-    now = A_DAY_IN_2026
-    uptime = 0.0
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        self.uptime += seconds
-
-    def costs(self, state: State, monthly: str = "15.48") -> Costs:
-        return Costs(state, {"BASE": Decimal("0.0002516")}, Decimal(monthly), lambda: self.now, lambda: self.uptime)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State(str(tmp_path))
-    yield state
-    state.close()
-
-
-def shown(costs: Costs) -> Mapping[str, Decimal]:
-    return costs.ledger.costs
-
-
-def test_costs_add_up_exactly_and_never_fall(clock: Clock) -> None:
-    costs, previous = clock.costs(State()), Decimal(0)
-    for register in (*range(999_999_000, 1_000_000_000, 7), *range(0, 1000, 7), 500, 1500):
-        clock.passes(1)
-        costs.account(ADDRESS, {"BASE": register})
-        assert shown(costs)["BASE"] >= previous
-        previous = shown(costs)["BASE"]
-    rises = (999_999_994 - 999_999_000) + 994 + (1500 - 500)
-    assert previous == rises * Decimal("0.0002516")
-
-
-def test_a_month_costs_the_monthly_rate(clock: Clock) -> None:
-    costs = clock.costs(State())
-    costs.account(ADDRESS, {"BASE": 0})
-    for _ in range(int(float(MONTH) // KEEP_EVERY)):
-        clock.passes(KEEP_EVERY)
-        costs.account(ADDRESS, {"BASE": 0})
-    clock.passes(float(MONTH) % KEEP_EVERY)
-    costs.keep()
-    assert abs(shown(costs)[MONTHLY] - Decimal("15.48")) < Decimal("0.00001")
-
-
-def test_what_was_shown_of_the_subscription_is_what_is_kept(clock: Clock, state: State) -> None:
-    before = clock.costs(state)
-    before.account(ADDRESS, {"BASE": 1000})
-    for _ in range(2000):
-        clock.passes(1)
-        before.account(ADDRESS, {"BASE": 1000})
-    clock.now -= 3600  # after a power cut the clock of a machine without a battery is late
-    after = clock.costs(state)
-    after.account(ADDRESS, {"BASE": 3000})
-    assert shown(after)[MONTHLY] == shown(before)[MONTHLY] > 0
-    assert shown(after)["BASE"] == Decimal("0.5032")
-    clock.passes(7200)
-    after.keep()
-    assert abs(shown(after)[MONTHLY] - Decimal("15.48") * (2000 + 3600) / MONTH) < Decimal("0.000001")
-
-
-def test_a_clock_that_was_not_set_bills_no_half_century(clock: Clock, state: State) -> None:
-    clock.now = 100.0
-    clock.costs(state).account(ADDRESS, {"BASE": 1000})
-    clock.now = A_DAY_IN_2026
-    costs = clock.costs(state)
-    costs.account(ADDRESS, {"BASE": 1000})
-    assert shown(costs)[MONTHLY] == 0
-
-
-def test_another_meter_starts_anew_and_the_first_is_remembered(clock: Clock, state: State) -> None:
-    costs = clock.costs(state)
-    for address, register in ((ADDRESS, 1000), (ADDRESS, 2000), ("042175000002", 9000)):
-        costs.account(address, {"BASE": register})
-    assert shown(costs)["BASE"] == 0
-    costs.account(ADDRESS, {"BASE": 3000})
-    assert shown(costs)["BASE"] == Decimal("0.5032")
-
-
-def test_a_ledger_that_cannot_be_read_starts_anew(clock: Clock, state: State) -> None:
-    state.keep(f"linky-json {ADDRESS}", {"since": "x", "costs": {"BASE": "much"}})
-    costs = clock.costs(state)
-    costs.account(ADDRESS, {"BASE": 1000})
-    assert shown(costs) == {MONTHLY: 0, "BASE": 0}
 
 
 # The settings

@@ -44,8 +44,6 @@ async def serve(config: Config, address: str, state: State | None = None, face: 
     telling.cancel()
     await asyncio.gather(reading, telling, return_exceptions=True)
     await server.close_all_connections()
-    if shown and shown.at_end:
-        shown.at_end()
     runtime.state.close()
 
 

@@ -39,7 +39,7 @@ class Account:
         self.calendar = calendar
         self.currency = calendar.tariffs.currency if calendar.tariffs else ""
         self.address: str | None = None
-        self.at = 0
+        self.began = self.at = 0
         self.marks: dict[str, Mark] = {}
         self.days: dict[date, Day] = {}
         self.periods: dict[date, Sum] = {}
@@ -87,6 +87,7 @@ class Account:
                 self.changed = moved = True
             mark.at = at
         self._charge(at)
+        self.began = self.began or at
         self.at = at
         return moved
 
@@ -230,6 +231,8 @@ class Account:
         return {
             "currency": self.currency,
             "address": self.address,
+            "reading_day": self.calendar.reading_day,
+            "began": self.began,
             "at": self.at,
             "charged": self._charged and self._charged.isoformat(),
             "registers": {register: [str(mark.value), mark.at] for register, mark in self.marks.items()},
@@ -245,7 +248,8 @@ class Account:
         Costs in another currency stay in the days of then; a billing period that begins on another day is not recalled.
         """
         account = cls(calendar)
-        account.address, account.at = found["address"], int(found["at"])
+        account.address = found["address"]
+        account.began, account.at = int(found["began"]), int(found["at"])
         account._charged = found["charged"] and date.fromisoformat(found["charged"])
         account.marks = {register: Mark(Decimal(value), int(at)) for register, (value, at) in found["registers"].items()}
         account.days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}

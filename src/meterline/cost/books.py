@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,6 +53,7 @@ class Book:
 
     def __init__(self, meter: Meter, account: Account, by_tariff: bool) -> None:
         self.meter, self.account = meter, account
+        self.kept = account.began > 0
         self._by_tariff = by_tariff
         self._seen: dict[str, int] = {}
         self._swaps = meter.swaps
@@ -74,6 +75,11 @@ class Book:
             if seen >= SURE_AFTER:
                 found[register] = _decimal(value)
         return found
+
+    @property
+    def booked(self) -> bool:
+        """Its registers are known since this start, and where they began is kept."""
+        return self._last > -math.inf and self.kept
 
     def _register(self, series: Series) -> str | None:
         if series[0] == _BY_TARIFF:
@@ -97,11 +103,11 @@ class Book:
             self._show("smartmeter_cost_day", day.cost, currency)
             self._show("smartmeter_cost_period", period.cost, currency)
 
-    def show_kept(self) -> None:
+    def show_kept(self, now: int) -> None:
         """The counters."""
         kept, currency = self.account.kept, self.account.currency
         if currency:
-            family, costs = "smartmeter_cost_total", self.account.kept_costs(int(time.time()))
+            family, costs = "smartmeter_cost_total", self.account.kept_costs(now)
             self.meter.show(family, [((family, currency, tariff), float(cost)) for tariff, cost in costs.items()])
             self._show("smartmeter_standing_cost_total", kept.standing, currency)
             self._show("smartmeter_export_credit_total", kept.credit, currency)
@@ -137,8 +143,9 @@ class Book:
 class Books:
     """`open` a meter, `take` its snapshots, `refresh` before a page, `run` beside the meters, `close` at the end."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, now: Callable[[], float] | None = None) -> None:
         self._state = state
+        self.now = now or (lambda: time.time())
         self._books: dict[str, Book] = {}
         self._due = asyncio.Event()
         self._writing: asyncio.Future[None] | None = None
@@ -150,17 +157,23 @@ class Books:
             return
         calendar = Calendar((tariffs and tariffs.time_zone) or ZoneInfo(zone), tariffs)
         book = self._books[meter.name] = Book(meter, self._recall(meter.name, calendar), by_tariff)
-        book.show_kept()
-        book.show_prices(int(time.time()))
+        now = int(self.now())
+        book.show_kept(now)
+        book.show_prices(now)
 
     def account(self, meter: str) -> Account | None:
-        """The account of a meter."""
+        """The account of a meter, once its registers are booked after a start."""
         book = self._books.get(meter)
-        return book.account if book else None
+        return book.account if book and book.booked else None
+
+    @property
+    def due(self) -> bool:
+        """Something must be kept now."""
+        return self._due.is_set()
 
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
         """Book what the registers of a snapshot say, that the meter has taken already."""
-        book, now = self._books[meter.name], int(time.time())
+        book, now = self._books[meter.name], int(self.now())
         if now < CLOCK_IS_SET:
             self._say(meter.name, "the clock of this machine is not set: nothing is booked until it is")
             return
@@ -180,7 +193,7 @@ class Books:
 
     def refresh(self) -> None:
         """Bring what /metrics shows up to date."""
-        now = int(time.time())
+        now = int(self.now())
         for book in self._books.values():
             book.refresh(now)
 
@@ -201,19 +214,27 @@ class Books:
             changed = _changed(due)
             self._writing = loop.run_in_executor(None, self._state.book, *_records(changed))
             await asyncio.shield(self._writing)
-            _kept(changed)
+            self._show_kept(changed)
 
     async def close(self) -> None:
         """Keep everything."""
         if self._writing:
             await self._writing
-        self.keep(self._books.values())
+        self.keep()
 
-    def keep(self, books: Iterable[Book]) -> None:
-        """Keep these now."""
-        changed = _changed(books)
+    def keep(self, books: Iterable[Book] | None = None) -> None:
+        """Keep these now, or all."""
+        if books is None:
+            self._due.clear()
+        changed = _changed(self._books.values() if books is None else books)
         self._state.book(*_records(changed))
-        _kept(changed)
+        self._show_kept(changed)
+
+    def _show_kept(self, changed: Iterable[tuple[Book, Totals]]) -> None:
+        now = int(self.now())
+        for book, totals in changed:
+            book.account.kept, book.kept = totals, True
+            book.show_kept(now)
 
     def _recall(self, name: str, calendar: Calendar) -> Account:
         account = Account(calendar)
@@ -223,7 +244,7 @@ class Books:
                 account = Account.from_json(calendar, found)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
             log.warning("%s: what was kept of its costs cannot be read: they begin anew", name)
-        self._recall_days(name, account, account.at or int(time.time()))
+        self._recall_days(name, account, account.at or int(self.now()))
         return account
 
     def _recall_days(self, name: str, account: Account, moment: int) -> None:
@@ -264,12 +285,6 @@ def _records(changed: Iterable[tuple[Book, Totals]]) -> tuple[dict[str, Any], li
         days += [(book.meter.name, day.isoformat(), booked.to_json()) for day, booked in closed.items()]
         accounts[book.meter.name] = book.account.to_json()
     return accounts, days
-
-
-def _kept(changed: Iterable[tuple[Book, Totals]]) -> None:
-    for book, totals in changed:
-        book.account.kept = totals
-        book.show_kept()
 
 
 def _decimal(value: float) -> Decimal:

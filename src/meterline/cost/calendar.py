@@ -44,7 +44,7 @@ class Calendar:
 
     def __init__(self, zone: ZoneInfo, tariffs: Tariffs | None = None) -> None:
         self.zone, self.tariffs = zone, tariffs
-        self._reading_day = tariffs.reading_day if tariffs else 1
+        self.reading_day = tariffs.reading_day if tariffs else 1
         self._last: Stretch | None = None
         self.by_tier = tariffs is not None and any(period.tiers for period in tariffs.periods)
         """A price may change with every kilowatt-hour."""
@@ -73,12 +73,11 @@ class Calendar:
 
     def period(self, day: date) -> date:
         """First day of the billing period that holds the day."""
-        start = _reading(day.year, day.month, self._reading_day)
-        return start if start <= day else _reading(day.year, day.month - 1, self._reading_day)
+        return period_of(day, self.reading_day)
 
     def period_end(self, start: date) -> date:
         """First day of the next billing period."""
-        return _reading(start.year, start.month + 1, self._reading_day)
+        return _reading(start.year, start.month + 1, self.reading_day)
 
     def standing(self, day: date) -> Decimal:
         """What is due for a day without consumption. The days of a billing period add up to exactly its month's amount."""
@@ -140,6 +139,12 @@ class Calendar:
 
     def _local(self, moment: int) -> datetime:
         return datetime.fromtimestamp(moment, self.zone)
+
+
+def period_of(day: date, reading_day: int) -> date:
+    """First day of the billing period that holds the day."""
+    start = _reading(day.year, day.month, reading_day)
+    return start if start <= day else _reading(day.year, day.month - 1, reading_day)
 
 
 def _reading(year: int, month: int, day: int) -> date:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
 from meterline.config import Config, MeterConfig, check_link
+from meterline.cost.tariffs import Period, Standing, Tariffs
 from meterline.dropin import Dropin, linky, native
 from meterline.dropin.linky_json_page import INDEXES, Settings, face
 from meterline.errors import UserError
@@ -19,6 +21,8 @@ RATES = "indexwhrates"
 LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warn", "ERROR": "error", "FATAL": "error"}
 SPEEDS = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
 UNITS = {"Wh": Decimal(1), "kWh": Decimal(1000)}
+BEGIN = date(1970, 1, 1)
+"""One price for ever, as there."""
 PER_KWH_FROM = Decimal("0.01")
 """Euros: no Wh costs as much, and no kWh costs less."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -119,16 +123,19 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
         values[key], sources[key] = _value(key, path, file or {}, environment)
     settings = _settings(values, sources)
     address = f":{values['prometheus.port']}"
-    meter = MeterConfig(settings.name, values["device"], "tic", Options(baud=values["baudrate"]))
+    per_kwh = {index: 1000 * rate / UNITS[_unit(rate, values["rateunit"])] for index, rate in settings.rates.items()}
+    tariffs = _tariffs(per_kwh, settings.monthly)
+    meter = MeterConfig(settings.name, values["device"], "tic", Options(baud=values["baudrate"]), tariffs=tariffs)
     return Dropin(
         Config((meter,)),
         address,
-        lambda runtime: face(runtime.meters[settings.name], runtime.state, settings),
+        lambda runtime: face(runtime.meters[settings.name], runtime.books, settings),
         (
             f"{path}: {'read' if file is not None else 'not there'}",
             *(f"{key}={value} ({sources[key]})" for key, value in values.items() if _worth_saying(key, sources[key])),
         ),
-        native(settings.name, meter.link, "tic", f"{{baud: {values['baudrate']}}}", address),
+        native(settings.name, meter.link, "tic", f"{{baud: {values['baudrate']}}}", address)
+        + _native(per_kwh, settings.monthly),
         LEVELS[values["logging.level"]],
         advice=(*strange, *_unknown_rates(environment), *_units(settings.rates, values["rateunit"])),
     )
@@ -214,8 +221,29 @@ def _settings(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings
         checksum_method=values["linky.checksummethod"],
         monthly=values["contract.monthlyrate"],
         rates=rates,
-        per_wh={index: rate / UNITS[_unit(rate, values["rateunit"])] for index, rate in rates.items()},
     )
+
+
+def _tariffs(per_kwh: dict[str, Decimal], monthly: Decimal) -> Tariffs:
+    """Every index has a price, as in the original: 0 where none is given."""
+    registers = dict.fromkeys(INDEXES, Decimal(0)) | per_kwh
+    return Tariffs("EUR", (Period(BEGIN, registers=registers, standing=Standing(monthly, "month")),))
+
+
+def _native(per_kwh: dict[str, Decimal], monthly: Decimal) -> str:
+    """The same in our configuration, where there is any price."""
+    if not any((*per_kwh.values(), monthly)):
+        return ""
+    prices = ", ".join(f"{index}: {rate.normalize():f}" for index, rate in per_kwh.items() if rate) or "BASE: 0"
+    lines = [
+        "    tariffs:",
+        "      currency: EUR",
+        "      periods:",
+        "        - since: 1970-01-01",
+        f"          registers: {{{prices}}}",
+        *([f"          standing: {{amount: {monthly.normalize():f}, per: month}}"] if monthly else []),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _unit(rate: Decimal, chosen: str | None) -> str:

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from meterline import __version__
-from meterline.dropin.linky_json_cost import MONTHLY, Costs
+from meterline.cost.books import Books
 from meterline.meter import Meter
 from meterline.protocols.tic.labels import CONTRACT_OF, HISTORIC
 from meterline.protocols.tic.readers import IMPORT_BY_TARIFF, SUPPLIER_REGISTERS
-from meterline.samples import labels, number
-from meterline.state import State
+from meterline.samples import Histogram, labels, number
 from meterline.web.server import Face
 
 log = logging.getLogger("meterline")
@@ -42,8 +39,8 @@ METHODS = {"historic": 1, "standard": 2}
 ROUNDS = (1.0, 1.56, 2.44, 3.8, 5.94, 9.27, 14.46, 22.57, 35.24, 55.0)
 """Buckets of daemon-metrics: ten from 1 to 55, evenly spaced in their logarithm."""
 LOOK_EVERY = 1.0
-SURE_AFTER = 3
-"""Frames until the registers of a meter that was not read before are billed: a damaged one is mended by then."""
+MONTHLY = "monthly"
+"""The subscription, among the indexes."""
 
 Sample: TypeAlias = tuple[str, Mapping[str, str], float]
 """Suffix, labels, value."""
@@ -60,14 +57,13 @@ class Settings(NamedTuple):
     monthly: Decimal
     rates: Mapping[str, Decimal]
     """As configured."""
-    per_wh: Mapping[str, Decimal]
 
 
-def face(meter: Meter, state: State, settings: Settings) -> Face:
-    """What is served. Inside a running loop: the costs must go on where nobody scrapes."""
-    page = Page(meter, Costs(state, settings.per_wh, settings.monthly), settings)
+def face(meter: Meter, books: Books, settings: Settings) -> Face:
+    """What is served. Inside a running loop: the rounds go on where nobody scrapes."""
+    page = Page(meter, books, settings)
     page.watching = asyncio.get_running_loop().create_task(page.watch())
-    return Face(page.text, home_is_metrics=True, at_end=page.end)
+    return Face(page.text, home_is_metrics=True)
 
 
 class Page:
@@ -75,22 +71,13 @@ class Page:
 
     watching: asyncio.Task[None] | None = None
 
-    def __init__(self, meter: Meter, costs: Costs, settings: Settings) -> None:
+    def __init__(self, meter: Meter, books: Books, settings: Settings) -> None:
         meter.keeps_words = True
-        self._meter, self._costs, self._settings = meter, costs, settings
+        self._meter, self._books, self._settings = meter, books, settings
         self._prefix = f"{settings.namespace}_" if settings.namespace else ""
-        self._address: str | None = None
-        self._sure_at = 0
         self._said = False
         self._rounds = Rounds(meter.clock(), settings.interval)
-        self._started_at = costs.now()
-
-    def end(self) -> None:
-        """Keep what is not kept yet."""
-        if self.watching:
-            self.watching.cancel()
-        self.look()
-        self._costs.keep()
+        self._started_at = books.now()
 
     async def watch(self) -> None:
         """Until cancelled."""
@@ -99,19 +86,9 @@ class Page:
             await asyncio.sleep(LOOK_EVERY)
 
     def look(self) -> None:
-        """Take the registers into account, count the rounds, compare the settings with the line."""
-        meter = self._meter
-        self._rounds.note(meter.last_frame, meter.clock())
-        if self._address != meter.address:
-            self._address, self._sure_at = meter.address, meter.frames + SURE_AFTER
-        registers = self._registers()
-        if registers and self._address and self._sure:
-            self._costs.account(self._address, registers)
+        """Count the rounds, compare the settings with the line."""
+        self._rounds.note(self._meter.last_frame, self._meter.clock())
         self._compare_method()
-
-    @property
-    def _sure(self) -> bool:
-        return self._meter.frames >= self._sure_at
 
     def _registers(self) -> dict[str, int]:
         """The registers that are believed now."""
@@ -143,7 +120,7 @@ class Page:
         yield family("daemon", "gauge", "", samples, openmetrics)
 
     def _linky(self, openmetrics: bool) -> Iterator[str]:
-        address = {"address": self._address} if self._address else None
+        address = {"address": self._meter.address} if self._meter.address else None
         words = self._meter.words if address else {}
         power = self._meter.value(*POWER) if address else None
         for name, kind, text, samples in (
@@ -165,10 +142,16 @@ class Page:
             yield "", {**(address or {}), "index": index}, float(rate)
 
     def _billed(self, address: Mapping[str, str] | None) -> Iterator[Sample]:
-        """Not before the registers are billed up to now: a counter that is lower after a restart counts as reset."""
-        ledger = self._costs.ledger
-        for index, cost in ledger.costs.items() if address and self._sure and self._registers() else ():
-            yield from _counter({**(address or {}), "index": index}, float(cost), ledger.since)
+        """Not before the registers are booked up to now: a counter that is lower after a restart counts as reset.
+
+        With one price for ever, what is not kept yet will be booked again as it was; a standing charge is not.
+        """
+        account, registers = self._books.account(self._meter.name), self._registers()
+        if not (account and address and registers):
+            return
+        costs = {MONTHLY: account.kept.standing, **{index: account.totals.costs.get(index, 0) for index in registers}}
+        for index, cost in costs.items():
+            yield from _counter({**address, "index": index}, float(cost), account.began)
 
 
 def _counter(labels: Mapping[str, str], value: float, created: float) -> Iterator[Sample]:
@@ -194,26 +177,23 @@ class Rounds:
 
     def __init__(self, now: float, interval: float) -> None:
         self._begins, self._interval = now, interval
-        self.counts = [0] * (len(ROUNDS) + 1)
-        self.sum = 0.0
+        self._counted = Histogram(ROUNDS)
 
     def note(self, last_frame: float, now: float) -> None:
         """The round that runs ends with a frame; the next begins when it is due."""
         if last_frame < self._begins:
             return
-        seconds = last_frame - self._begins
-        self.counts[bisect_left(ROUNDS, seconds)] += 1
-        self.sum += seconds
+        self._counted.observe(last_frame - self._begins)
         self._begins += max(1, -(-(now - self._begins) // self._interval)) * self._interval
 
     def samples(self, labels: Mapping[str, str], created: float) -> Iterator[Sample]:
         """Of the histogram; none before the first round is over."""
-        if not any(self.counts):
+        if not self._counted.count:
             return
-        for limit, count in zip([*map(number, ROUNDS), "+Inf"], accumulate(self.counts), strict=True):
+        for limit, count in self._counted.buckets():
             yield "_bucket", {**labels, "le": limit}, count
-        yield "_count", labels, sum(self.counts)
-        yield "_sum", labels, self.sum
+        yield "_count", labels, self._counted.count
+        yield "_sum", labels, self._counted.sum
         yield "_created", labels, created
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
 
 from meterline.meter import Meter
 from meterline.samples import number
@@ -84,9 +83,9 @@ def _histogram(meter: Meter) -> Iterator[str]:
     rounds = meter.histograms.get("smartmeter_poll_duration_seconds")
     if rounds is None:
         return
-    name, total = "smartmeter_scrape_duration_seconds", sum(rounds.counts)
+    name, total = "smartmeter_scrape_duration_seconds", rounds.count
     yield f"# HELP {name} Scrape duration in seconds\n# TYPE {name} histogram\n"
-    for limit, count in zip(rounds.limits, accumulate(rounds.counts), strict=False):
+    for limit, (_, count) in zip(rounds.limits, rounds.buckets(), strict=False):
         if limit <= LONGEST:
             yield f'{name}_bucket{{le="{go(limit)}"}} {count}\n'
     yield f'{name}_bucket{{le="+Inf"}} {total}\n{name}_sum {go(rounds.sum)}\n{name}_count {total}\n'

@@ -58,8 +58,6 @@ class Face(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     home_is_metrics: bool = False
     """/ redirects to /metrics, and there is an empty /favicon.ico."""
-    at_end: Callable[[], None] | None = None
-    """What is still to be kept when the program ends."""
 
 
 class Metrics(_Handler):

@@ -1,0 +1,167 @@
+"""`meterline cost`: days, months and billing periods from the state, and whether a bill agrees with them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meterline.cli import main
+from meterline.cost.bill import Bill, compare
+from meterline.cost.ledger import Day, Line
+from meterline.state import State
+
+JANUARY = date(2026, 1, 1)
+
+
+def day(peak: str = "10000", off_peak: str = "5000", **more: str) -> Day:
+    """10 kWh at 0.20 and 5 kWh at 0.10, and half a euro."""
+    lines = {"HCHP": Line(Decimal(peak), Decimal(peak) / 5000), "HCHC": Line(Decimal(off_peak), Decimal(off_peak) / 10_000)}
+    numbers: dict[str, Any] = {name: Decimal(number) for name, number in more.items()}
+    return replace(Day("EUR", lines, Decimal("0.50")), **numbers)
+
+
+def days(count: int) -> dict[date, Day]:
+    return {JANUARY + timedelta(days=n): day() for n in range(count)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two meters: 40 days of one, of which the last is still open; two of the other, in yen, with reading day 17."""
+    state = State(str(tmp_path))
+    home = days(40)
+    last = max(home)
+    accounts: dict[str, dict[str, Any]] = {
+        "home": {"currency": "EUR", "days": {last.isoformat(): home.pop(last).to_json()}},
+        "tokyo": {"currency": "JPY", "reading_day": 17, "days": {}},
+    }
+    booked = [("home", when.isoformat(), it.to_json()) for when, it in home.items()]
+    for when in ("2026-01-16", "2026-01-17"):
+        lines = {"tier1": Line(Decimal(8000), Decimal("238.4"), Decimal(0))}
+        booked.append(("tokyo", when, Day("JPY", lines, Decimal(40), export=Decimal(3000), credit=Decimal(25)).to_json()))
+    state.book(accounts, booked)
+    state.close()
+    return tmp_path
+
+
+def output(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(["cost", *words])
+    out, err = capsys.readouterr()
+    assert ended.value.code == status, err
+    assert "Traceback" not in err
+    return out + err
+
+
+def test_the_days_of_a_month_are_a_table_with_a_total(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output(capsys, "--state.dir", str(folder), "--meter", "home").splitlines()
+    assert lines[0] == "home"
+    assert lines[1].split() == ["day", "kWh", "HCHP", "HCHC", "energy", "standing", "EUR"]
+    assert lines[-2].split() == ["total", "465.00", "310.00", "155.00", "77.50", "15.50", "93.00"]
+    assert [line.split()[0] for line in lines[2:-2]] == [f"{date(2026, 1, 10) + timedelta(days=n)}" for n in range(31)]
+
+
+def test_months_hold_all_days_the_open_one_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output(capsys, "--state.dir", str(folder), "--meter", "home", "--by", "month").splitlines()
+    assert lines[2].split() == ["2026-01", "465.00", "310.00", "155.00", "77.50", "15.50", "93.00"]
+    assert lines[3].split() == ["2026-02", "135.00", "90.00", "45.00", "22.50", "4.50", "27.00"]
+
+
+def test_a_billing_period_begins_on_the_reading_day_and_yen_have_no_cents(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = output(capsys, "--state.dir", str(folder), "--meter", "tokyo", "--by", "period").splitlines()
+    assert lines[2].split() == ["2025-12-17", "8.00", "238", "40", "278", "3.00", "25"]
+    assert lines[3].split()[0] == "2026-01-17"
+
+
+def test_json_has_exact_numbers_of_every_meter(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [json.loads(line) for line in output(capsys, "--state.dir", str(folder), "--by", "month", "--json").splitlines()]
+    assert [row["meter"] for row in rows] == ["home", "home", "tokyo"]
+    assert rows[0]["cost"] == "93.00"
+    assert rows[2]["tariffs"] == {"tier1": {"watthours": "16000", "cost": "476.8"}}
+    assert rows[2]["export_credit"] == "50"
+
+
+def test_a_range_includes_its_last_day(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--meter", "home", "--from", "2026-01-03", "--to", "2026-01-04", "--json")
+    assert len(output(capsys, "--state.dir", str(folder), *words).splitlines()) == 2
+
+
+def test_energy_of_a_gap_and_without_a_price_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gap = day(spread="4000", doubt="0.40")
+    gap.line("HCHP").unpriced = Decimal(1000)
+    state = State(str(tmp_path))
+    state.book({"home": {"currency": "EUR", "days": {}}}, [("home", "2026-01-01", gap.to_json())])
+    state.close()
+    text = output(capsys, "--state.dir", str(tmp_path))
+    assert "~15.00" in text
+    assert "?2.50" in text
+    assert "~ 4.00 kWh are spread by time" in text
+    assert "± 0.40 EUR at most" in text
+    assert "? 1.00 kWh had no price" in text
+
+
+class TestCheck:
+    def test_a_bill_to_the_cent_agrees(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        words = ("--meter", "home", "--from", "2026-01-01", "--to", "2026-01-31", "--check", "465kWh=93.00EUR")
+        assert output(capsys, "--state.dir", str(folder), *words).startswith("home, 2026-01-01 to 2026-01-31: agrees\n")
+
+    def test_another_amount_differs_with_status_1(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        words = ("--meter", "home", "--from", "2026-01-01", "--to", "2026-01-31", "--check", "465kWh=95.00EUR")
+        text = output(capsys, "--state.dir", str(folder), *words, status=1)
+        assert "differs" in text
+        assert "prices, standing charge and taxes: +2.00 EUR" in text
+        assert "HCHP            310.00 kWh x   0.20000 =     62.00" in text
+
+    def test_it_says_which_days_are_not_in_the_books(self) -> None:
+        verdict = compare(Bill.parse("30kWh=6EUR"), {JANUARY: day()}, JANUARY, JANUARY + timedelta(days=1))
+        assert not verdict.agrees
+        assert any(line.startswith("1 of the days are not in the books (2026-01-02)") for line in verdict.lines)
+
+    def test_more_energy_is_told_from_another_price(self) -> None:
+        verdict = compare(Bill.parse("465kWh=97.66EUR"), days(30), JANUARY, JANUARY + timedelta(days=29))
+        assert "energy: +15.00 kWh at 0.1667 EUR make +2.50" in verdict.lines
+        assert "prices, standing charge and taxes: +5.16 EUR; compare with the bill:" in verdict.lines
+
+    def test_bills_count_whole_kilowatt_hours(self) -> None:
+        booked = {JANUARY: day("10400", "5500")}
+        assert compare(Bill.parse("15kWh=2.99EUR"), booked, JANUARY, JANUARY).agrees
+
+    def test_what_may_be_off_because_of_a_gap_is_allowed_for(self) -> None:
+        assert not compare(Bill.parse("15kWh=3.50EUR"), {JANUARY: day()}, JANUARY, JANUARY).agrees
+        assert compare(Bill.parse("15kWh=3.50EUR"), {JANUARY: day(doubt="0.60")}, JANUARY, JANUARY).agrees
+
+    def test_a_bill_in_another_currency_is_no_bill_of_this_meter(self) -> None:
+        verdict = compare(Bill.parse("15kWh=3JPY"), {JANUARY: day()}, JANUARY, JANUARY)
+        assert verdict.lines == ("the bill is in JPY, the books are in EUR",)
+
+    def test_nothing_in_the_books_differs(self) -> None:
+        assert not compare(Bill.parse("15kWh=3EUR"), {}, JANUARY, JANUARY).agrees
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--meter", "moon"), "--meter moon: has no books in "),
+        (("--check", "12=3EUR", "--from", "2026-01-01", "--to", "2026-01-02", "--meter", "home"), "'12=3EUR' is not allowed"),
+        (("--check", "1kWh=3EUR", "--meter", "home"), "needs the first and the last day of the bill"),
+        (("--check", "1kWh=3EUR", "--from", "2026-01-01", "--to", "2026-01-02"), "which meter? --meter home or tokyo"),
+        (("--check", "1kWh=3EUR", "--from", "2026-01-02", "--to", "2026-01-01"), "is before --from 2026-01-02"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words: tuple[str, ...], said: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "--state.dir", str(folder), *words, status=1 if "moon" in words else 2)
+    assert text.startswith("meterline: ")
+    assert said in text
+    assert text.count("\n") == 1
+
+
+def test_a_folder_without_books_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "--state.dir", str(tmp_path), status=1)
+    assert "nothing is kept there yet; --state.dir names the folder" in text
