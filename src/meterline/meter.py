@@ -60,6 +60,8 @@ class Meter:
         self._words: dict[str, tuple[str, float]] = {}
         self.observed: dict[Series, float] = {}
         self.histograms: dict[str, Histogram] = {}
+        self.registers: dict[Series, float] = {}
+        """What the last snapshot said of its counters, as far as it is believed."""
         self.address: str | None = None
         self.frames = self.opened = self.swaps = self.defects = 0
         self._link: Counted | None = None
@@ -115,11 +117,6 @@ class Meter:
         entry = self._entries.get(series)
         return entry.value if entry else None
 
-    def said(self, series: Series) -> float | str | None:
-        """What the last snapshot said of a series, where it is believed."""
-        entry = self._entries.get(series)
-        return entry.value if entry and entry.confirmed == self.last_frame else None
-
     def show(self, family: str, shown: Iterable[tuple[Series, float]]) -> None:
         """Let /metrics show these values of a family, and no others."""
         self.texts[COLUMNS[family]] = block(family, self.label, shown)
@@ -133,6 +130,7 @@ class Meter:
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
         """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
         now, self._moved = self.clock(), True
+        self.registers.clear()
         self.frames += 1
         self.last_frame, self.last_frame_at = now, round(time.time(), 3)
         if snapshot.short:
@@ -245,6 +243,7 @@ class Meter:
         if series[0] in REGISTERS:
             if not self._plausible(series, entry, float(value), now, timed):
                 return False
+            self.registers[series] = float(value)
         elif type(value) is Text and not self._agreed(series, entry, value):
             return False
         if entry is None:

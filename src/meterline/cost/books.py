@@ -61,19 +61,17 @@ class Book:
         self._day_ends = 0
         self._price_changes = 0
 
-    def registers(self, snapshot: Snapshot) -> dict[str, Decimal]:
+    def registers(self) -> dict[str, Decimal]:
         """What its registers stand at, as far as they are sure."""
         if self._swaps != self.meter.swaps:
             self._swaps = self.meter.swaps
             self._seen.clear()
         found = {}
-        for reading in snapshot.readings:
-            register = self._register(reading.series)
-            if register is None or not isinstance(value := self.meter.said(reading.series), int | float):
-                continue
-            seen = self._seen[register] = self._seen.get(register, 0) + 1
-            if seen >= SURE_AFTER:
-                found[register] = _decimal(value)
+        for series, value in self.meter.registers.items():
+            if register := self._register(series):
+                seen = self._seen[register] = self._seen.get(register, 0) + 1
+                if seen >= SURE_AFTER:
+                    found[register] = _decimal(value)
         return found
 
     @property
@@ -177,7 +175,7 @@ class Books:
         if now < CLOCK_IS_SET:
             self._say(meter.name, "the clock of this machine is not set: nothing is booked until it is")
             return
-        if not (registers := book.registers(snapshot)):
+        if not (registers := book.registers()):
             return
         account = book.account
         if account.at - now > WRONG_CLOCK:
@@ -289,7 +287,7 @@ def _records(changed: Iterable[tuple[Book, Totals]]) -> tuple[dict[str, Any], li
 
 def _decimal(value: float) -> Decimal:
     """Registers have four decimals at most (a tenth of a watt-hour, B-route)."""
-    return Decimal(value) if isinstance(value, int) else Decimal(repr(round(value, 4)))
+    return Decimal(int(value)) if value.is_integer() else Decimal(repr(round(value, 4)))
 
 
 def _limit(wraps_at: float) -> Decimal | None:
