@@ -76,13 +76,14 @@ class Account:
                 self.due = moved = True
                 continue
             if value != mark.value:
-                rise = _rise(mark, value, at, same_meter, step, wraps_at)
-                if rise is None:
+                rise = value - mark.value + (wraps_at if wraps_at is not None and value < mark.value else 0)
+                sudden = rise > _most(at - mark.at, step)
+                if rise < 0 or (sudden and not (same_meter and value > mark.value)):
                     self.complaints.append(
                         f"register {register} went from {mark.value} to {value} Wh: it is billed from there on"
                     )
                 else:
-                    self._book(register, rise, mark.at, at, step)
+                    self._book(register, rise, mark.at, at, step, sudden)
                 mark.value = value
                 self.changed = moved = True
             mark.at = at
@@ -162,7 +163,8 @@ class Account:
         """What rose on days that are closed is booked on the oldest that is still open."""
         return max(since, self.calendar.midnight(min(self.days))) if self.days else since
 
-    def _book(self, register: str, rise: Decimal, since: int, at: int, step: Decimal) -> None:
+    def _book(self, register: str, rise: Decimal, since: int, at: int, step: Decimal, sudden: bool) -> None:
+        """`sudden`: it rose faster than it can, so the clock of this machine was late, and it did so before, or later."""
         stretches = list(self.calendar.stretches(self._oldest(since), at))
         parts = spread(rise, [stretch.end for stretch in stretches[:-1]], since, at, step)
         write = self._feed_in if register == EXPORT else self._use
@@ -172,7 +174,11 @@ class Account:
                 cost += write(register, stretch, part)
                 if stretches[0].day != stretches[-1].day:
                     self._open(stretch.day).spread += part
-        if doubt := doubtful(register, stretches, rise, cost):
+        if sudden:
+            self.complaints.append(
+                f"register {register} rose by {rise} Wh in {at - since} s: was the clock of this machine late?"
+            )
+        if doubt := doubtful(register, stretches, rise, cost, sudden):
             self.totals.estimated += doubt
             self._open(stretches[-1].day).doubt += doubt
 
@@ -264,11 +270,6 @@ class Account:
         return account
 
 
-def _rise(mark: Mark, value: Decimal, at: int, same_meter: bool, step: Decimal, wraps_at: Decimal | None) -> Decimal | None:
-    """By how much a register rose; None where it is not the same register any more."""
-    rise = value - mark.value
-    most = SLACK * step + Decimal(MARGIN * HIGHEST_POWER) * (at - mark.at + 1) / 3600
-    if rise < 0 and wraps_at is not None:
-        rise += wraps_at
-        return rise if 0 <= rise <= most else None
-    return rise if rise >= 0 and (same_meter or rise <= most) else None
+def _most(seconds: int, step: Decimal) -> Decimal:
+    """By how much a register can rise in that time."""
+    return SLACK * step + Decimal(MARGIN * HIGHEST_POWER) * (seconds + 1) / 3600
