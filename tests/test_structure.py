@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "link": {"hosts", "reasons"},
     "protocols": {"link", "model", "protocols", "house"},
     "detect": {"link", "protocols"},
-    "cost": {"cost", "meter", "model", "registers", "state"},
+    "cost": {"cost", "meter", "metrics", "model", "registers", "state"},
     "typed": {"cost", "errors"},
     "config": {"cost", "errors", "protocols", "typed"},
     "state": set(),
@@ -40,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "exposition": {"meter", "metrics", "model"},
     "web": {"errors", "exposition", "holders", "runtime"},
     "commands": {
-        *("asked", "commands", "config", "cost", "detect", "errors", "house", "link", "logs", "meter", "model"),
+        *("asked", "commands", "config", "cost", "detect", "errors", "exposition", "house", "link", "logs", "meter", "model"),
         *("protocols", "runtime", "simulator", "state", "systemd", "web"),
     },
     "dropin": {

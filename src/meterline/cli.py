@@ -206,7 +206,16 @@ def _run(args: argparse.Namespace) -> None:
     if bool(args.link) == bool(args.config):
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
     folder = args.state or default_folder()
-    run(config.single(args.link) if args.link else config.load(args.config), args.address, folder)
+    if args.link:
+        run(config.single(args.link), args.address, folder)
+        return
+
+    def read() -> config.Config:
+        found = config.load(args.config)
+        logs.set_level(found.log_level or args.level)
+        return found
+
+    run(read(), args.address, folder, read)
 
 
 def _migrate(args: argparse.Namespace) -> None:

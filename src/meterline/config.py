@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from meterline.cost.tariffs import Tariffs
@@ -35,6 +35,8 @@ class Config:
     """Everything in the file."""
 
     meters: tuple[MeterConfig, ...]
+    log_level: Literal["debug", "info", "warn", "error"] | None = None
+    """In place of --log.level."""
 
 
 def single(link: str) -> Config:
@@ -108,7 +110,7 @@ def _config(document: Any) -> Config:
             raise UserError(f"meters: two meters with the name {name!r}; each needs its own")
     meters = tuple(_with_options(meter) for meter in config.meters)
     _check_sharing(meters)
-    return Config(meters)
+    return replace(config, meters=meters)
 
 
 def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:

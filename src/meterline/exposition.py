@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gzip
 import platform
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry, ProcessCollector, exposition
-from prometheus_client.metrics import Info
+from prometheus_client.metrics import Gauge, Info
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from meterline import __version__
@@ -22,11 +23,26 @@ COMPRESS_FROM = 1000
 """Bytes from which gzip is worth its header."""
 
 
-class Page:
-    """Everything that /metrics shows. `refresh` is called before each page."""
+class Reloads:
+    """How reading the configuration went the last time."""
 
-    def __init__(self, meters: Iterable[Meter], refresh: Callable[[], None] = lambda: None) -> None:
-        self._meters = list(meters)
+    def __init__(self) -> None:
+        self.good = True
+        self.good_at = time.time()
+
+    def note(self, good: bool) -> None:
+        """It was read again, and is in force now; or was not good, and the old one is."""
+        self.good = good
+        self.good_at = time.time() if good else self.good_at
+
+
+class Page:
+    """Everything that /metrics shows. `meters` may change; `refresh` is called before each page."""
+
+    def __init__(
+        self, meters: Collection[Meter], refresh: Callable[[], None] = lambda: None, reloads: Reloads | None = None
+    ) -> None:
+        self._meters = meters
         self._refresh = refresh
         self._headers = {openmetrics: [family.header(openmetrics) for family in CATALOGUE] for openmetrics in (False, True)}
         self._process = CollectorRegistry(auto_describe=False)
@@ -34,20 +50,33 @@ class Page:
         Info("meterline_build", "The running program.", registry=self._process).info(
             {"version": __version__, "python": platform.python_version()}
         )
+        if reloads:
+            self._add("meterline_config_last_reload_successful", "1 where the configuration was good.", lambda: reloads.good)
+            when = "When a good configuration was read last."
+            self._add("meterline_config_last_reload_success_timestamp_seconds", when, lambda: reloads.good_at)
+
+    def _add(self, name: str, text: str, value: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self._process).set_function(value)
 
     def text(self, openmetrics: bool = False) -> str:
         """The page as text 0.0.4, or as OpenMetrics 1.0."""
+        render = openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
+        return self._of(self._meters, openmetrics) + render(self._process).decode()
+
+    def one(self, meter: Meter, openmetrics: bool = False) -> str:
+        """The same of one meter, without our own process."""
+        return self._of([meter], openmetrics) + ("# EOF\n" if openmetrics else "")
+
+    def _of(self, meters: Collection[Meter], openmetrics: bool) -> str:
         self._refresh()
-        for meter in self._meters:
+        for meter in meters:
             meter.refresh()
         pieces: list[str] = []
-        families = zip(*[meter.texts for meter in self._meters], strict=True)
+        families = zip(*[meter.texts for meter in meters], strict=True)
         for header, texts in zip(self._headers[openmetrics], families, strict=False):  # no meters, no families
             if any(texts):
                 pieces.append(header)
                 pieces += texts
-        render = openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
-        pieces.append(render(self._process).decode())
         return "".join(pieces)
 
 

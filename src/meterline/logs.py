@@ -15,6 +15,11 @@ def set_up(level: str = "info", style: str = "logfmt") -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if style == "json" else _Logfmt())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """How much is said of what is ours."""
     logging.getLogger("meterline").setLevel({"warn": "WARNING"}.get(level, level.upper()))
 
 

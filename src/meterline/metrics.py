@@ -357,6 +357,8 @@ FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
 COLUMNS: Mapping[str, int] = {family.name: column for column, family in enumerate(CATALOGUE)}
 """Family → its place in the catalogue."""
 
+BOOKED = tuple(family.name for family in CATALOGUE if family.source == "booked")
+
 OUR_SOURCES = ("ours", "booked")
 """Families that no snapshot holds."""
 

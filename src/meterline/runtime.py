@@ -11,7 +11,6 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from itertools import groupby
 
 from meterline.config import Config, MeterConfig
 from meterline.cost.books import Books
@@ -35,30 +34,60 @@ class Runtime:
     """The meters of a configuration, and the tasks that read them."""
 
     def __init__(self, config: Config, state: State | None = None, clock: Callable[[], float] | None = None) -> None:
-        loop_clock = clock or asyncio.get_running_loop().time
-        self.config = config
-        self.started = loop_clock()
-        self.clock = loop_clock
+        self.clock = clock or asyncio.get_running_loop().time
+        self.started = self.clock()
         self.state = state or State()
         self.books = Books(self.state)
-        self._links = [tuple(meters) for _, meters in groupby(sorted(config.meters, key=_link), _link)]
-        self.meters: dict[str, Meter] = {meter.name: Meter(meter.name, clock=loop_clock) for meter in config.meters}
-        for meters in self._links:
-            for meter in meters:
-                self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(meters))
+        self.config = Config(())
+        self.meters: dict[str, Meter] = {}
+        """By name, in the order of the configuration."""
+        self._links: dict[str, tuple[MeterConfig, ...]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._take(config)
 
-    async def run(self) -> None:
-        """Read all meters until cancelled."""
+    async def run(self, for_ever: bool = False) -> None:
+        """Read all meters until cancelled. Captures end; `for_ever`: that is no end, since others may be added."""
         try:
             async with asyncio.TaskGroup() as keeping:
                 books = keeping.create_task(self.books.run(), name="keep the books")
-                async with asyncio.TaskGroup() as tasks:
-                    for meters in self._links:
-                        follower = _Follower(self, meters, len(self._links))
-                        tasks.create_task(follower.follow(), name=f"follow {meters[0].link}")
+                async with asyncio.TaskGroup() as self._group:
+                    for link in self._links:
+                        self._follow(link)
+                    if for_ever:
+                        await asyncio.Event().wait()
                 books.cancel()
         finally:
             await self.books.close()
+
+    async def change(self, config: Config) -> None:
+        """Read these meters from now on. A link whose meters are configured as before goes on untouched."""
+        links = _by_link(config)
+        ended = [link for link, meters in self._links.items() if links.get(link) != meters]
+        begun = [link for link, meters in links.items() if self._links.get(link) != meters]
+        tasks = [task for link in ended if (task := self._tasks.pop(link, None))]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._take(config)
+        for link in begun:
+            self._follow(link)
+
+    def _take(self, config: Config) -> None:
+        """The meters of a configuration; those known by name keep what they have counted."""
+        self.config, self._links = config, _by_link(config)
+        known = dict(self.meters)
+        self.meters.clear()
+        for meter in config.meters:
+            self.meters[meter.name] = known.pop(meter.name) if meter.name in known else Meter(meter.name, clock=self.clock)
+            self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(self._links[meter.link]))
+        for name in known:
+            self.books.forget(name)
+
+    def _follow(self, link: str) -> None:
+        if self._group:
+            follower = _Follower(self, self._links[link], len(self._links))
+            self._tasks[link] = self._group.create_task(follower.follow(), name=f"follow {link}")
 
     def silent(self) -> list[str]:
         """Names of the meters that do not speak now."""
@@ -70,8 +99,12 @@ class Runtime:
         return all(meter.frames or now - self.started > meter.stale_after for meter in self.meters.values())
 
 
-def _link(meter: MeterConfig) -> str:
-    return meter.link
+def _by_link(config: Config) -> dict[str, tuple[MeterConfig, ...]]:
+    """Each link with all its meters, in the order of the configuration."""
+    links: dict[str, tuple[MeterConfig, ...]] = {}
+    for meter in config.meters:
+        links[meter.link] = (*links.get(meter.link, ()), meter)
+    return links
 
 
 def _stale_after(meter: MeterConfig, sharing: int) -> float:

@@ -33,7 +33,8 @@ from prometheus_client.registry import Collector
 from stage import fake, fetch, free_port, line, talking
 
 from meterline import __version__
-from meterline.cost.books import SURE_AFTER, Books
+from meterline.cost.book import SURE_AFTER
+from meterline.cost.books import Books
 from meterline.cost.tariffs import Period, Standing, Tariffs
 from meterline.dropin.linky_json import KEYS, adapt
 from meterline.dropin.linky_json_page import MONTHLY, ROUNDS, Page, Settings

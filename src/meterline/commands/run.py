@@ -1,4 +1,4 @@
-"""meterline run: read meters and serve them, until told to stop."""
+"""meterline run: read meters and serve them, until told to stop; SIGHUP reads the configuration again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from meterline import systemd
 from meterline.config import Config
+from meterline.errors import UserError
+from meterline.exposition import Reloads
 from meterline.runtime import Runtime
 from meterline.state import State
 from meterline.web.server import Face, application, listen
@@ -19,35 +21,59 @@ log = logging.getLogger("meterline")
 MakeFace: TypeAlias = Callable[[Runtime], Face]
 
 
-def run(config: Config, address: str, folder: str | None) -> None:
-    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere."""
-    asyncio.run(serve(config, address, State(folder)))
+def run(config: Config, address: str, folder: str | None, read_again: Callable[[], Config] | None = None) -> None:
+    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere. `read_again` raises UserError."""
+    asyncio.run(serve(config, address, State(folder), read_again=read_again))
 
 
-async def serve(config: Config, address: str, state: State | None = None, face: MakeFace | None = None) -> None:
+async def serve(
+    config: Config,
+    address: str,
+    state: State | None = None,
+    face: MakeFace | None = None,
+    read_again: Callable[[], Config] | None = None,
+) -> None:
     """The same inside a running loop. The state is closed at the end. `face`: what is served in place of our own page."""
-    stop = asyncio.Event()
+    stop, again = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runtime = Runtime(config, state)
-    shown = face(runtime) if face else None
-    server = listen(application(runtime, shown), address)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
+    runtime, reloads = Runtime(config, state), Reloads()
+    server = listen(application(runtime, face(runtime) if face else None, reloads), address)
     log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), address)
-    reading = asyncio.create_task(runtime.run())
+    reading = asyncio.create_task(runtime.run(for_ever=True))
+    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again))
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopping, asyncio.create_task(_outlive(reading))}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({stopping, reading, reloading}, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
     systemd.stopping()
     server.stop()
-    reading.cancel()
-    telling.cancel()
-    await asyncio.gather(reading, telling, return_exceptions=True)
+    for task in (reading, reloading, telling):
+        task.cancel()
+    ends = await asyncio.gather(reading, reloading, telling, return_exceptions=True)
     await server.close_all_connections()
     runtime.state.close()
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
 
 
-async def _outlive(reading: asyncio.Task[None]) -> None:
-    """Captures that have all ended are no reason to stop serving; a defect is."""
-    await reading
-    await asyncio.Event().wait()
+async def _reload(again: asyncio.Event, runtime: Runtime, reloads: Reloads, read_again: Callable[[], Config] | None) -> None:
+    """Read the configuration again, each time that `again` is set. One that is not good changes nothing."""
+    while True:
+        await again.wait()
+        again.clear()
+        if read_again is None:
+            log.warning("SIGHUP: there is no configuration file to read again")
+            continue
+        try:
+            config = await asyncio.to_thread(read_again)
+        except UserError as error:
+            for line in str(error).splitlines():
+                log.error("not read again, the old configuration stays: %s", line)
+            reloads.note(False)
+            continue
+        await runtime.change(config)
+        reloads.note(True)
+        log.info("configuration read again: %d meter%s", len(config.meters), "s" * (len(config.meters) != 1))

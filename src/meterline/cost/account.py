@@ -17,9 +17,13 @@ from typing import Any
 from meterline.cost.calendar import ONE_DAY, Calendar, Stretch
 from meterline.cost.ledger import ZERO, Day, Sum, Totals
 from meterline.cost.pricing import EXPORT, doubtful, lines, names, spread, tier_name
-from meterline.cost.tariffs import WHOLE, Terms
+from meterline.cost.tariffs import Terms
 from meterline.registers import HIGHEST_POWER, MARGIN, SLACK
 
+GAP = 600
+"""Seconds without a reading."""
+FORGOTTEN = 3600
+"""Seconds that a register is not read while others are."""
 DAYS_KEPT = 2
 """Days that stay open: today, and yesterday for a register that is read late."""
 
@@ -49,6 +53,10 @@ class Account:
         self.changed = False
         self.complaints: list[str] = []
         """What a person should know, in words; whoever reads them takes them out."""
+        self._resumed = 0
+        """Since when it is read without a gap."""
+        self._money = self.currency
+        """Currency of the totals: they stay while there are no prices."""
         self._charged: date | None = None
         """Last day whose standing charge is booked."""
         self._unpriced: set[tuple[str, date | None]] = set()
@@ -66,6 +74,8 @@ class Account:
         A clock that went back stands still here until it is there again.
         """
         at, moved = max(at, self.at), False
+        if at - self.at > GAP:
+            self._resumed = at
         same_meter = self._is_same(address)
         if self.at and self.calendar.at(self.at).end <= at:
             self.due = moved = True
@@ -87,6 +97,7 @@ class Account:
                 mark.value = value
                 self.changed = moved = True
             mark.at = at
+        self._drop_unread(at)
         self._charge(at)
         self.began = self.began or at
         self.at = at
@@ -111,7 +122,7 @@ class Account:
         if terms.period.tiers:
             number = terms.tier(self.period(moment).watthours)
             return {tier_name(number): terms.full(terms.period.tiers[number].price)}
-        known = terms.period.registers or [register for register in self.marks if register != EXPORT] or [WHOLE]
+        known = terms.period.registers or [register for register in self.marks if register != EXPORT]
         priced = {register: terms.register_price(register) for register in known}
         return {register: price for register, price in priced.items() if price is not None}
 
@@ -148,6 +159,12 @@ class Account:
         for period in sorted(self.periods)[:-2]:
             del self.periods[period]
         return changed
+
+    def _drop_unread(self, at: int) -> None:
+        """A register that is not there any more, while others are: a meter in another mode counts the same on others."""
+        for register, mark in list(self.marks.items()):
+            if register != EXPORT and at - max(mark.at, self._resumed) > FORGOTTEN:
+                del self.marks[register]
 
     def _is_same(self, address: str | None) -> bool:
         """Whether it is surely the meter of the last reading. Another one begins anew, without losing what was booked."""
@@ -232,10 +249,14 @@ class Account:
             where = f"in the period since {terms.period.since}" if terms else "today"
             self.complaints.append(f"tariffs: register {register} has no price {where}: its energy is counted, not its cost")
 
+    def under(self, calendar: Calendar) -> Account:
+        """The same account with another contract from now on."""
+        return Account.from_json(calendar, self.to_json())
+
     def to_json(self) -> dict[str, Any]:
         """Everything, as it stands now."""
         return {
-            "currency": self.currency,
+            "currency": self._money,
             "address": self.address,
             "reading_day": self.calendar.reading_day,
             "began": self.began,
@@ -259,7 +280,8 @@ class Account:
         account._charged = found["charged"] and date.fromisoformat(found["charged"])
         account.marks = {register: Mark(Decimal(value), int(at)) for register, (value, at) in found["registers"].items()}
         account.days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
-        if found["currency"] == account.currency:
+        account._money = account.currency or found["currency"]
+        if found["currency"] in ("", account._money):
             account.totals = Totals.from_json(found["totals"])
             account.periods = {
                 date.fromisoformat(day): Sum(Decimal(watthours), Decimal(cost))

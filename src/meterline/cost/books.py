@@ -16,12 +16,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from meterline.cost.account import Account
+from meterline.cost.book import Book, decimal
 from meterline.cost.calendar import ONE_DAY, Calendar
 from meterline.cost.ledger import Totals, days_from_json
-from meterline.cost.pricing import EXPORT
-from meterline.cost.tariffs import WHOLE, Tariffs
+from meterline.cost.tariffs import Tariffs
 from meterline.meter import Meter
-from meterline.model import Series, Snapshot
+from meterline.metrics import BOOKED
+from meterline.model import Snapshot
 from meterline.state import State
 
 log = logging.getLogger("meterline")
@@ -33,109 +34,6 @@ CLOCK_IS_SET = 1_735_689_600
 """2025: a machine without a battery begins in 1970."""
 WRONG_CLOCK = 86_400
 """Seconds: a clock that goes back further was wrong before."""
-SURE_AFTER = 3
-"""Readings until a register is booked after a start: a damaged first one is mended by then."""
-
-_IMPORT = "smartmeter_energy_import_watthours_total"
-_EXPORT = "smartmeter_energy_export_watthours_total"
-_BY_TARIFF = "smartmeter_energy_import_tariff_watthours_total"
-_LIVE = (
-    "smartmeter_energy_import_day_watthours",
-    "smartmeter_energy_import_period_watthours",
-    "smartmeter_energy_export_day_watthours",
-    "smartmeter_cost_day",
-    "smartmeter_cost_period",
-)
-
-
-class Book:
-    """One meter and its account."""
-
-    def __init__(self, meter: Meter, account: Account, by_tariff: bool) -> None:
-        self.meter, self.account = meter, account
-        self.kept = account.began > 0
-        self._by_tariff = by_tariff
-        self._seen: dict[str, int] = {}
-        self._swaps = meter.swaps
-        self._last = -math.inf
-        self._day_ends = 0
-        self._price_changes = 0
-
-    def registers(self) -> dict[str, Decimal]:
-        """What its registers stand at, as far as they are sure."""
-        if self._swaps != self.meter.swaps:
-            self._swaps = self.meter.swaps
-            self._seen.clear()
-        found = {}
-        for series, value in self.meter.registers.items():
-            if register := self._register(series):
-                seen = self._seen[register] = self._seen.get(register, 0) + 1
-                if seen >= SURE_AFTER:
-                    found[register] = _decimal(value)
-        return found
-
-    @property
-    def booked(self) -> bool:
-        """Its registers are known since this start, and where they began is kept."""
-        return self._last > -math.inf and self.kept
-
-    def _register(self, series: Series) -> str | None:
-        if series[0] == _BY_TARIFF:
-            return series[1] if self._by_tariff else None
-        if series[0] == _EXPORT:
-            return EXPORT
-        return WHOLE if series[0] == _IMPORT and not self._by_tariff else None
-
-    def show_live(self, now: int, moved: bool) -> None:
-        """Day and billing period, as they stand."""
-        self._last = self.meter.clock()
-        if not moved and self._day_ends:
-            return
-        day, period = self.account.day(now), self.account.period(now)
-        self._day_ends = self.account.calendar.midnight(self.account.calendar.at(now).day + ONE_DAY)
-        self._show("smartmeter_energy_import_day_watthours", day.watthours)
-        self._show("smartmeter_energy_import_period_watthours", period.watthours)
-        if EXPORT in self.account.marks:
-            self._show("smartmeter_energy_export_day_watthours", day.export)
-        if currency := self.account.currency:
-            self._show("smartmeter_cost_day", day.cost, currency)
-            self._show("smartmeter_cost_period", period.cost, currency)
-
-    def show_kept(self, now: int) -> None:
-        """The counters."""
-        kept, currency = self.account.kept, self.account.currency
-        if currency:
-            family, costs = "smartmeter_cost_total", self.account.kept_costs(now)
-            self.meter.show(family, [((family, currency, tariff), float(cost)) for tariff, cost in costs.items()])
-            self._show("smartmeter_standing_cost_total", kept.standing, currency)
-            self._show("smartmeter_export_credit_total", kept.credit, currency)
-            self._show("smartmeter_cost_estimated_total", kept.estimated, currency)
-
-    def show_prices(self, now: int) -> None:
-        """The prices that hold now."""
-        account = self.account
-        if not account.currency:
-            return
-        family = "smartmeter_price"
-        prices = account.prices(now)
-        self.meter.show(family, [((family, account.currency, tariff), float(price)) for tariff, price in prices.items()])
-        if now >= self._price_changes:
-            change = account.calendar.change_after(now)
-            self._price_changes = change or now + WRONG_CLOCK
-            family = "smartmeter_price_next_change_timestamp_seconds"
-            self.meter.show(family, [((family,), change)] if change else [])
-
-    def refresh(self, now: int) -> None:
-        """Hide what the meter does not bear out any more; show a price that changed without a reading."""
-        if self._day_ends and (now >= self._day_ends or self.meter.clock() - self._last > self.meter.freshness()):
-            self._day_ends = 0
-            for family in _LIVE:
-                self.meter.show(family, [])
-        if self.account.currency and now >= self._price_changes:
-            self.show_prices(now)
-
-    def _show(self, family: str, value: Decimal, *labels: str) -> None:
-        self.meter.show(family, [((family, *labels), float(value))])
 
 
 class Books:
@@ -151,10 +49,14 @@ class Books:
 
     def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
         """Begin or go on with the books of a meter. `zone`: of its country; `by_tariff`: it has a register for each tariff."""
-        if meter.name in self._books:
-            return
         calendar = Calendar((tariffs and tariffs.time_zone) or ZoneInfo(zone), tariffs)
-        book = self._books[meter.name] = Book(meter, self._recall(meter.name, calendar), by_tariff)
+        if known := self._books.get(meter.name):
+            if known.account.calendar.same(calendar):
+                return
+            self.forget(meter.name)
+        account = known.account.under(calendar) if known else self._recall(meter.name, calendar)
+        self._recall_days(meter.name, account, account.at or int(self.now()))
+        book = self._books[meter.name] = Book(meter, account, by_tariff)
         now = int(self.now())
         book.show_kept(now)
         book.show_prices(now)
@@ -163,6 +65,13 @@ class Books:
         """The account of a meter, once its registers are booked after a start."""
         book = self._books.get(meter)
         return book.account if book and book.booked else None
+
+    def forget(self, meter: str) -> None:
+        """Keep the books of a meter, and close them."""
+        if book := self._books.pop(meter, None):
+            self.keep([book])
+            for family in BOOKED:
+                book.meter.show(family, [])
 
     @property
     def due(self) -> bool:
@@ -180,7 +89,7 @@ class Books:
         account = book.account
         if account.at - now > WRONG_CLOCK:
             self._go_back(book, now)
-        moved = account.take(now, registers, meter.address, _decimal(snapshot.step), _limit(snapshot.wraps_at))
+        moved = account.take(now, registers, meter.address, decimal(snapshot.step), _limit(snapshot.wraps_at))
         book.show_live(now, moved)
         if account.due or (account.changed and account.calendar.by_tier):
             book.show_prices(now)
@@ -242,7 +151,6 @@ class Books:
                 account = Account.from_json(calendar, found)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
             log.warning("%s: what was kept of its costs cannot be read: they begin anew", name)
-        self._recall_days(name, account, account.at or int(self.now()))
         return account
 
     def _recall_days(self, name: str, account: Account, moment: int) -> None:
@@ -285,10 +193,5 @@ def _records(changed: Iterable[tuple[Book, Totals]]) -> tuple[dict[str, Any], li
     return accounts, days
 
 
-def _decimal(value: float) -> Decimal:
-    """Registers have four decimals at most (a tenth of a watt-hour, B-route)."""
-    return Decimal(int(value)) if value.is_integer() else Decimal(repr(round(value, 4)))
-
-
 def _limit(wraps_at: float) -> Decimal | None:
-    return None if math.isinf(wraps_at) else _decimal(wraps_at)
+    return None if math.isinf(wraps_at) else decimal(wraps_at)

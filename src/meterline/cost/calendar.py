@@ -49,6 +49,10 @@ class Calendar:
         self.by_tier = tariffs is not None and any(period.tiers for period in tariffs.periods)
         """A price may change with every kilowatt-hour."""
 
+    def same(self, other: Calendar) -> bool:
+        """Whether nothing is different on it."""
+        return (self.zone, self.tariffs) == (other.zone, other.tariffs)
+
     def at(self, moment: int) -> Stretch:
         """The stretch that holds the moment."""
         if self._last is None or not self._last.start <= moment < self._last.end:

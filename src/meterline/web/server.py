@@ -20,7 +20,7 @@ from tornado.util import TimeoutError as TornadoTimeout
 
 from meterline import __version__, holders
 from meterline.errors import UserError
-from meterline.exposition import COMPRESS_FROM, Page, compress, negotiate
+from meterline.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate
 from meterline.runtime import Runtime
 
 HEADER_TIMEOUT = 10.0
@@ -132,9 +132,10 @@ class Home(_Handler):
         )
 
 
-def application(runtime: Runtime, face: Face | None = None) -> web.Application:
+def application(runtime: Runtime, face: Face | None = None, reloads: Reloads | None = None) -> web.Application:
     """The routes. `face`: our own page where it is None."""
-    face = face or Face(Page(runtime.meters.values(), runtime.books.refresh).text)
+    page = Page(runtime.meters.values(), runtime.books.refresh, reloads)
+    face = face or Face(page.text)
     home: list[Any] = [("/", Home, {"runtime": runtime})]
     if face.home_is_metrics:
         home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]

@@ -1,0 +1,124 @@
+"""One meter and its account: which of its registers are booked, and what /metrics shows of it."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from meterline.cost.account import Account
+from meterline.cost.calendar import ONE_DAY
+from meterline.cost.pricing import EXPORT
+from meterline.cost.tariffs import WHOLE
+from meterline.meter import Meter
+from meterline.model import Series
+
+SURE_AFTER = 3
+"""Readings until a register is booked after a start: a damaged first one is mended by then."""
+LOOK_AGAIN = 86_400
+"""Seconds, where no change of the price is known."""
+
+_IMPORT = "smartmeter_energy_import_watthours_total"
+_EXPORT = "smartmeter_energy_export_watthours_total"
+_BY_TARIFF = "smartmeter_energy_import_tariff_watthours_total"
+_LIVE = (
+    "smartmeter_energy_import_day_watthours",
+    "smartmeter_energy_import_period_watthours",
+    "smartmeter_energy_export_day_watthours",
+    "smartmeter_cost_day",
+    "smartmeter_cost_period",
+)
+
+
+class Book:
+    """One meter and its account."""
+
+    def __init__(self, meter: Meter, account: Account, by_tariff: bool) -> None:
+        self.meter, self.account = meter, account
+        self.kept = account.began > 0
+        self._by_tariff = by_tariff
+        self._seen: dict[str, int] = {}
+        self._swaps = meter.swaps
+        self._last = -math.inf
+        self._day_ends = 0
+        self._price_changes = 0
+
+    def registers(self) -> dict[str, Decimal]:
+        """What its registers stand at, as far as they are sure."""
+        if self._swaps != self.meter.swaps:
+            self._swaps = self.meter.swaps
+            self._seen.clear()
+        found = {}
+        for series, value in self.meter.registers.items():
+            if register := self._register(series):
+                seen = self._seen[register] = self._seen.get(register, 0) + 1
+                if seen >= SURE_AFTER:
+                    found[register] = decimal(value)
+        return found
+
+    @property
+    def booked(self) -> bool:
+        """Its registers are known since this start, and where they began is kept."""
+        return self._last > -math.inf and self.kept
+
+    def _register(self, series: Series) -> str | None:
+        if series[0] == _BY_TARIFF:
+            return series[1] if self._by_tariff else None
+        if series[0] == _EXPORT:
+            return EXPORT
+        return WHOLE if series[0] == _IMPORT and not self._by_tariff else None
+
+    def show_live(self, now: int, moved: bool) -> None:
+        """Day and billing period, as they stand."""
+        self._last = self.meter.clock()
+        if not moved and self._day_ends:
+            return
+        day, period = self.account.day(now), self.account.period(now)
+        self._day_ends = self.account.calendar.midnight(self.account.calendar.at(now).day + ONE_DAY)
+        self._show("smartmeter_energy_import_day_watthours", day.watthours)
+        self._show("smartmeter_energy_import_period_watthours", period.watthours)
+        if EXPORT in self.account.marks:
+            self._show("smartmeter_energy_export_day_watthours", day.export)
+        if currency := self.account.currency:
+            self._show("smartmeter_cost_day", day.cost, currency)
+            self._show("smartmeter_cost_period", period.cost, currency)
+
+    def show_kept(self, now: int) -> None:
+        """The counters."""
+        kept, currency = self.account.kept, self.account.currency
+        if currency:
+            family, costs = "smartmeter_cost_total", self.account.kept_costs(now)
+            self.meter.show(family, [((family, currency, tariff), float(cost)) for tariff, cost in costs.items()])
+            self._show("smartmeter_standing_cost_total", kept.standing, currency)
+            self._show("smartmeter_export_credit_total", kept.credit, currency)
+            self._show("smartmeter_cost_estimated_total", kept.estimated, currency)
+
+    def show_prices(self, now: int) -> None:
+        """The prices that hold now."""
+        account = self.account
+        if not account.currency:
+            return
+        family = "smartmeter_price"
+        prices = account.prices(now)
+        self.meter.show(family, [((family, account.currency, tariff), float(price)) for tariff, price in prices.items()])
+        if now >= self._price_changes:
+            change = account.calendar.change_after(now)
+            self._price_changes = change or now + LOOK_AGAIN
+            family = "smartmeter_price_next_change_timestamp_seconds"
+            self.meter.show(family, [((family,), change)] if change else [])
+
+    def refresh(self, now: int) -> None:
+        """Hide what the meter does not bear out any more; show a price that changed without a reading."""
+        if self._day_ends and (now >= self._day_ends or self.meter.clock() - self._last > self.meter.freshness()):
+            self._day_ends = 0
+            for family in _LIVE:
+                self.meter.show(family, [])
+        if self.account.currency and now >= self._price_changes:
+            self.show_prices(now)
+
+    def _show(self, family: str, value: Decimal, *labels: str) -> None:
+        self.meter.show(family, [((family, *labels), float(value))])
+
+
+def decimal(value: float) -> Decimal:
+    """Registers have four decimals at most (a tenth of a watt-hour, B-route)."""
+    return Decimal(int(value)) if value.is_integer() else Decimal(repr(round(value, 4)))
