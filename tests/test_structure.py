@@ -40,8 +40,8 @@ LAYERS: dict[str, set[str]] = {
     "exposition": {"meter", "metrics", "model"},
     "web": {"errors", "exposition", "holders", "runtime"},
     "commands": {
-        *("asked", "commands", "config", "detect", "errors", "house", "link", "logs", "meter", "model"),
-        *("protocols", "runtime", "simulator", "state", "systemd", "web"),
+        *("asked", "commands", "config", "cost", "detect", "errors", "house", "link", "logs", "meter", "model"),
+        *("protocols", "runtime", "simulator", "state", "systemd", "typed", "web"),
     },
     "dropin": {
         *("commands", "config", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),
