@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import runpy
+import shutil
+import subprocess
+import textwrap
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from meterline.cli import parser
 from meterline.config import Config, MeterConfig, load
-from meterline.metrics import CATALOGUE
+from meterline.cost.tariffs import Levy, Period, Rate, Standing, Tariffs, Tier
+from meterline.metrics import CATALOGUE, FAMILIES
 from meterline.protocols import PROTOCOLS
 from meterline.simulator import Faults
 
@@ -35,6 +43,52 @@ def test_every_key_and_option_is_documented() -> None:
         assert f"`{key}`" in PAGES["configure.md"] or f"{key}:" in PAGES["configure.md"], key
 
 
+COST_SECTIONS = {
+    Tariffs: "`tariffs`",
+    Period: "A period",
+    Rate: "A rate of `times`",
+    Tier: "A tier",
+    Standing: "`standing`",
+    Levy: "A levy",
+}
+
+
+@pytest.mark.parametrize("kind", COST_SECTIONS, ids=lambda kind: kind.__name__)
+def test_every_key_of_a_tariff_is_in_its_table_and_said_to_be_required_where_it_is(kind: type[Any]) -> None:
+    (section,) = re.findall(rf"^### {re.escape(COST_SECTIONS[kind])}\n(.*?)^##", PAGES["costs.md"], re.DOTALL | re.MULTILINE)
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    fields = dataclasses.fields(kind)
+    assert list(rows) == [field.name for field in fields]
+    for field in fields:
+        assert (rows[field.name] == "–") == (field.default is dataclasses.MISSING), field.name
+
+
+def test_every_family_that_is_booked_is_explained() -> None:
+    assert "*booked* means" in PAGES["metrics.md"]
+    for family in CATALOGUE:
+        if family.source == "booked":
+            assert f"`{family.name}`" in PAGES["costs.md"], family.name
+
+
+def test_every_family_that_a_page_names_exists() -> None:
+    for name, text in PAGES.items():
+        for found in re.findall(r"\bsmartmeter_[a-z0-9_]+[a-z0-9]\b", text):
+            assert found in FAMILIES, f"{name}: {found}"
+
+
+def test_promtool_parses_every_expression_of_the_docs(tmp_path: Path) -> None:
+    if not (promtool := shutil.which("promtool")):
+        pytest.skip("no promtool here: it is in Debian's package prometheus")
+    blocks = [block for page in PAGES.values() for block in re.findall(r"```promql\n(.*?)```", page, re.DOTALL)]
+    rules = [{"record": "expression", "expr": line} for block in blocks for line in block.splitlines()]
+    assert len(rules) >= 5
+    file = tmp_path / "rules.json"  # JSON is YAML
+    groups = [{"name": f"docs{number}", "rules": [rule]} for number, rule in enumerate(rules)]
+    file.write_text(json.dumps({"groups": groups}), encoding="utf-8")
+    answer = subprocess.run([promtool, "check", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
 def test_every_command_and_flag_of_run_is_documented() -> None:
     commands = next(action.choices for action in parser()._actions if isinstance(action.choices, dict))
     for name, command in commands.items():
@@ -55,7 +109,10 @@ def test_every_fault_is_in_the_help_of_simulate() -> None:
 
 def test_every_configuration_in_the_docs_is_good(tmp_path: Path) -> None:
     examples = [block for page in PAGES.values() for block in re.findall(r"```yaml\n(meters:.*?)```", page, re.DOTALL)]
-    assert len(examples) >= 2
+    tariffs = [block for page in PAGES.values() for block in re.findall(r"```yaml\n(tariffs:.*?)```", page, re.DOTALL)]
+    meter = "meters:\n  - name: home\n    link: /dev/ttyUSB0\n"
+    examples += [meter + textwrap.indent(block, "    ") for block in tariffs]
+    assert len(examples) >= 4
     for example in examples:
         file = tmp_path / "meterline.yml"
         file.write_text(example, encoding="utf-8")

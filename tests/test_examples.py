@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from meterline.config import load
+from meterline.cost.tariffs import Tariffs
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -91,3 +97,64 @@ def test_the_provisioning_files_are_yaml_of_version_one(kind: str) -> None:
         assert (source["uid"], source["type"], source["url"]) == ("prometheus", "prometheus", "http://prometheus:9090")
     else:
         assert [provider["type"] for provider in content["providers"]] == ["file"]
+
+
+# Tariffs.
+
+TARIFFS = {file.name: file for file in sorted((ROOT / "examples" / "tariffs").glob("*.yml"))}
+COLLECTED = date(2026, 11, 22)
+
+
+def tariffs(name: str) -> Tariffs:
+    (meter,) = load(str(TARIFFS[name])).meters
+    assert meter.tariffs
+    return meter.tariffs
+
+
+@pytest.mark.parametrize("name", TARIFFS)
+def test_each_contract_has_a_price_today_or_says_until_when_it_is_known(name: str) -> None:
+    found, text = tariffs(name), TARIFFS[name].read_text(encoding="utf-8")
+    known_until = re.search(r"^# Known until (\d{4}-\d\d-\d\d)", text, re.MULTILINE)
+    if known_until:
+        last = date.fromisoformat(known_until[1])
+        assert last < COLLECTED
+        assert found.change_after(last) == last + timedelta(days=1), "nothing ends then"
+    else:
+        terms = found.on(COLLECTED)
+        assert terms
+        assert terms.until is None or terms.until > COLLECTED
+
+
+@pytest.mark.parametrize("name", TARIFFS)
+def test_each_contract_says_where_its_figures_are_from(name: str) -> None:
+    text = TARIFFS[name].read_text(encoding="utf-8")
+    assert "# Sources: " in text or "EVERY PRICE HERE IS MADE UP" in text
+
+
+def test_the_bill_before_taxes_comes_to_the_one_with_taxes() -> None:
+    day = date(2026, 3, 1)
+    before, after = tariffs("france-before-taxes.yml"), tariffs("france-base.yml")
+    terms, printed = before.on(day), after.on(day)
+    assert terms
+    assert printed
+    assert terms.period.standing
+    assert printed.period.standing
+    assert round(terms.register_price("BASE") or 0, 4) == printed.register_price("BASE")
+    assert round(terms.period.standing.amount * terms.standing_factor, 2) == printed.period.standing.amount
+
+
+def test_the_model_bill_of_the_publisher_comes_out() -> None:
+    """TEPCO EP, 6 February 2024: 260 kWh at 30 A, 7,558 yen, with a fuel adjustment of -9.28 and a levy of 364 yen."""
+    period = tariffs("japan-tiered.yml").periods[0]
+    assert period.standing
+    assert period.tiers
+    first, second = period.tiers[:2]
+    energy = 120 * first.price + 140 * second.price - 260 * Decimal("9.28")
+    assert int(period.standing.amount + energy + 364) == 7558
+
+
+def test_the_table_of_contracts_names_each() -> None:
+    text = (ROOT / "examples" / "tariffs" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\(([a-z-]+\.yml)\)", text)) == set(TARIFFS)
+    pages = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
+    assert "../examples/tariffs/README.md" in pages

@@ -95,6 +95,21 @@ def energy(meters: set[str], low: float = 0.0, high: float = MOST, **labels: set
     return Right(meters, low, high, labels)
 
 
+def costs(file: str, meters: set[str], currencies: set[str], tariffs: set[str]) -> dict[tuple[str, str], list[Right]]:
+    """Each meter has one price now; a day has its standing charge from its begin on."""
+    currency = {"currency": currencies}
+    return {
+        (file, "Price now"): [Right(meters, 0.1, 41, currency)],
+        (file, "Cost today"): [Right(meters, 0.4, 40, currency)],
+        (file, "Cost of this billing period"): [Right(meters, 0.4, 40, currency)],
+        (file, "Credit today"): [Right(meters - HOME, 0, 12, currency)],
+        (file, "Energy today"): [energy(meters)],
+        (file, "Energy of this billing period"): [energy(meters)],
+        (file, "Cost per day"): [Right(meters, 0.4, 40, currency)],
+        (file, "Cost of energy this month, by tariff"): [Right(meters, 0, 20, {"tariff": tariffs})],
+    }
+
+
 POWER = [Right(TOKYO, -6500, 6500), Right(TIC, 0, 24_000), Right(FARM, -9500, 0)]
 REASONS = {"reason": {"checksum", "malformed", "unknown_label", "truncated", "implausible"}}
 PHASES = {"phase": {"1", "2", "3", "r", "t"}}
@@ -125,6 +140,8 @@ RIGHT: dict[tuple[str, str], list[Right]] = {
     # While the annexe is silent the other speed is tried, and what is heard at a wrong one is rejected.
     ("home.json", "Rejected, by reason"): [Right(ALL, 0, 5, REASONS, sometimes=500)],
     ("home.json", "Meters"): [Right(ALL, 1, 1, {"protocol": {"tic", "broute"}, "address": set()})],
+    **costs("home.json", ALL, {"EUR", "JPY"}, {"HCHC", "HCHP", "EASF01", "EASF06", "tier1"}),
+    **costs("broute.json", TOKYO, {"JPY"}, {"tier1", "tier2", "tier3"}),
     ("broute.json", "Power now"): POWER[:1],
     ("broute.json", "Current now"): [Right(TOKYO, -60, 60, {"phase": {"r", "t"}})],
     ("broute.json", "Session"): [Right(TOKYO, 1, 1)],
@@ -177,7 +194,8 @@ LINKY: dict[str, tuple[float, float, set[str]]] = {
 # Without a Prometheus.
 
 
-def test_the_dashboards_are_what_the_script_writes() -> None:
+def test_the_dashboards_are_what_the_script_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
     written: dict[str, str] = runpy.run_path(str(FOLDER / "generate.py"))["dashboards"]()
     assert sorted(written) == sorted(FILES)
     for name, text in written.items():
@@ -228,7 +246,7 @@ def test_only_what_shows_a_day_or_a_month_has_its_own_time() -> None:
             if wanted and not panel["title"].startswith("Tempo"):
                 assert panel["timeFrom"] == wanted, f"{file}: {panel['title']}"
             else:
-                assert panel.get("timeFrom") in (None, "24h")
+                assert panel.get("timeFrom") in (None, "24h", "30d")
 
 
 def test_whatever_is_shown_in_kilowatthours_is_divided_by_a_thousand() -> None:
@@ -342,8 +360,10 @@ class Database:
         return {labels(series): [float(series["value"][1])] for series in result}
 
     def lately(self, expression: str) -> dict[frozenset[tuple[str, str]], list[float]]:
-        """Labels of each series → its values of the last seconds."""
-        end = time.time()
+        """Labels of each series → its values of the last seconds; where a point stands for the day that follows it, of one
+        half a day ago.
+        """
+        end = time.time() - ("offset -24h" in expression) * 43_200
         result = self.get("query_range", query=expression, start=str(end - 4), end=str(end), step="1")["result"]
         return {labels(series): [float(value) for _, value in series["values"]] for series in result}
 
@@ -389,10 +409,12 @@ def prometheus(binary: str, folder: Path, config: str) -> Iterator[Database]:
 
 
 def settled(database: Database) -> bool:
-    """Whether it has heard all long enough, a poll of the B-route meter included."""
+    """Whether it has heard all long enough, a poll of the B-route meter and its books included."""
     heard = database.now('count_over_time(smartmeter_up{meter="tokyo"}[60s])')
     polled = database.now("increase(smartmeter_poll_duration_seconds_count[60s] offset 5s)")
-    return any(count >= SCRAPES for (count,) in heard.values()) and any(count > 0 for (count,) in polled.values())
+    booked = database.now('smartmeter_cost_day{meter="tokyo"}')
+    enough = any(count >= SCRAPES for (count,) in heard.values()) and any(count > 0 for (count,) in polled.values())
+    return enough and bool(booked)
 
 
 @pytest.fixture(scope="module")
@@ -407,7 +429,7 @@ def database(tools: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -
             time.sleep(0.1)
         config = scraping(port, stack.enter_context(linkys()))
         running = stack.enter_context(prometheus(tools[0], tmp_path_factory.mktemp("prometheus"), config))
-        deadline = time.monotonic() + 28
+        deadline = time.monotonic() + 45
         while not settled(running):
             assert time.monotonic() < deadline, "nothing is scraped"
             time.sleep(0.2)
@@ -450,6 +472,15 @@ def test_the_energy_of_today_is_what_the_registers_moved(database: Database, tit
         (watthours,) = moved[key]
         assert watthours <= 1000 * kilowatthours + 1e-9
         assert 1000 * kilowatthours <= 1.3 * watthours + 1e-9
+
+
+def test_the_price_now_is_that_of_the_tariff_that_counts(database: Database) -> None:
+    (asked,) = [question for question in questions("home.json") if question.title == "Price now"]
+    moment = time.time()
+    shown = database.now(filled(asked, database.choices(asked.file)), moment)
+    counting = database.now(f'smartmeter_tariff_active{{meter!="{SOMETIMES}"}} == 1', moment)
+    pairs = [{(dict(key)["meter"], dict(key)["tariff"]) for key in found} for found in (shown, counting)]
+    assert pairs[0] == pairs[1] | {("tokyo", "tier1")}
 
 
 @pytest.mark.parametrize("question", questions("linky.json"), ids=str)

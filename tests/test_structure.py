@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "web": {"errors", "exposition", "holders", "runtime"},
     "commands": {
         *("asked", "commands", "config", "cost", "detect", "errors", "exposition", "house", "link", "logs", "meter", "model"),
-        *("protocols", "runtime", "simulator", "state", "systemd", "web"),
+        *("protocols", "runtime", "simulator", "state", "systemd", "typed", "web"),
     },
     "dropin": {
         *("commands", "config", "cost", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),

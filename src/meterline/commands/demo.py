@@ -7,17 +7,23 @@ import contextlib
 import os
 import tempfile
 import time
+from typing import Any
 
 from meterline import asked
 from meterline.commands.run import serve
 from meterline.config import Config, MeterConfig
+from meterline.cost.tariffs import Tariffs
 from meterline.house import House
 from meterline.protocols import broute, tic
 from meterline.protocols.broute import fake as wisun
 from meterline.protocols.tic.fake import MODES, FakeMeter
 from meterline.protocols.tic.fake_state import PARIS
 from meterline.simulator import Faults, on_pty, talk
+from meterline.typed import structure
 from meterline.web.server import parse_address
+
+TEMPO = {"EASF01": "0.1356", "EASF02": "0.1654", "EASF03": "0.1536", "EASF04": "0.1921", "EASF05": "0.1615", "EASF06": "0.7295"}
+TIERS = [{"up_to": "120", "price": "29.80"}, {"up_to": "300", "price": "36.40"}, {"price": "40.49"}]
 
 
 def demo(address: str) -> None:
@@ -38,6 +44,21 @@ def meters() -> dict[str, tuple[FakeMeter, Faults]]:
     }
 
 
+def tariffs() -> dict[str, Tariffs]:
+    """Name → contract, written as in a configuration; the annexe has none."""
+    return {
+        "home": _contract("EUR", "15.86", registers={"HCHC": "0.1589", "HCHP": "0.2142"}),
+        "farm": _contract("EUR", "23.50", registers=TEMPO, feed_in="0.04"),
+        "tokyo": _contract("JPY", "935.25", tiers=TIERS, feed_in="24"),
+    }
+
+
+def _contract(currency: str, a_month: str, **prices: Any) -> Tariffs:
+    period = {"since": "2024-01-01", "standing": {"amount": a_month, "per": "month"}, **prices}
+    typed: Tariffs = structure({"currency": currency, "periods": [period]}, Tariffs, [])
+    return typed
+
+
 def module() -> wisun.FakeModule:
     """A Wi-SUN module that needs a tenth of the time of a real one, and a meter in Tokyo: it feeds in by day."""
     meter = wisun.FakeMeter(House(wisun.JST, solar=6000, seed=4), mac="0014224455665566", second_generation=True)
@@ -52,6 +73,7 @@ def options(meter: wisun.FakeMeter) -> broute.Options:
 
 async def _demo(address: str) -> None:
     host, port = parse_address(address)
+    contracts = tariffs()
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-demo-"))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -59,10 +81,11 @@ async def _demo(address: str) -> None:
         for name, (meter, faults) in meters().items():
             path, write, heard_at = await stack.enter_async_context(on_pty(os.path.join(folder, name)))
             talking.append(tasks.create_task(talk(meter, MODES, write, faults, heard_at)))
-            configs.append(MeterConfig(name, path, "tic", tic.Options(baud=MODES[meter.mode])))
+            speed = tic.Options(baud=MODES[meter.mode])
+            configs.append(MeterConfig(name, path, "tic", speed, tariffs=contracts.get(name)))
         dongle = module()
         path = await stack.enter_async_context(asked.on_pty(dongle, os.path.join(folder, "tokyo")))
-        configs.append(MeterConfig("tokyo", path, "broute", options(dongle.meters[0])))
+        configs.append(MeterConfig("tokyo", path, "broute", options(dongle.meters[0]), tariffs=contracts["tokyo"]))
         print(f"four simulated meters: look at http://{host or 'localhost'}:{port}/metrics (Ctrl-C ends)", flush=True)
         await serve(Config(tuple(configs)), address)
         for task in talking:
