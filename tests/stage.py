@@ -86,10 +86,10 @@ async def bridge(handler: Handler) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def reading(*meters: MeterConfig) -> AsyncIterator[Runtime]:
+async def reading(*meters: MeterConfig, for_ever: bool = False) -> AsyncIterator[Runtime]:
     """A runtime that reads them."""
     runtime = Runtime(Config(meters))
-    task = asyncio.create_task(runtime.run())
+    task = asyncio.create_task(runtime.run(for_ever))
     try:
         yield runtime
         if task.done():

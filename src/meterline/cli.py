@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
     )
+    run.add_argument("--shard", metavar="N/COUNT", help="one of several processes: read the meters whose names fall to it")
     _serving(run)
 
     migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
@@ -213,7 +214,7 @@ def _run(args: argparse.Namespace) -> None:
     def read() -> config.Config:
         found = config.load(args.config)
         logs.set_level(found.log_level or args.level)
-        return found
+        return config.shard(found, args.shard) if args.shard else found
 
     run(read(), args.address, folder, read)
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
 
 from meterline.cost.tariffs import Tariffs
 from meterline.errors import UserError
@@ -45,6 +46,16 @@ def single(link: str) -> Config:
     if complaint:
         raise UserError(complaint)
     return Config((MeterConfig(default_name(link), link),))
+
+
+def shard(config: Config, text: str) -> Config:
+    """The meters that belong to one of several processes: ``2/3`` is the second of three. Those of one link stay together."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UserError(f"--shard {text!r}: expected NUMBER/COUNT, such as 1/2")
+    names = {meter.link: meter.name for meter in reversed(config.meters)}
+    mine = (meter for meter in config.meters if crc32(names[meter.link].encode()) % int(count) == int(number) - 1)
+    return replace(config, meters=tuple(mine))
 
 
 def default_name(link: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import html
+import json
 import socket
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -25,6 +26,7 @@ from meterline.runtime import Runtime
 
 HEADER_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 30.0
+PLAIN = "text/plain; charset=utf-8"
 IN_A_THREAD_FROM = 100_000
 """Bytes from which compressing takes long enough to be done in a thread."""
 
@@ -44,7 +46,7 @@ class _Handler(web.RequestHandler):
             self.request.connection.stream.close()  # type: ignore[union-attr]
 
     def write_error(self, status_code: int, **_: object) -> None:
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Content-Type", PLAIN)
         self.finish(f"{status_code} {self._reason}\n")
 
 
@@ -79,6 +81,48 @@ class Metrics(_Handler):
         await self.answer(body, content_type)
 
 
+class Probe(_Handler):
+    """/probe?meter=NAME: one meter, for a Prometheus that scrapes each as a target of its own."""
+
+    def initialize(self, runtime: Runtime, page: Page) -> None:
+        self.runtime, self.page = runtime, page
+
+    async def get(self) -> None:
+        name = self.get_query_argument("meter", "")
+        meter = self.runtime.meters.get(name)
+        if meter is None:
+            self.set_status(404 if name else 400)
+            await self.answer(f"no meter {name!r} here\n" if name else "which meter? /probe?meter=NAME\n", PLAIN)
+            return
+        openmetrics, content_type = negotiate(self.request.headers.get("Accept", ""))
+        self.set_header("Vary", "Accept")
+        await self.answer(self.page.one(meter, openmetrics), content_type)
+
+
+class Targets(_Handler):
+    """/sd: the meters as targets of /probe, in the form of Prometheus' HTTP service discovery."""
+
+    def initialize(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    async def get(self) -> None:
+        groups = [
+            {
+                "targets": [self.request.host],
+                "labels": {
+                    "instance": meter.name,
+                    "__scheme__": self.request.protocol,
+                    "__metrics_path__": "/probe",
+                    "__param_meter": meter.name,
+                    "__meta_meterline_meter": meter.name,
+                    "__meta_meterline_protocol": meter.protocol or "",
+                },
+            }
+            for meter in self.runtime.config.meters
+        ]
+        await self.answer(json.dumps(groups), "application/json")
+
+
 class Empty(_Handler):
     """Nothing, where a browser always asks for something."""
 
@@ -97,7 +141,7 @@ class Healthy(_Handler):
     """/-/healthy: the program answers."""
 
     async def get(self) -> None:
-        await self.answer("meterline is healthy.\n", "text/plain; charset=utf-8")
+        await self.answer("meterline is healthy.\n", PLAIN)
 
 
 class Ready(_Handler):
@@ -111,7 +155,7 @@ class Ready(_Handler):
         self.set_status(200 if ready else 503)
         lines = ["meterline is ready." if ready else "meterline is not ready: it waits for its meters."]
         lines += [f"silent: {name}" for name in self.runtime.silent()]
-        await self.answer("\n".join(lines) + "\n", "text/plain; charset=utf-8")
+        await self.answer("\n".join(lines) + "\n", PLAIN)
 
 
 class Home(_Handler):
@@ -137,12 +181,15 @@ def application(runtime: Runtime, face: Face | None = None, reloads: Reloads | N
     page = Page(runtime.meters.values(), runtime.books.refresh, reloads)
     face = face or Face(page.text)
     home: list[Any] = [("/", Home, {"runtime": runtime})]
+    scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": page})]
     if face.home_is_metrics:
         home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]
+        scattered = []
     return web.Application(
         [
             *home,
             ("/metrics", Metrics, {"face": face}),
+            *scattered,
             ("/-/healthy", Healthy),
             ("/-/ready", Ready, {"runtime": runtime}),
         ],
