@@ -29,14 +29,15 @@ LAYERS: dict[str, set[str]] = {
     "link": {"hosts", "reasons"},
     "protocols": {"link", "model", "protocols", "house"},
     "detect": {"link", "protocols"},
-    "config": {"errors", "protocols"},
+    "document": {"errors"},
+    "config": {"document", "errors", "protocols"},
     "state": set(),
     "runtime": {"config", "detect", "link", "meter", "model", "protocols", "state"},
     "systemd": set(),
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
-    "web": {"errors", "exposition", "holders", "runtime"},
+    "web": {"document", "errors", "exposition", "holders", "runtime"},
     "commands": {
         *("asked", "commands", "config", "detect", "errors", "house", "link", "logs", "meter", "model"),
         *("protocols", "runtime", "simulator", "state", "systemd", "web"),
@@ -69,7 +70,7 @@ SANS_IO = (
     "fake_properties",
     "fake_session",
 )
-ONLY_THERE = {"prometheus_client": ("exposition", "web"), "serialx": ("link",), "tornado": ("web",), "yaml": ("config",)}
+ONLY_THERE = {"prometheus_client": ("exposition", "web"), "serialx": ("link",), "tornado": ("web",), "yaml": ("document",)}
 
 
 def imports(file: Path) -> set[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass, fields, replace
-from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from meterline.document import read, substitute, typed, within
 from meterline.errors import UserError
 from meterline.protocols import PROTOCOLS
 
@@ -72,24 +73,11 @@ def check_link(link: str) -> str | None:
 
 def load(path: str) -> Config:
     """Read and check a file. UserError names the file, the meter and the key."""
-    import yaml
-
+    document = read(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            # Every scalar stays text: an unquoted ID of digits must never become a number.
-            document = yaml.load(file, Loader=yaml.BaseLoader)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise UserError(f"{path}: {where}{getattr(error, 'problem', None) or 'not YAML'}") from error
-    try:
-        return _config(_substitute(document or {}))
+        return _config(substitute(document))
     except UserError as error:
-        raise _within(f"{path}: ", error) from None
+        raise within(f"{path}: ", error) from None
 
 
 def _config(document: Any) -> Config:
@@ -97,7 +85,8 @@ def _config(document: Any) -> Config:
     entries = document.get("meters", []) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError("expected 'meters:' and under it a list of meters, each with '- name: …' and 'link: …'")
-    config: Config = _structure(document, Config, [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)])
+    names = [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)]
+    config: Config = typed(document, Config, partial(_place, names))
     if not config.meters:
         raise UserError("meters: expected a list with at least one meter (- name: …)")
     for name, times in Counter(meter.name for meter in config.meters).items():
@@ -141,117 +130,11 @@ def _with_options(meter: MeterConfig) -> MeterConfig:
     if not isinstance(options, dict):
         raise UserError(f"{where}options: expected keys and values, such as {{baud: 1200}}")
     try:
-        return replace(meter, options=_structure(options, PROTOCOLS[meter.protocol].Options, []))
+        return replace(meter, options=typed(options, PROTOCOLS[meter.protocol].Options))
     except UserError as error:
-        raise _within(f"{where}options: ", error) from None
+        raise within(f"{where}options: ", error) from None
 
 
-def _within(place: str, error: UserError) -> UserError:
-    """The same faults, each with the place in front."""
-    return UserError("\n".join(place + line for line in str(error).splitlines()))
-
-
-def _structure(document: dict[str, Any], kind: type[Any], meters: list[str]) -> Any:
-    """An instance of the dataclass `kind`. UserError: every fault with its place, a line each."""
-    import cattrs
-
-    try:
-        return _converter().structure(document, kind)
-    except cattrs.BaseValidationError as error:
-        faults = cattrs.transform_error(error, path="$", format_exception=_fault)
-        raise UserError("\n".join(_place(fault, meters) for fault in faults)) from None
-
-
-@cache
-def _converter() -> Any:
-    """Texts → the types of our dataclasses. Made once: it writes code for each class that it meets."""
-    import cattrs
-
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    for wanted, hook in _HOOKS.items():
-        converter.register_structure_hook(wanted, hook)
-    converter.register_structure_hook_func(_is_choice, _choice)
-    converter.register_structure_hook_func(lambda wanted: wanted is Any, lambda value, _: value)
-    return converter
-
-
-def _fault(error: BaseException, wanted: type[Any] | None) -> str:
-    from cattrs.errors import ForbiddenExtraKeysError
-
-    if isinstance(error, ForbiddenExtraKeysError):
-        # Without a space after its colon a key holds its value, which may be a secret.
-        unknown = ", ".join(repr(key.partition(":")[0]) for key in sorted(error.extra_fields))
-        return f"unknown key {unknown}; allowed: {', '.join(item.name for item in fields(error.cl))}"
-    if isinstance(error, KeyError):
-        return "missing"
-    return str(error)
-
-
-def _place(fault: str, meters: list[str]) -> str:
-    """``text @ $.meters[0].link`` → ``meter 'home': link: text``."""
-    text, _, path = fault.rpartition(" @ $")
-    places = [re.sub(r"^meters\[(\d+)\]$", lambda match: meters[int(match[1])], place) for place in path.split(".")]
-    return ": ".join([*filter(None, places), text])
-
-
-def _text(value: Any, _: Any) -> str:
-    """Without what an editor or a variable left around it. The errors do not repeat it: it may be a secret."""
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"expected text, found {'nothing' if not value else 'a list' if isinstance(value, list) else 'keys'}")
-    if not value.strip().isprintable():
-        raise ValueError("holds characters that cannot be printed")
-    return value.strip()
-
-
-def _truth(value: Any, _: Any) -> bool:
-    if value not in ("true", "false"):
-        raise ValueError(f"{value!r} is not allowed; allowed: true, false")
-    return bool(value == "true")
-
-
-def _whole(value: Any, _: Any) -> int:
-    if not isinstance(value, str) or not value.isascii() or not value.isdigit() or int(value) == 0:
-        raise ValueError(f"{value!r} is not allowed; allowed: a whole number above 0")
-    return int(value)
-
-
-def _seconds(value: Any, _: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"{value!r} is not allowed; allowed: seconds above 0, such as 10")
-    return seconds
-
-
-def _is_choice(wanted: Any) -> bool:
-    return get_origin(wanted) is Literal
-
-
-def _choice(value: Any, wanted: Any) -> Any:
-    if value not in get_args(wanted):
-        raise ValueError(f"{value!r} is not allowed; allowed: {', '.join(get_args(wanted))}")
-    return value
-
-
-_HOOKS: dict[Any, Any] = {str: _text, bool: _truth, int: _whole, float: _seconds}
-
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-def _substitute(value: Any) -> Any:
-    """``${NAME}`` in every text becomes the environment's NAME: in parsed texts, never in the raw file."""
-    if isinstance(value, dict):
-        return {key: _substitute(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_substitute(item) for item in value]
-    return _VARIABLE.sub(_from_environment, value) if isinstance(value, str) else value
-
-
-def _from_environment(match: re.Match[str]) -> str:
-    try:
-        return os.environ[match[1]]
-    except KeyError:
-        raise UserError(f"${{{match[1]}}}: no such variable in the environment") from None
+def _place(names: list[str], place: str) -> str:
+    """``meters[0]`` → ``meter 'home'``."""
+    return re.sub(r"^meters\[(\d+)\]$", lambda match: names[int(match[1])], place)
