@@ -37,7 +37,7 @@ LAYERS: dict[str, set[str]] = {
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
-    "web": {"document", "errors", "exposition", "holders", "runtime"},
+    "web": {"document", "errors", "exposition", "holders", "runtime", "web"},
     "commands": {
         *("asked", "commands", "config", "detect", "errors", "house", "link", "logs", "meter", "model"),
         *("protocols", "runtime", "simulator", "state", "systemd", "web"),
@@ -70,7 +70,13 @@ SANS_IO = (
     "fake_properties",
     "fake_session",
 )
-ONLY_THERE = {"prometheus_client": ("exposition", "web"), "serialx": ("link",), "tornado": ("web",), "yaml": ("document",)}
+ONLY_THERE = {
+    "prometheus_client": ("exposition", "web"),
+    "serialx": ("link",),
+    "tornado": ("web",),
+    "yaml": ("document",),
+    "bcrypt": ("web",),
+}
 
 
 def imports(file: Path) -> set[str]:

@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
     )
+    run.add_argument("--web.config.file", dest="web", metavar="FILE", help="TLS and passwords, as node_exporter takes them")
     _serving(run)
 
     migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
@@ -77,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
     decode = _command(commands, "decode", "print a capture as JSON, one object a line, with what is rejected and why")
     decode.add_argument("file", help="a capture; - is standard input")
     decode.add_argument("--protocol", choices=tuple(PROTOCOLS), default="tic", help="default: tic")
+
+    _command(commands, "hash-password", "turn a password (one line of standard input) into what basic_auth_users takes")
 
     _add_simulate(commands)
     return top
@@ -181,12 +184,12 @@ def _run(args: argparse.Namespace) -> None:
         if args.link or (args.config and args.like != "linky-json"):
             raise UserError("run: --like takes the other exporter's settings, and no LINK or file of ours")
         words = ["--config", args.config] if args.config else []
-        start(adapter(args.like)(words, os.environ), args.state)
+        start(adapter(args.like)(words, os.environ), args.state, args.web)
         return
     if bool(args.link) == bool(args.config):
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
     folder = args.state or default_folder()
-    run(config.single(args.link) if args.link else config.load(args.config), args.address, folder)
+    run(config.single(args.link) if args.link else config.load(args.config), args.address, folder, args.web)
 
 
 def _migrate(args: argparse.Namespace) -> None:
@@ -239,6 +242,12 @@ def _decode(args: argparse.Namespace) -> None:
     decode(args.file, args.protocol)
 
 
+def _hash_password(_: argparse.Namespace) -> None:
+    from meterline.commands.hash_password import hash_password
+
+    hash_password()
+
+
 def _simulate(args: argparse.Namespace) -> None:
     from meterline.commands.simulate import SIMULATORS
 
@@ -254,5 +263,6 @@ _COMMANDS = {
     "scan": _scan,
     "capture": _capture,
     "decode": _decode,
+    "hash-password": _hash_password,
     "simulate": _simulate,
 }

@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NewType, get_args, get_origin
 
 from meterline.errors import UserError
+
+Lines = NewType("Lines", str)
+"""Text of several lines, such as a certificate."""
 
 
 def read(path: str) -> Any:
@@ -109,6 +112,12 @@ def _text(value: Any, _: Any) -> str:
     return value.strip()
 
 
+def _lines(value: Any, _: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected text: a | after the colon, and the lines indented under it")
+    return value
+
+
 def _truth(value: Any, _: Any) -> bool:
     if value not in ("true", "false"):
         raise ValueError(f"{value!r} is not allowed; allowed: true, false")
@@ -141,4 +150,4 @@ def _choice(value: Any, wanted: Any) -> Any:
     return value
 
 
-_HOOKS: dict[Any, Any] = {str: _text, bool: _truth, int: _whole, float: _seconds}
+_HOOKS: dict[Any, Any] = {Lines: _lines, str: _text, bool: _truth, int: _whole, float: _seconds}

@@ -16,6 +16,8 @@ def set_up(level: str = "info", style: str = "logfmt") -> None:
     handler.setFormatter(_Json() if style == "json" else _Logfmt())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("meterline").setLevel({"warn": "WARNING"}.get(level, level.upper()))
+    # There Tornado says what clients do wrong, a line for each request and handshake: anybody could fill a disk.
+    logging.getLogger("tornado.general").setLevel("INFO" if level == "debug" else "ERROR")
 
 
 def _facts(record: logging.LogRecord) -> dict[str, str]:
