@@ -73,7 +73,8 @@ class Server(httpserver.HTTPServer):
         if not context:
             return IOStream(connection, max_buffer_size=self.max_buffer_size)
         wrapped = netutil.ssl_wrap_socket(connection, context, server_side=True, do_handshake_on_connect=False)
-        return SSLIOStream(wrapped, max_buffer_size=self.max_buffer_size)
+        # Without ssl_options the stream would load the system's authorities, for a client that it never is.
+        return SSLIOStream(wrapped, max_buffer_size=self.max_buffer_size, ssl_options=context)
 
     def _make_room(self) -> None:
         if not self._full:
