@@ -32,7 +32,7 @@ def library() -> ModuleType:
     try:
         import bcrypt
     except ImportError:
-        raise UserError("bcrypt is not installed; pip install 'meterline[auth]', or python3-bcrypt of Debian") from None
+        raise UserError("bcrypt is not installed; pip install 'meterline[auth]'") from None
     return bcrypt
 
 

@@ -31,7 +31,8 @@ class Server(httpserver.HTTPServer):
         """`rules`: the web configuration; None: no TLS."""
         super().initialize(*args, **kwargs)
         self._rules = rules
-        self._most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = MOST if files == resource.RLIM_INFINITY else min(MOST, files // 2)
         self._listening: list[tuple[socket.socket, Callable[[], None]]] = []
         self._open: dict[str, dict[IOStream, None]] = {}
         self._place: dict[IOStream, str] = {}

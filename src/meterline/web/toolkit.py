@@ -89,7 +89,8 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
 }
 """The headers that may be set → their allowed values; none: any."""
 
-_HASH = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+_HASH = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+"""Cost, salt (128 bits, so its last character holds two), digest."""
 DEAREST = 18
 """The highest cost of a hash. Each step doubles the time: at 18 it is a dozen seconds, more than a scrape waits."""
 
