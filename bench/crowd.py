@@ -1,13 +1,14 @@
 """`python -m bench.crowd WHAT PORT COUNT`: clients that mean harm, in a process of their own. Prints `there` when they are.
 
 `slow`, over TLS `slow-tls`: COUNT connections that send a byte of a header each second, and come back when they are dropped.
-`hung`: COUNT that send nothing. `malformed`: COUNT requests of the corpus, twenty at once, then 500 oversized headers; prints
-`done` and ends.
+`hung`: COUNT that send nothing. `guessing-tls`: COUNT that try one wrong password after the other. `malformed`: COUNT requests
+of the corpus, twenty at once, then 500 oversized headers; prints `done` and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import random
 import ssl
@@ -34,6 +35,18 @@ async def _slow(what: str, port: int, there: asyncio.Semaphore) -> None:
             writer.transport.abort()
 
 
+async def _guess(port: int, there: asyncio.Semaphore) -> None:
+    tls = ssl._create_unverified_context()
+    there.release()
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+            password = base64.b64encode(b"prometheus:%f" % random.random())
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + password + b"\r\n\r\n")
+            await reader.read()
+            writer.transport.abort()
+
+
 async def _send(port: int, requests: Iterable[bytes]) -> None:
     for request in requests:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -53,7 +66,8 @@ async def _crowd(what: str, port: int, count: int) -> None:
         print("done", flush=True)
         return
     there = asyncio.Semaphore(0)
-    clients = [asyncio.create_task(_slow(what, port, there)) for _ in range(count)]
+    guessing = what == "guessing-tls"
+    clients = [asyncio.create_task(_guess(port, there) if guessing else _slow(what, port, there)) for _ in range(count)]
     for _ in clients:
         await there.acquire()
     print("there", flush=True)

@@ -3,7 +3,7 @@
 Measured: 300 scrapes of a `meterline run` with one meter at line speed, each on a new connection as Prometheus makes them
 (median / 99 % / slowest): while 10,000 malformed requests come, twenty at once, and then 500 headers of 100 kB; while 300
 clients send a byte of their headers each second; and while 300 send nothing. Memory: by how much VmRSS is higher than before.
-Then the same with TLS and a password. Reference: the same scrapes with nobody else there.
+Then the same with TLS and a password, and with eight clients that guess it. Reference: the same scrapes with nobody else there.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from meterline.web.auth import hash_password
 SCRAPES = 300
 SLOW = 300
 MALFORMED = 10_000
+GUESSING = 8
 SETTLE = 1.0
 
 
@@ -89,6 +90,9 @@ def _under_attack(server: Server, connect: Connect, headers: dict[str, str], slo
         with _crowd(what, server, SLOW):
             rows.append(_scrapes(connect, headers).row(f"beside {SLOW} {what} clients", alone))
             rows.append(Row("  memory while they are there", f"+{_growth(server.pid, before)}"))
+    if slow == "slow-tls":
+        with _crowd("guessing-tls", server, GUESSING):
+            rows.append(_scrapes(connect, headers).row(f"beside {GUESSING} guessers of passwords", alone, ""))
     return rows
 
 
