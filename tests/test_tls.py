@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import ssl
@@ -91,6 +92,25 @@ def test_a_bad_certificate_leaves_the_old_one_in_force_and_is_said_once(
             assert caplog.messages[1:] == [f"{tmp_path}/web.yml: in force: TLS"]
 
     asyncio.run(test())
+
+
+def test_what_cannot_be_read_for_want_of_files_is_read_later(
+    tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none_left(_: str) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    rules = Rules(str(write(tmp_path, f"tls_server_config: {{{PAIR}}}")))
+    first = rules.context
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "memfd_create", none_left)
+        certificates.renew(authority, tmp_path)
+        rules.renew()
+        rules.renew()
+        assert rules.context is first
+    rules.renew()
+    assert rules.context is not first
+    assert caplog.messages == [f"{tmp_path}/web.yml: Too many open files; what was in force stays in force"]
 
 
 def test_a_pair_of_which_one_half_is_new_is_served_once_the_other_is_too(tmp_path: Path, authority: trustme.CA) -> None:

@@ -112,6 +112,26 @@ def test_relative_names_are_those_of_the_files_own_folder(folder: Path, monkeypa
     assert Rules("web.yml").locks == ("TLS",)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_certificates_may_have_comments_in_any_language(folder: Path, encoding: str) -> None:
+    for name in ("server.pem", "server-key.pem", "ca.pem"):
+        (folder / f"é-{name}").write_bytes("# Autorité\n".encode(encoding) + (folder / name).read_bytes())
+    demand = "client_auth_type: RequireAndVerifyClientCert, client_ca_file: é-ca.pem"
+    file = folder / "web.yml"
+    file.write_text(f"tls_server_config: {{cert_file: é-server.pem, key_file: é-server-key.pem, {demand}}}", encoding="utf-8")
+    assert Rules(str(file)).locks == ("TLS", "client certificates")
+    indented = "# Autorité\n    " + (folder / "server.pem").read_text().replace("\n", "\n    ")
+    file.write_text(f"tls_server_config:\n  key_file: server-key.pem\n  cert: |\n    {indented}", encoding="utf-8")
+    assert Rules(str(file)).locks == ("TLS",)
+
+
+def test_brackets_without_end_are_one_line(folder: Path) -> None:
+    file = folder / "web.yml"
+    file.write_text("[" * 5000)
+    with pytest.raises(UserError, match="brackets in brackets, too deep to be a configuration"):
+        Rules(str(file))
+
+
 def test_a_blank_header_is_not_set(folder: Path) -> None:
     headers = Rules(str(place(FILES / "good-headers.yml", folder))).headers
     assert set(headers) == set(HEADERS) - {"X-XSS-Protection"}

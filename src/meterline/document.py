@@ -27,6 +27,8 @@ def read(path: str) -> Any:
         raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text file in UTF-8") from error
+    except RecursionError:
+        raise UserError(f"{path}: brackets in brackets, too deep to be a configuration") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""

@@ -70,7 +70,7 @@ class Auth:
             return 200
         if not (credentials := _credentials(header)):
             return 401
-        right, digest = self._right, hmac.digest(self._key, b"\0".join(credentials), "sha256")
+        right, digest = self._right, hmac.digest(self._key, b":".join(credentials), "sha256")
         if digest in right:
             return 200
         if self._waiting.total() >= WAITING or self._waiting[place] >= WAITING_OF_ONE:

@@ -40,12 +40,18 @@ class Rules:
         try:
             self._read()
         except UserError as error:
-            if str(error) != self._complaint:
-                for line in str(error).splitlines():
-                    log.warning("%s; what was in force stays in force", line)
-            self._complaint = str(error)
+            self._complain(str(error))
+        except OSError as error:  # no room for one more open file, say
+            self._complain(f"{self._path}: {error.strerror}")
+            self._seen = {self._path: None}  # no change will tell when there is
         else:
             self._complaint = ""
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            for line in complaint.splitlines():
+                log.warning("%s; what was in force stays in force", line)
+        self._complaint = complaint
 
     def _read(self) -> None:
         """All or nothing. Each file is marked before it is read, so that no change falls between."""

@@ -68,17 +68,15 @@ def _material(tls: Tls, key: str) -> tuple[str, str]:
         return f"tls_server_config: {key}", getattr(tls, key)
     place = f"tls_server_config: {key}_file: {file}"
     try:
-        with open(file, encoding="utf-8") as opened:
+        with open(file, encoding="ascii", errors="replace") as opened:  # there may be comments in any language
             return place, opened.read()
     except OSError as error:
         raise UserError(f"{place}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{place}: not in PEM form (-----BEGIN …), which is text") from None
 
 
 def _load_certificates(made: ssl.SSLContext, place: str, text: str) -> None:
     try:
-        made.load_verify_locations(cadata=text)
+        made.load_verify_locations(cadata=text.encode("ascii", "replace").decode())
     except (ssl.SSLError, ValueError):
         raise UserError(f"{place}: no certificate in PEM form (-----BEGIN CERTIFICATE-----)") from None
 
