@@ -47,8 +47,11 @@ docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and d
 	$(BIN)/python grafana/generate.py
 
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements/run.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --all-extras -c requirements/run.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/run.txt pyproject.toml
+	$(COMPILE) --extra auth -c requirements/run.txt -o requirements/auth.txt pyproject.toml
+	$(COMPILE) --all-extras -c requirements/auth.txt -o requirements/dev.txt pyproject.toml
+
+COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 DIST ?= dist
 

@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import pytest
+
 from meterline.config import Config, MeterConfig
 from meterline.house import House
 from meterline.protocols.tic.fake import MODES, FakeMeter
@@ -129,6 +131,11 @@ def program(*words: str) -> Iterator[subprocess.Popen[str]]:
         process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What we logged: asyncio's debug mode says what was slow."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("meterline")]
 
 
 def fetch(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

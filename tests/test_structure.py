@@ -30,15 +30,16 @@ LAYERS: dict[str, set[str]] = {
     "protocols": {"link", "model", "protocols", "house"},
     "detect": {"link", "protocols"},
     "cost": {"cost", "meter", "metrics", "model", "registers", "state"},
+    "document": {"errors"},
     "typed": {"cost", "errors"},
-    "config": {"cost", "errors", "protocols", "typed"},
+    "config": {"cost", "document", "errors", "protocols", "typed"},
     "state": set(),
     "runtime": {"config", "cost", "detect", "link", "meter", "model", "protocols", "state"},
     "systemd": set(),
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
-    "web": {"errors", "exposition", "holders", "runtime"},
+    "web": {"document", "errors", "exposition", "holders", "runtime", "typed", "web"},
     "commands": {
         *("asked", "commands", "config", "cost", "detect", "errors", "exposition", "house", "link", "logs", "meter", "model"),
         *("protocols", "runtime", "simulator", "state", "systemd", "typed", "web"),
@@ -47,7 +48,8 @@ LAYERS: dict[str, set[str]] = {
         *("commands", "config", "cost", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),
         *("samples", "state", "web"),
     },
-    "cli": {"dropin", "commands", "config", "errors", "house", "logs", "protocols", "state"},
+    "arguments": {"dropin", "logs", "protocols"},
+    "cli": {"arguments", "dropin", "commands", "config", "errors", "house", "logs", "protocols", "state"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -71,7 +73,13 @@ SANS_IO = (
     "fake_properties",
     "fake_session",
 )
-ONLY_THERE = {"prometheus_client": ("exposition", "web"), "serialx": ("link",), "tornado": ("web",), "yaml": ("config",)}
+ONLY_THERE = {
+    "prometheus_client": ("exposition", "web"),
+    "serialx": ("link",),
+    "tornado": ("web",),
+    "yaml": ("document",),
+    "bcrypt": ("web",),
+}
 
 
 def imports(file: Path) -> set[str]:

@@ -63,6 +63,16 @@ def test_metrics_are_served_as_text_and_as_openmetrics() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=x", ";;,=", "é"])
+def test_who_accepts_nonsense_gets_text(accept: str) -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            status, headers, _ = await get(f"{url}/metrics", Accept=accept)
+            assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("meters", [1, 300])
 def test_gzip_is_used_where_the_client_takes_it(meters: int) -> None:
     async def test() -> None:

@@ -21,6 +21,8 @@ def set_up(level: str = "info", style: str = "logfmt") -> None:
 def set_level(level: str) -> None:
     """How much is said of what is ours."""
     logging.getLogger("meterline").setLevel({"warn": "WARNING"}.get(level, level.upper()))
+    # There Tornado says what clients do wrong, a line for each request and handshake: anybody could fill a disk.
+    logging.getLogger("tornado.general").setLevel("INFO" if level == "debug" else "ERROR")
 
 
 def _facts(record: logging.LogRecord) -> dict[str, str]:

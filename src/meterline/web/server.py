@@ -1,38 +1,45 @@
 """Serve the runtime over HTTP with Tornado: /metrics, /-/healthy, /-/ready and /.
 
-Slow clients: headers must come within `HEADER_TIMEOUT`, and an answer must be taken within `ANSWER_TIMEOUT`.
+Slow clients: a handshake and headers must come within `HEADER_TIMEOUT`, and an answer must be taken within `ANSWER_TIMEOUT`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import html
 import json
 import socket
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tornado import gen, httpserver, netutil, web
+from tornado import netutil, web
 from tornado.iostream import StreamClosedError
-from tornado.util import TimeoutError as TornadoTimeout
 
 from meterline import __version__, holders
 from meterline.errors import UserError
 from meterline.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate
 from meterline.runtime import Runtime
+from meterline.web.connections import Server
+from meterline.web.gate import Gate
+
+if TYPE_CHECKING:
+    from meterline.web.rules import Rules
 
 HEADER_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 30.0
 PLAIN = "text/plain; charset=utf-8"
+LONGEST_HEADER = 16 * 1024
+LONGEST_BUFFER = 64 * 1024
+"""Bytes of a connection that wait to be understood: little, since there may be many connections."""
 IN_A_THREAD_FROM = 100_000
 """Bytes from which compressing takes long enough to be done in a thread."""
 
 
 class _Handler(web.RequestHandler):
-    """An answer that must be taken in time."""
+    """An answer of ours."""
 
     def set_default_headers(self) -> None:
         self.set_header("Server", f"meterline/{__version__}")
@@ -40,10 +47,8 @@ class _Handler(web.RequestHandler):
 
     async def answer(self, body: str | bytes, content_type: str) -> None:
         self.set_header("Content-Type", content_type)
-        try:
-            await gen.with_timeout(timedelta(seconds=ANSWER_TIMEOUT), self.finish(body))
-        except (TornadoTimeout, StreamClosedError):
-            self.request.connection.stream.close()  # type: ignore[union-attr]
+        with contextlib.suppress(StreamClosedError):
+            await self.finish(body)
 
     def write_error(self, status_code: int, **_: object) -> None:
         self.set_header("Content-Type", PLAIN)
@@ -198,8 +203,8 @@ def application(runtime: Runtime, face: Face | None = None, reloads: Reloads | N
     )
 
 
-def listen(application: web.Application, address: str) -> httpserver.HTTPServer:
-    """Serve on ``[HOST]:PORT``. UserError says who holds the port, where that can be known."""
+def listen(application: web.Application, address: str, rules: Rules | None = None) -> Server:
+    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand. UserError says who holds the port."""
     host, port = parse_address(address)
     try:
         sockets = netutil.bind_sockets(port, host or None)
@@ -207,12 +212,14 @@ def listen(application: web.Application, address: str) -> httpserver.HTTPServer:
         raise UserError(f"--web.listen-address {address}: {host!r} is not an address of this machine") from None
     except OSError as error:
         raise UserError(f"--web.listen-address {address}: {_refusal(error, port)}") from None
-    server = httpserver.HTTPServer(
-        application,
+    server = Server(
+        Gate(application, rules, ANSWER_TIMEOUT),
+        rules=rules,
         idle_connection_timeout=HEADER_TIMEOUT,
         body_timeout=HEADER_TIMEOUT,
-        max_header_size=16 * 1024,
-        max_body_size=16 * 1024,
+        max_header_size=LONGEST_HEADER,
+        max_body_size=LONGEST_HEADER,
+        max_buffer_size=LONGEST_BUFFER,
     )
     server.add_sockets(sockets)
     return server
