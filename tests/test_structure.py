@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "detect": {"link", "protocols"},
     "config": {"errors", "protocols"},
     "state": set(),
-    "runtime": {"config", "detect", "link", "meter", "model", "protocols", "state"},
+    "runtime": {"config", "detect", "link", "logs", "meter", "model", "protocols", "state"},
     "systemd": set(),
     "simulator": set(),
     "asked": {"simulator"},
