@@ -37,8 +37,11 @@ LAYERS: dict[str, set[str]] = {
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
     "web": {"errors", "exposition", "holders", "runtime"},
+    "doctor": {
+        *("config", "doctor", "errors", "holders", "hosts", "link", "meter", "model", "protocols", "reasons", "web"),
+    },
     "commands": {
-        *("asked", "commands", "config", "detect", "errors", "house", "link", "logs", "meter", "model"),
+        *("asked", "commands", "config", "detect", "doctor", "errors", "house", "link", "logs", "meter", "model"),
         *("protocols", "runtime", "simulator", "state", "systemd", "web"),
     },
     "dropin": {

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from meterline import __version__, logs
@@ -20,6 +20,7 @@ EXAMPLES = """\
 examples:
   meterline demo                                   four simulated meters, no hardware
   meterline detect /dev/ttyUSB0                    what speaks there, and the configuration for it
+  meterline doctor                                 it does not work: why, and what to do
   meterline run /dev/ttyUSB0                       read one meter, serve http://localhost:10230/metrics
   meterline run --config.file meterline.yml        read many
 """
@@ -40,12 +41,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
     run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
     run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
-    run.add_argument(
-        "--state.dir",
-        dest="state",
-        metavar="FOLDER",
-        help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
-    )
+    _kept(run)
     _serving(run)
 
     migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
@@ -60,6 +56,14 @@ def parser() -> argparse.ArgumentParser:
 
     detect = _command(commands, "detect", "listen on one link: which protocol, speed, mode, meter and contract")
     detect.add_argument("link", help="a device, tcp://host:port or file:CAPTURE; nothing else is touched")
+
+    doctor = _command(commands, "doctor", "say what is wrong with links, devices and this machine, and what to do about it")
+    doctor.add_argument("link", nargs="?", help="a device or tcp://host:port (default: all of the file, else every adapter)")
+    doctor.add_argument("--config.file", dest="config", metavar="FILE", help="where the meters and their secrets are")
+    _kept(doctor)
+    _served(doctor)
+    doctor.add_argument("--seconds", type=float, default=10.0, help="how long to listen to each line (default 10)")
+    doctor.add_argument("--json", action="store_true", help="one JSON object a finding")
 
     scan = _command(commands, "scan", "which meters a Wi-SUN module (Japan, B-route) hears, and the configuration for them")
     scan.add_argument("link", help="a device or tcp://host:port")
@@ -86,7 +90,16 @@ def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name
     return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
 
-def _serving(command: argparse.ArgumentParser) -> None:
+def _kept(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--state.dir",
+        dest="state",
+        metavar="FOLDER",
+        help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
+    )
+
+
+def _served(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--web.listen-address",
         dest="address",
@@ -94,6 +107,10 @@ def _serving(command: argparse.ArgumentParser) -> None:
         default=DEFAULT_ADDRESS,
         help=f"where to serve (default {DEFAULT_ADDRESS}: all addresses of this machine)",
     )
+
+
+def _serving(command: argparse.ArgumentParser) -> None:
+    _served(command)
     command.add_argument("--log.level", dest="level", choices=logs.LEVELS, default="info", help="default: info")
     command.add_argument("--log.format", dest="style", choices=logs.FORMATS, default="logfmt", help="default: logfmt")
 
@@ -146,7 +163,9 @@ def _simulating(kind: argparse.ArgumentParser, faults: str) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The program. Status 0: done; 1: a link or file cannot be used; 2: the command or its configuration is wrong."""
+    """The program. Status 0: done; 1: a link or file cannot be used, or doctor found a fault; 2: the command or its
+    configuration is wrong.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as at Ctrl-C: tidy up
     sys.exit(_main(parser().parse_args(words)))
 
@@ -154,7 +173,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> int:
     logs.set_up(getattr(args, "level", "info"), getattr(args, "style", "logfmt"))
     try:
-        _COMMANDS[args.command](args)
+        return _COMMANDS[args.command](args) or 0
     except UserError as error:
         error.say("meterline")
         return error.status
@@ -167,7 +186,7 @@ def _main(args: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return 0  # whoever read our output went away
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -214,6 +233,12 @@ def _detect(args: argparse.Namespace) -> None:
     detect(single(args.link).meters[0].link)
 
 
+def _doctor(args: argparse.Namespace) -> int:
+    from meterline.commands.doctor import doctor
+
+    return doctor(args)
+
+
 def _scan(args: argparse.Namespace) -> None:
     from meterline.commands.scan import scan
     from meterline.config import single
@@ -245,12 +270,13 @@ def _simulate(args: argparse.Namespace) -> None:
     SIMULATORS[args.kind](args)
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "migrate": _migrate,
     "demo": _demo,
     "check": _check,
     "detect": _detect,
+    "doctor": _doctor,
     "scan": _scan,
     "capture": _capture,
     "decode": _decode,
