@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _served(doctor)
     doctor.add_argument("--seconds", type=float, default=10.0, help="how long to listen to each line (default 10)")
     doctor.add_argument("--json", action="store_true", help="one JSON object a finding")
+    doctor.add_argument("--bundle", metavar="FILE", help="write a zip for a bug report: nothing in it names the household")
 
     scan = _command(commands, "scan", "which meters a Wi-SUN module (Japan, B-route) hears, and the configuration for them")
     scan.add_argument("link", help="a device or tcp://host:port")

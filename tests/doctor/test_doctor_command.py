@@ -52,6 +52,7 @@ def test_a_fault_ends_with_status_1_and_its_remedy(here: list[str]) -> None:
         (["ttyUSB0"], "link 'ttyUSB0': a device begins with /"),
         (["/dev/x", "--seconds", "0"], "--seconds 0: expected 3 to 3600"),
         (["/dev/x", "--seconds", "nan"], "--seconds nan: expected 3 to 3600"),
+        (["/dev/x", "--bundle", "/nowhere/x.zip"], "/nowhere/x.zip: No such file or directory"),
         (["/dev/x", "--web.listen-address", "here"], "expected HOST:PORT or :PORT"),
         (["--config.file", "/nowhere.yml"], "/nowhere.yml: No such file or directory"),
     ],

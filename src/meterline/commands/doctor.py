@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from argparse import Namespace
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
+from typing import IO
 
 from meterline.config import Config, load, single
-from meterline.doctor import Finding, device, fault, instance, machine
+from meterline.doctor import Finding, bundle, device, fault, instance, machine
 from meterline.doctor.examination import Case, Place, examine
 from meterline.errors import UserError
 from meterline.state import default_folder
@@ -26,7 +29,15 @@ def doctor(args: Namespace) -> int:
     if not SHORTEST <= args.seconds <= LONGEST:
         raise UserError(f"--seconds {args.seconds:g}: expected {SHORTEST:.0f} to {LONGEST:.0f}")
     config = _wanted(args.link, args.config)
-    return asyncio.run(_doctor(args, config))
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(args.bundle, "wb")) if args.bundle else None
+        except OSError as error:
+            raise UserError(f"{args.bundle}: {error.strerror}") from None
+        status = asyncio.run(_doctor(args, config, file))
+    if file:
+        print(f"{args.bundle}: written; look into it before you send it", file=sys.stderr)
+    return status
 
 
 def _wanted(link: str | None, file: str | None) -> Config:
@@ -42,7 +53,7 @@ def _wanted(link: str | None, file: str | None) -> Config:
     return config
 
 
-async def _doctor(args: Namespace, config: Config) -> int:
+async def _doctor(args: Namespace, config: Config, file: IO[bytes] | None) -> int:
     show = _show_json if args.json else _Words().show
     own = await asyncio.to_thread(instance.running, args.address)
     kept = machine.synchronised()
@@ -56,6 +67,8 @@ async def _doctor(args: Namespace, config: Config) -> int:
     for url, meters in groupby(sorted(config.meters, key=attrgetter("link")), attrgetter("link")):
         cases.append(Case(url, tuple(meters), partial(show, url)))
         await examine(cases[-1], place)
+    if file:
+        bundle.write(file, config, findings, cases, own)
     return int(any(case.failed for case in cases) or any(finding.level == "fault" for finding in findings))
 
 

@@ -43,7 +43,7 @@ class Case:
     """What speaks there, once it is known."""
     heard: list[Heard] = field(default_factory=list)
     sent: bytearray = field(default_factory=bytearray)
-    """The beginning of what the meter sent."""
+    """The beginning of what the meter sent, where its protocol is known."""
 
     def __post_init__(self) -> None:
         self.protocol = self.meters[0].protocol
