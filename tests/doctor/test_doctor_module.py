@@ -42,7 +42,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """One reply is enough, and what does not come is not waited for."""
     monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.3)
     monkeypatch.setattr("meterline.doctor.module._has_a_clock", lambda meter: meter.frames > 2)
-    monkeypatch.setattr("meterline.doctor.module.LONG_ENOUGH", 4.0)
+    monkeypatch.setattr("meterline.doctor.module.LONG_ENOUGH", 3.0)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ from meterline.simulator import Faults, Write
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a second at each speed."""
-    monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.5)
+    """A third of a second at each speed."""
+    monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.3)
     monkeypatch.setattr("meterline.protocols.tic.SILENCE", 2.0)
     monkeypatch.setattr("meterline.protocols.broute.module.REPLY", 0.2)
 
@@ -44,7 +44,7 @@ async def case_of(
     url: str,
     protocol: str | None = "tic",
     tell: Callable[[Finding], object] = lambda _: None,
-    seconds: float = 0.7,
+    seconds: float = 0.5,
     instance: Instance | None = None,
 ) -> Case:
     case = Case(url, (MeterConfig("home", url, protocol),), tell)
@@ -104,11 +104,11 @@ def test_a_good_line_has_nothing_wrong() -> None:
 
 
 def test_a_line_at_the_second_speed_is_found_and_the_noise_of_the_first_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meterline.protocols.tic.PROBE", 1.5)
+    monkeypatch.setattr("meterline.protocols.tic.PROBE", 1.0)
 
     async def test() -> None:
         async with talking(fake("historic"), real_speed=True) as url:
-            case = await case_of(url, seconds=3.0)
+            case = await case_of(url, seconds=2.0)
         assert not wrong(case), texts(case)
         assert "at 9600 baud: no group, as it must be at the wrong speed" in texts(case)
         assert "at 1200 baud: this is the output of a meter" in texts(case)
@@ -307,6 +307,28 @@ def test_the_page_of_our_own_service_is_judged(damaged: int, malformed: int, lev
     (finding,) = Instance(1, page, None).findings(["unknown there, so all are told"])
     assert finding.level == level
     assert finding.what.startswith(f"meter 'home': 100 frames, {damaged + malformed} rejected")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")
+def test_permission_denied_is_met_for_real_and_the_line_is_not_opened() -> None:
+    async def test() -> None:
+        async with line() as (url, _):
+            os.chmod(url, 0o660)
+            groups, group = os.getgroups(), os.getegid()
+            os.setgroups([])
+            os.setegid(65534)
+            os.seteuid(65534)
+            try:
+                (finding,) = wrong(case := await case_of(url))
+            finally:
+                os.seteuid(0)
+                os.setegid(group)
+                os.setgroups(groups)
+        assert finding.level == "fault"
+        assert finding.what.startswith("permission denied: it belongs to group ")
+        assert "it opens" not in texts(case)
+
+    run(test())
 
 
 def test_a_file_that_is_no_device_is_said(tmp_path: Path) -> None:
