@@ -160,6 +160,14 @@ def page(port: int, path: str = "/metrics", seconds: float = 10.0) -> str:
             time.sleep(0.05)
 
 
+def shows(port: int, text: str, seconds: float = 15.0) -> None:
+    """Wait until /metrics holds it."""
+    deadline = time.monotonic() + seconds
+    while text not in page(port):
+        assert time.monotonic() < deadline, f"never shown: {text}"
+        time.sleep(0.05)
+
+
 def free_port() -> int:
     """A port that nobody uses."""
     import socket

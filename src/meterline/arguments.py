@@ -15,6 +15,7 @@ EXAMPLES = """\
 examples:
   meterline demo                                   four simulated meters, no hardware
   meterline detect /dev/ttyUSB0                    what speaks there, and the configuration for it
+  meterline doctor                                 it does not work: why, and what to do
   meterline run /dev/ttyUSB0                       read one meter, serve http://localhost:10230/metrics
   meterline run --config.file meterline.yml        read many
 """
@@ -35,12 +36,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
     run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
     run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
-    run.add_argument(
-        "--state.dir",
-        dest="state",
-        metavar="FOLDER",
-        help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
-    )
+    _kept(run)
     run.add_argument("--shard", metavar="N/COUNT", help="one of several processes: read the meters whose names fall to it")
     run.add_argument("--web.config.file", dest="web", metavar="FILE", help="TLS and passwords, as node_exporter takes them")
     _serving(run)
@@ -58,19 +54,13 @@ def parser() -> argparse.ArgumentParser:
     detect = _command(commands, "detect", "listen on one link: which protocol, speed, mode, meter and contract")
     detect.add_argument("link", help="a device, tcp://host:port or file:CAPTURE; nothing else is touched")
 
+    _add_doctor(commands)
+
     scan = _command(commands, "scan", "which meters a Wi-SUN module (Japan, B-route) hears, and the configuration for them")
     scan.add_argument("link", help="a device or tcp://host:port")
     scan.add_argument("--id-file", metavar="FILE", help="the authentication ID (default: BROUTE_ID in the environment)")
 
-    capture = _command(commands, "capture", "write what a meter sends to a file, byte by byte")
-    capture.add_argument("link", help="a device or tcp://host:port")
-    capture.add_argument("-o", dest="file", metavar="FILE", required=True, help="the file to write")
-    capture.add_argument("--redact", action="store_true", help="take the household out: numbers of meter, contract, radio")
-    capture.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
-    capture.add_argument("--baud", type=int, help="speed of the line: only listen, nothing is detected")
-    capture.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: detected")
-    capture.add_argument("--config.file", dest="config", metavar="FILE", help="where the link's meters and secrets are")
-
+    _add_capture(commands)
     decode = _command(commands, "decode", "print a capture as JSON, one object a line, with what is rejected and why")
     decode.add_argument("file", help="a capture; - is standard input")
     decode.add_argument("--protocol", choices=tuple(PROTOCOLS), default="tic", help="default: tic")
@@ -86,7 +76,16 @@ def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name
     return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
 
-def _serving(command: argparse.ArgumentParser) -> None:
+def _kept(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--state.dir",
+        dest="state",
+        metavar="FOLDER",
+        help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
+    )
+
+
+def _served(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--web.listen-address",
         dest="address",
@@ -94,8 +93,34 @@ def _serving(command: argparse.ArgumentParser) -> None:
         default=DEFAULT_ADDRESS,
         help=f"where to serve (default {DEFAULT_ADDRESS}: all addresses of this machine)",
     )
+
+
+def _serving(command: argparse.ArgumentParser) -> None:
+    _served(command)
     command.add_argument("--log.level", dest="level", choices=logs.LEVELS, default="info", help="default: info")
     command.add_argument("--log.format", dest="style", choices=logs.FORMATS, default="logfmt", help="default: logfmt")
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = _command(commands, "doctor", "say what is wrong with links, devices and this machine, and what to do about it")
+    doctor.add_argument("link", nargs="?", help="a device or tcp://host:port (default: all of the file, else every adapter)")
+    doctor.add_argument("--config.file", dest="config", metavar="FILE", help="where the meters and their secrets are")
+    _kept(doctor)
+    _served(doctor)
+    doctor.add_argument("--seconds", type=float, default=10.0, help="how long to listen to each line (default 10)")
+    doctor.add_argument("--json", action="store_true", help="one JSON object a finding")
+    doctor.add_argument("--bundle", metavar="FILE", help="write a zip for a bug report: nothing in it names the household")
+
+
+def _add_capture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    capture = _command(commands, "capture", "write what a meter sends to a file, byte by byte")
+    capture.add_argument("link", help="a device or tcp://host:port")
+    capture.add_argument("-o", dest="file", metavar="FILE", required=True, help="the file to write")
+    capture.add_argument("--redact", action="store_true", help="take the household out: numbers of meter, contract, radio")
+    capture.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
+    capture.add_argument("--baud", type=int, help="speed of the line: only listen, nothing is detected")
+    capture.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: detected")
+    capture.add_argument("--config.file", dest="config", metavar="FILE", help="where the link's meters and secrets are")
 
 
 def _add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from meterline import logs
@@ -15,7 +15,9 @@ from meterline.errors import UserError
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The program. Status 0: done; 1: a link or file cannot be used; 2: the command or its configuration is wrong."""
+    """The program. Status 0: done; 1: a link or file cannot be used, or doctor found a fault; 2: the command or its
+    configuration is wrong.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as at Ctrl-C: tidy up
     sys.exit(_main(parser().parse_args(words)))
 
@@ -36,7 +38,7 @@ def _main(args: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return 0  # whoever read our output went away
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -92,6 +94,12 @@ def _detect(args: argparse.Namespace) -> None:
     detect(single(args.link).meters[0].link)
 
 
+def _doctor(args: argparse.Namespace) -> int:
+    from meterline.commands.doctor import doctor
+
+    return doctor(args)
+
+
 def _scan(args: argparse.Namespace) -> None:
     from meterline.commands.scan import scan
     from meterline.config import single
@@ -138,12 +146,13 @@ def _simulate(args: argparse.Namespace) -> None:
     SIMULATORS[args.kind](args)
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "migrate": _migrate,
     "demo": _demo,
     "check": _check,
     "detect": _detect,
+    "doctor": _doctor,
     "scan": _scan,
     "capture": _capture,
     "decode": _decode,

@@ -211,7 +211,7 @@ def listen(application: web.Application, address: str, rules: Rules | None = Non
     except socket.gaierror:
         raise UserError(f"--web.listen-address {address}: {host!r} is not an address of this machine") from None
     except OSError as error:
-        raise UserError(f"--web.listen-address {address}: {_refusal(error, port)}") from None
+        raise UserError(f"--web.listen-address {address}: {refusal(error, port)}") from None
     server = Server(
         Gate(application, rules, ANSWER_TIMEOUT),
         rules=rules,
@@ -233,7 +233,8 @@ def parse_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _refusal(error: OSError, port: int) -> str:
+def refusal(error: OSError, port: int) -> str:
+    """Why a port cannot be had, in words, with what to do."""
     if error.errno == errno.EADDRINUSE:
         holder = holders.of_port(port)
         return f"port {port} is in use by {holder or 'another program'}; stop it, or choose another address"
