@@ -9,7 +9,7 @@ counters   never fall: only totals that have been kept are shown (`kept`), so th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -248,7 +248,9 @@ class Account:
         account.address, account.at = found["address"], int(found["at"])
         account._charged = found["charged"] and date.fromisoformat(found["charged"])
         account.marks = {register: Mark(Decimal(value), int(at)) for register, (value, at) in found["registers"].items()}
-        account.days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
+        # A day that stands only here becomes one of its own when it is over, also where nothing is added to it any more.
+        days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
+        account.days = {day: replace(booked, changed=True) for day, booked in days.items()}
         if found["currency"] == account.currency:
             account.totals = Totals.from_json(found["totals"])
             account.periods = {
