@@ -157,21 +157,20 @@ class Account:
         same, self.address = address == self.address, address
         return same
 
-    def _oldest(self, since: int) -> int:
-        """What rose on days that are closed is booked on the oldest that is still open."""
-        return max(since, self.calendar.midnight(min(self.days))) if self.days else since
-
     def _book(self, register: str, rise: Decimal, since: int, at: int, step: Decimal) -> None:
-        stretches = list(self.calendar.stretches(self._oldest(since), at))
+        passed = list(self.calendar.stretches(since, at))
+        # What rose on days that are closed is booked on the oldest that may still be open.
+        oldest = self.calendar.at(self.at).day - (DAYS_KEPT - 1) * ONE_DAY
+        stretches = [stretch for stretch in passed if stretch.day >= oldest]
         parts = spread(rise, [stretch.end for stretch in stretches[:-1]], since, at, step)
         write = self._feed_in if register == EXPORT else self._use
         cost = ZERO
         for stretch, part in zip(stretches, parts, strict=True):
             if part:
                 cost += write(register, stretch, part)
-                if stretches[0].day != stretches[-1].day:
+                if passed[0].day != passed[-1].day:
                     self._open(stretch.day).spread += part
-        if doubt := doubtful(register, stretches, rise, cost):
+        if doubt := doubtful(register, passed, rise, cost):
             self.totals.estimated += doubt
             self._open(stretches[-1].day).doubt += doubt
 
