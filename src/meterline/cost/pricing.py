@@ -66,6 +66,10 @@ def doubtful(register: str, stretches: Sequence[Stretch], rise: Decimal, cost: D
     if all(stretch.same_price(stretches[0]) for stretch in stretches):
         return ZERO
     prices = [price for stretch in stretches for price in _possible(stretch, register)]
+    tiered = any(stretch.terms is not None and stretch.terms.period.tiers for stretch in stretches)
+    if tiered and stretches[0].period != stretches[-1].period:
+        # What is booked in the wrong billing period also moves what comes later there to another tier.
+        return rise * (max(prices) - min(prices)) / 1000
     return max(cost - rise * min(prices) / 1000, rise * max(prices) / 1000 - cost)
 
 
