@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
-from types import SimpleNamespace
-from unittest.mock import patch
 
+from bookkeeping import ADDRESS, Program, memory, wall
 from contract import fuzz
 from contracts import CONTRACTS, Contract, unix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meterline.cost import books as books_module
 from meterline.cost.account import Account
-from meterline.cost.books import KEEP_EVERY, SURE_AFTER, Books
+from meterline.cost.books import KEEP_EVERY, SURE_AFTER
 from meterline.cost.ledger import Day, Totals
 from meterline.cost.pricing import EXPORT, spread
-from meterline.cost.tariffs import WHOLE
-from meterline.meter import Meter
-from meterline.model import Reading, Snapshot
-from meterline.state import State
 
-ADDRESS = "042175000001"
 FAULTS = (
     "none",
     "none",
@@ -262,97 +252,13 @@ def test_fuzz_the_parts_of_a_rise_are_whole_steps_and_add_up(
     assert all(part >= 0 and part % step == 0 for part in parts)
 
 
-class Program:
-    """`Books` over a real file, and a meter fed with snapshots; killed, it leaves the file as it is."""
-
-    def __init__(self, contract: Contract, folder: Path, clock: SimpleNamespace) -> None:
-        self.contract, self.folder, self.clock = contract, folder, clock
-        self.generation = 0
-        self.shown: dict[str, float] = {}
-        self.kept_at = 0
-        self.start()
-
-    def start(self) -> None:
-        self.state = State(str(self.folder / str(self.generation)))
-        self.books = Books(self.state)
-        self.meter = Meter("home", clock=lambda: float(self.clock.now))
-        self.books.open(self.meter, self.contract.tariffs, self.contract.zone.key, WHOLE not in self.contract.registers)
-        self.look()
-
-    def kill(self) -> None:
-        """The file and its log as they are on the disk: what the next program finds."""
-        old, self.generation = self.folder / str(self.generation), self.generation + 1
-        shutil.copytree(old, self.folder / str(self.generation)) if old.exists() else None
-        self.state.close()
-        self.start()
-
-    def restart(self) -> None:
-        self.books.keep(self.books._books.values())
-        self.state.close()
-        self.start()
-
-    def read(self, values: Mapping[str, D]) -> None:
-        readings = []
-        for register, value in values.items():
-            series: tuple[str, ...] = ("smartmeter_energy_import_tariff_watthours_total", register)
-            if register == EXPORT:
-                series = ("smartmeter_energy_export_watthours_total",)
-            elif register == WHOLE:
-                series = ("smartmeter_energy_import_watthours_total",)
-            readings.append(Reading(series, int(value) if value == int(value) else float(value)))
-        snapshot = Snapshot(tuple(readings), address=ADDRESS, step=float(self.contract.step))
-        self.meter.take(snapshot)
-        self.books.take(self.meter, snapshot)
-
-    def keep_due(self) -> None:
-        due = [book for book in self.books._books.values() if book.account.due]
-        if self.clock.now - self.kept_at >= KEEP_EVERY:
-            due, self.kept_at = list(self.books._books.values()), self.clock.now
-        if due:
-            self.books.keep(due)
-        self.look()
-
-    def look(self) -> None:
-        """The counters of /metrics never fall."""
-        self.books.refresh()
-        for text in self.meter.texts:
-            for line in text.splitlines():
-                series, _, value = line.rpartition(" ")
-                if "_cost_total" in series or "_credit_total" in series or "_cost_estimated" in series:
-                    assert float(value) >= self.shown.get(series, 0.0)
-                    self.shown[series] = float(value)
-
-    @property
-    def account(self) -> Account:
-        account = self.books.account("home")
-        assert account
-        return account
-
-    def all_days(self) -> dict[date, Day]:
-        days = {date.fromisoformat(day): Day.from_json(found) for day, found in self.state.days("home").items()}
-        return days | self.account.days
-
-
-@contextmanager
-def wall(now: int) -> Iterator[SimpleNamespace]:
-    """The clock of the wall, as the books see it: `now` is what it shows, and may be set."""
-    clock = SimpleNamespace(now=now)
-    with patch.object(books_module, "time", SimpleNamespace(time=lambda: clock.now)):
-        yield clock
-
-
 def played(story: Story, folder: Path, faults: bool) -> tuple[Totals, dict[str, D], dict[str, D]]:
     """The totals, what was booked, and what the registers rose by."""
     values = dict.fromkeys(story.contract.registers, D(1000))
     with wall(story.start) as clock:
         program = Program(story.contract, folder, clock)
 
-        def speak() -> None:
-            for _ in range(SURE_AFTER):
-                program.read(values)
-                clock.now += 1
-
-        speak()
+        program.speak(**values)
         program.keep_due()
         for event in story.events:
             clock.now += event.seconds + SURE_AFTER
@@ -362,12 +268,12 @@ def played(story: Story, folder: Path, faults: bool) -> tuple[Totals, dict[str, 
                 program.kill()
             for register, rise in zip(values, event.rises, strict=True):
                 values[register] += rise
-            speak()
+            program.speak(**values)
             if faults and event.fault in ("kill before keeping", "kill while keeping"):
                 if event.fault == "kill while keeping":
                     program.keep_due()
                 program.kill()
-                speak()
+                program.speak(**values)
             elif not (faults and event.fault == "unread"):
                 program.keep_due()
         if faults:
@@ -376,11 +282,6 @@ def played(story: Story, folder: Path, faults: bool) -> tuple[Totals, dict[str, 
         result = program.account.totals, energy(program.all_days()), {r: value - 1000 for r, value in values.items()}
         program.state.close()
     return result
-
-
-def memory() -> str | None:
-    """Where a commit costs no disk, if there is such a place."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @few
