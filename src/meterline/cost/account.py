@@ -120,9 +120,10 @@ class Account:
 
     def go_back_to(self, at: int) -> None:
         """The clock was wrong: what comes next is booked from this moment on, which may be long before the last one."""
-        self.at = at
+        self.at, self.changed = at, True
         for mark in self.marks.values():
             mark.at = min(mark.at, at)
+        self._charged = self._charged and min(self._charged, self.calendar.at(at).day)
         self.periods.clear()
 
     def recall(self, days: Mapping[date, Day], moment: int) -> None:
@@ -132,8 +133,8 @@ class Account:
             if day not in self.days and day > here.day - DAYS_KEPT * ONE_DAY:
                 self.days[day] = booked
         if here.period not in self.periods:
-            all_days = {**days, **self.days}
-            self.periods[here.period] = Sum.of(booked for day, booked in all_days.items() if day >= here.period)
+            all_days, end = {**days, **self.days}, self.calendar.period_end(here.period)
+            self.periods[here.period] = Sum.of(booked for day, booked in all_days.items() if here.period <= day < end)
 
     def closed(self) -> dict[date, Day]:
         """Days other than today that have changed since this was asked last; days that are over leave the account."""
