@@ -15,13 +15,14 @@ from decimal import Decimal
 from typing import Any
 
 from meterline.cost.calendar import ONE_DAY, Calendar, Stretch
-from meterline.cost.ledger import ZERO, Day, Sum, Totals
+from meterline.cost.ledger import ZERO, Day, Sum, Totals, number
 from meterline.cost.pricing import EXPORT, doubtful, lines, names, spread, tier_name
 from meterline.cost.tariffs import WHOLE, Terms
 from meterline.registers import HIGHEST_POWER, MARGIN, SLACK
 
 DAYS_KEPT = 2
 """Days that stay open: today, and yesterday for a register that is read late."""
+YEAR_3000 = 32_503_680_000
 
 
 @dataclass(slots=True)
@@ -247,14 +248,16 @@ class Account:
         account = cls(calendar)
         account.address, account.at = found["address"], int(found["at"])
         account._charged = found["charged"] and date.fromisoformat(found["charged"])
-        account.marks = {register: Mark(Decimal(value), int(at)) for register, (value, at) in found["registers"].items()}
+        account.marks = {register: Mark(number(value), int(at)) for register, (value, at) in found["registers"].items()}
+        if not max((mark.at for mark in account.marks.values()), default=0) <= account.at < YEAR_3000:
+            raise ValueError("not a time at which registers were read")
         # A day that stands only here becomes one of its own when it is over, also where nothing is added to it any more.
         days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
         account.days = {day: replace(booked, changed=True) for day, booked in days.items()}
         if found["currency"] == account.currency:
             account.totals = Totals.from_json(found["totals"])
             account.periods = {
-                date.fromisoformat(day): Sum(Decimal(watthours), Decimal(cost))
+                date.fromisoformat(day): Sum(number(watthours), number(cost))
                 for day, (watthours, cost) in found["periods"].items()
                 if calendar.period(date.fromisoformat(day)) == date.fromisoformat(day)
             }
