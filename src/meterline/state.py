@@ -59,7 +59,7 @@ class State:
         self._do("written", lambda file: file.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", row), None)
 
     def account(self, meter: str) -> dict[str, Any] | None:
-        """The open books of a meter; None where there are none."""
+        """The open books of a meter; None where there are none, empty where they cannot be read."""
         return self._read_one("SELECT json FROM account WHERE meter = ?", meter)
 
     def meters(self) -> list[str]:
@@ -90,11 +90,13 @@ class State:
 
     def _read_one(self, statement: str, *values: str) -> dict[str, Any] | None:
         rows = self._read(statement, *map(_key, values))
-        found = _parsed(rows[0][0]) if rows else None
-        return found if isinstance(found, dict) else None
+        if not rows:
+            return None
+        found = _parsed(rows[0][0])
+        return found if isinstance(found, dict) else {}
 
     def _read(self, statement: str, *values: str) -> list[Any]:
-        if self._folder is None or not (Path(self._folder) / FILE).exists():
+        if self._folder is None or not os.path.exists(Path(self._folder) / FILE):
             return []
         return self._do("read", lambda file: file.execute(statement, values).fetchall(), [])
 
