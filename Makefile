@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week docs pins build publish image
+.PHONY: help setup demo test lint types bench fuzz week year docs pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +38,9 @@ fuzz: setup ## a long campaign of the properties that `make test` tries briefly
 
 week: setup ## a simulated week of a B-route meter, of which `make test` plays a day
 	METERLINE_DAYS=7 $(BIN)/python -m pytest -k "nightly_outage" -p no:cacheprovider
+
+year: setup ## a simulated year of both contracts, of which `make test` plays some weeks
+	METERLINE_YEAR=1 $(BIN)/python -m pytest -k "simulated_year" -p no:cacheprovider
 
 docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and dashboards (grafana/*.json)
 	$(BIN)/python docs/generate.py
