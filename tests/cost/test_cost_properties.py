@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
 
 from bookkeeping import ADDRESS, Program, memory, wall
 from contract import fuzz
-from contracts import CONTRACTS, Contract, unix
+from contracts import CONTRACTS, HC, Contract, unix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -294,3 +294,35 @@ def test_fuzz_kills_change_nothing_with_a_real_file_and_a_meter(story: Story) ->
     assert booked.get(EXPORT, 0) == booked_too.get(EXPORT, 0) == rises.get(EXPORT, 0)
     assert sum(booked.values()) == sum(booked_too.values()) == sum(rises.values())
     compare(story, reference, faulty, clear=False)
+
+
+EUROS = tuple(contract for contract in CONTRACTS if contract.tariffs and contract.tariffs.currency == "EUR")
+MOVED = replace(EUROS[0], tariffs=replace(HC, reading_day=20))
+"""The same prices, another day on which the meter is read."""
+
+
+@fuzz
+@given(
+    start=st.integers(unix("2026-01-25 00:00"), unix("2026-02-05 00:00")),
+    changes=st.lists(
+        st.tuples(st.sampled_from((*EUROS, MOVED)), st.integers(1, 5 * 86_400), st.integers(0, 20_000)), min_size=2, max_size=12
+    ),
+)
+def test_fuzz_another_contract_after_a_restart_loses_no_energy_and_lets_no_counter_fall(
+    start: int, changes: list[tuple[Contract, int, int]]
+) -> None:
+    shelf, at, value = Shelf(changes[0][0]), start, D(0)
+    for contract, seconds, rise in changes:
+        shelf.take(at, {"HCHC": value})
+        shelf.keep(at)
+        shelf.contract = contract
+        shelf.reopen()
+        shelf.account.recall({date.fromisoformat(day): Day.from_json(json.loads(text)) for day, text in shelf.days.items()}, at)
+        at, value = at + seconds, value + rise
+    shelf.take(at, {"HCHC": value})
+    booked = shelf.all_days()
+    assert sum(energy(booked).values()) == value
+    assert_days_add_up(booked, shelf.account.totals)
+    period = shelf.account.calendar.at(at).period
+    used = sum((day.watthours for when, day in booked.items() if when >= period), D(0))
+    assert shelf.account.period(at).watthours == used
