@@ -152,6 +152,7 @@ class TestShown:
         tiers = [{"price": "10", "up_to": "1"}, {"price": "20"}]
         program = start(Contract("t", TOKYO, (WHOLE,), tariffs(periods=[{"since": "2025-01-01", "tiers": tiers}]), nothing, ()))
         program.speak(TOTAL=0)
+        program.keep()
         assert program.page("smartmeter_price") == {"EUR,tier1": 10}
         program.speak(TOTAL=1000)
         assert program.page("smartmeter_price") == {"EUR,tier2": 20}
@@ -189,6 +190,15 @@ class TestBelieved:
             program.clock.now += 5
         assert program.account.totals.costs == {"HCHC": D("0.012")}
         assert warnings(caplog) == ["home: another meter answers: its registers are billed from here on"]
+
+    def test_a_damaged_first_value_of_another_meter_is_not_billed_either(self, start: Callable[..., Program]) -> None:
+        program = start()
+        program.speak(HCHC=1000)
+        program.speak(HCHC=1010)
+        for value in (5000, 3, 5000, 5000, 5000, 5000, 5010):
+            program.read({"HCHC": D(value)}, "042175999999")
+            program.clock.now += 5
+        assert program.account.totals.costs == {"HCHC": D("0.002")}
 
     def test_one_frame_of_a_stranger_costs_nothing(self, start: Callable[..., Program]) -> None:
         program = start()
@@ -431,6 +441,28 @@ class TestKept:
             assert self.rows(program)[0]["totals"]["costs"] == {"HCHC": "0.020"}
 
         asyncio.run(test())
+
+    def test_what_is_booked_while_it_is_written_is_shown_when_it_is_written_too(
+        self, start: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = start()
+        program.speak(HCHC=1000)
+        program.speak(HCHC=1100)
+        write = program.state.book
+
+        def slowly(*rows: Any) -> None:
+            program.speak(HCHC=1200)
+            write(*rows)
+
+        monkeypatch.setattr(program.state, "book", slowly)
+        program.keep()
+        assert program.page(COSTS)["EUR,HCHC"] == self.rows_cost(program) == 0.01
+        monkeypatch.undo()
+        program.keep()
+        assert program.page(COSTS)["EUR,HCHC"] == self.rows_cost(program) == 0.02
+
+    def rows_cost(self, program: Program) -> float:
+        return float(self.rows(program)[0]["totals"]["costs"]["HCHC"])
 
     @pytest.mark.xfail(reason="after one failure nothing is kept until the program is started again, but shown as if it were")
     def test_a_file_that_could_not_be_written_once_is_written_the_next_time(self, start: Callable[..., Program]) -> None:
