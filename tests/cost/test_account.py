@@ -383,6 +383,21 @@ class TestClock:
         take(books, NOON + 10 * 86_400, BASE=0)
         assert books.totals.standing - before == 5
 
+    def test_periods_that_it_booked_ahead_do_not_crowd_out_this_one(self) -> None:
+        books = account()
+        closed: dict[date, Any] = {}
+        take(books, NOON, BASE=0)
+        for value, ahead in ((10, 0), (20, 40), (30, 80)):
+            take(books, NOON + 60 + ahead * 86_400, BASE=value)
+            closed |= keep(books)
+        books.go_back_to(NOON + 60)
+        closed |= keep(books)
+        books.recall({day: type(books.day(NOON)).from_json(found) for day, found in closed.items()}, NOON + 60)
+        take(books, NOON + 120, BASE=40)
+        keep(books)
+        january = sum(found.watthours for day, found in books.days.items() if day.month == 1)
+        assert books.period(NOON).watthours >= january >= 20
+
     def test_what_it_booked_ahead_is_not_of_this_period(self) -> None:
         books = account(TEMPO)
         take(books, NOON, BASE=0)

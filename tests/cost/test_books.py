@@ -445,21 +445,23 @@ class TestKept:
     def test_what_is_booked_while_it_is_written_is_shown_when_it_is_written_too(
         self, start: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        program = start()
-        program.speak(HCHC=1000)
-        program.speak(HCHC=1100)
+        program = start(contract(registers={"HCHC": "0.1"}, feed_in="0.1"))
+        program.speak(HCHC=1000, EXPORT=0)
+        program.speak(HCHC=1100, EXPORT=50)
         write = program.state.book
 
         def slowly(*rows: Any) -> None:
-            program.speak(HCHC=1200)
+            program.speak(HCHC=1200, EXPORT=100)
             write(*rows)
 
         monkeypatch.setattr(program.state, "book", slowly)
         program.keep()
         assert program.page(COSTS)["EUR,HCHC"] == self.rows_cost(program) == 0.01
+        assert program.page("smartmeter_export_credit_total") == {"EUR": 0.005}
         monkeypatch.undo()
         program.keep()
         assert program.page(COSTS)["EUR,HCHC"] == self.rows_cost(program) == 0.02
+        assert program.page("smartmeter_export_credit_total") == {"EUR": 0.01}
 
     def rows_cost(self, program: Program) -> float:
         return float(self.rows(program)[0]["totals"]["costs"]["HCHC"])
