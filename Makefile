@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week fleet docs pins build publish image
+.PHONY: help setup demo test lint types bench fuzz week year fleet docs pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,6 +41,9 @@ week: setup ## a simulated week of a B-route meter, of which `make test` plays a
 
 fleet: setup ## 1,000 simulated meters, two processes, two Prometheus agents, one VictoriaMetrics
 	METERLINE_FLEET=1000 $(BIN)/python -m pytest tests/test_fleet.py -p no:cacheprovider
+
+year: setup ## a simulated year of both contracts, of which `make test` plays some weeks
+	METERLINE_YEAR=1 $(BIN)/python -m pytest -k "simulated_year" -p no:cacheprovider
 
 docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and dashboards (grafana/*.json)
 	$(BIN)/python docs/generate.py

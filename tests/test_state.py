@@ -152,9 +152,13 @@ class TestFolder:
         state.keep(LINK, {})
         other.execute("ROLLBACK")
         other.close()
-        remedy = "nothing is remembered over a restart. --state.dir names another folder"
-        assert warnings(caplog) == [f"{tmp_path}: the state cannot be written: database is locked; {remedy}"]
+        assert warnings(caplog) == [f"{tmp_path}: the state cannot be written now: database is locked; it is tried again"]
         assert recall(tmp_path) == MEMORY
+        caplog.set_level(logging.INFO, "meterline")
+        state.keep(LINK, {})
+        assert caplog.messages[-1] == f"{tmp_path}: the state is written again"
+        state.close()
+        assert recall(tmp_path) == {}
 
 
 class TestDamage:

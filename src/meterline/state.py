@@ -50,6 +50,8 @@ class State:
         self._folder = folder
         self._file: sqlite3.Connection | None = None
         self._lock = threading.Lock()
+        self._full = False
+        """The last transaction could not be written."""
 
     def recall(self, link: str) -> dict[str, Any]:
         """What the driver of this link kept."""
@@ -61,7 +63,7 @@ class State:
         self._do("written", lambda file: file.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", row), None)
 
     def account(self, meter: str) -> dict[str, Any] | None:
-        """The open books of a meter; None where there are none."""
+        """The open books of a meter; None where there are none, empty where they cannot be read."""
         return self._read_one("SELECT json FROM account WHERE meter = ?", meter)
 
     def meters(self) -> list[str]:
@@ -74,16 +76,20 @@ class State:
         found = {str(day): _parsed(text) for day, text in rows}
         return {day: booked for day, booked in found.items() if isinstance(booked, dict)}
 
-    def book(self, accounts: Mapping[str, dict[str, Any]], days: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
-        """Keep open books by meter, and days (meter, date, what was booked), in one transaction."""
+    def book(self, accounts: Mapping[str, dict[str, Any]], days: Iterable[tuple[str, str, dict[str, Any]]]) -> bool:
+        """Keep open books by meter, and days (meter, date, what was booked), in one transaction.
+
+        False: it could not be written now, and should be tried again. True also where nothing is kept at all.
+        """
         account_rows = [(_key(meter), _compact(found)) for meter, found in accounts.items()]
         day_rows = [(_key(meter), day, _compact(found)) for meter, day, found in days]
 
-        def write(file: sqlite3.Connection) -> None:
+        def write(file: sqlite3.Connection) -> bool:
             file.executemany(_UPDATE_ACCOUNT, account_rows)
             file.executemany("INSERT OR REPLACE INTO day VALUES (?, ?, ?)", day_rows)
+            return True
 
-        self._do("written", write, None)
+        return self._do("written", write, False) or self._folder is None
 
     def close(self) -> None:
         """Close the file; nothing more is kept."""
@@ -92,16 +98,20 @@ class State:
 
     def _read_one(self, statement: str, *values: str) -> dict[str, Any] | None:
         rows = self._read(statement, *map(_key, values))
-        found = _parsed(rows[0][0]) if rows else None
-        return found if isinstance(found, dict) else None
+        if not rows:
+            return None
+        found = _parsed(rows[0][0])
+        return found if isinstance(found, dict) else {}
 
     def _read(self, statement: str, *values: str) -> list[Any]:
-        if self._folder is None or not (Path(self._folder) / FILE).exists():
+        if self._folder is None or not os.path.exists(Path(self._folder) / FILE):
             return []
         return self._do("read", lambda file: file.execute(statement, values).fetchall(), [])
 
     def _do(self, doing: str, action: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        """One transaction. Where it fails, the state is given up with one warning; a damaged file is set aside before that."""
+        """One transaction. A damaged file is set aside. A file that cannot be written for a while is tried again by whoever
+        has something to keep; in all other cases the state is given up. Each with one warning.
+        """
         with self._lock:
             for last in (False, True):
                 if self._folder is None:
@@ -112,20 +122,29 @@ class State:
                         os.makedirs(self._folder, mode=0o700, exist_ok=True)
                         self._file = _connect(path)
                     with self._file as file:
-                        return action(file)
+                        found = action(file)
+                    if self._full:
+                        self._full = False
+                        log.info("%s: the state is written again", self._folder)
+                    return found
                 except (OSError, sqlite3.Error) as error:
-                    if (
-                        isinstance(error, sqlite3.DatabaseError)
-                        and not isinstance(error, sqlite3.OperationalError)
-                        and not last
-                    ):
+                    if type(error) is sqlite3.DatabaseError and not last:
                         self._set_aside(path, error)
                         continue
-                    reason = getattr(error, "strerror", None) or error
-                    remedy = "nothing is remembered over a restart. --state.dir names another folder"
-                    log.warning("%s: the state cannot be %s: %s; %s", self._folder, doing, reason, remedy)
-                    self._close()
+                    self._complain(doing, error)
+                    break
             return otherwise
+
+    def _complain(self, doing: str, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or error
+        if self._file is not None and doing == "written" and isinstance(error, sqlite3.OperationalError):
+            if not self._full:
+                log.warning("%s: the state cannot be written now: %s; it is tried again", self._folder, reason)
+            self._full = True
+            return
+        remedy = "nothing is remembered over a restart. --state.dir names another folder"
+        log.warning("%s: the state cannot be %s: %s; %s", self._folder, doing, reason, remedy)
+        self._close()
 
     def _set_aside(self, path: Path, error: sqlite3.Error) -> None:
         """Keep a damaged file under another name; the next transaction begins a new one."""

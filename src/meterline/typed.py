@@ -55,6 +55,8 @@ def _fault(error: BaseException, wanted: type[Any] | None) -> str:
         return f"unknown key {unknown}; allowed: {', '.join(item.name for item in fields(error.cl))}"
     if isinstance(error, KeyError):
         return "missing"
+    if isinstance(error, AttributeError):  # cattrs asks what was found for its keys
+        return "expected keys and values"
     return str(error)
 
 

@@ -252,7 +252,7 @@ def test_variables_alone_set_it_up_and_a_wrong_checksum_method_loses_no_frame(tm
 
 def test_costs_after_a_kill_are_those_of_one_run_without_it(tmp_path: Path) -> None:
     port = free_port()
-    sent, killed_at, last = [1_000_000], 1_001_000, 1_003_000
+    sent, killed_at, last = [1_000_000], 1_000_010, 1_000_020
 
     async def test() -> str:
         async with line() as (device, write):
@@ -273,14 +273,14 @@ def test_costs_after_a_kill_are_those_of_one_run_without_it(tmp_path: Path) -> N
                 await asyncio.to_thread(process.wait, 10)
             sent[0] = killed_at
             async with exporter(tmp_path, words):
-                await page(port, "linky_cost_total.*BASE.* 0.2516\n")
+                await page(port, "linky_cost_total.*BASE.* 0.002516\n")
             sent[0] = last
             async with exporter(tmp_path, words):
                 text = await page(port, COSTS)
             sending.cancel()
             return text
 
-    assert values(asyncio.run(test()))["linky_cost_total", ADDRESS, "BASE"] == float(Decimal("0.2516") * 3)
+    assert values(asyncio.run(test()))["linky_cost_total", ADDRESS, "BASE"] == float(Decimal("0.0002516") * 20)
 
 
 # The page

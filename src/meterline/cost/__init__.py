@@ -6,6 +6,7 @@ calendar   when which price holds: local days, billing periods, hours; across ch
 pricing    a rise of a register, cut by time and by price
 ledger     what is written down: lines of a day, totals
 account    the engine: a register rose, so book it
+record     an account in a form for JSON, and back
 book       one meter and its account
 books      the accounts of all meters: fed, shown and kept
 bill       days and months as a table, and compared with a bill

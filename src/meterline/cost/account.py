@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from meterline.cost.calendar import ONE_DAY, Calendar, Stretch
 from meterline.cost.ledger import ZERO, Day, Sum, Totals
@@ -24,6 +23,8 @@ GAP = 600
 """Seconds without a reading."""
 FORGOTTEN = 3600
 """Seconds that a register is not read while others are."""
+NOT_WORTH_WAITING = 1000
+"""Watt-hours, of which a clock that is late may change the price."""
 DAYS_KEPT = 2
 """Days that stay open: today, and yesterday for a register that is read late."""
 
@@ -55,9 +56,11 @@ class Account:
         """What a person should know, in words; whoever reads them takes them out."""
         self._resumed = 0
         """Since when it is read without a gap."""
-        self._money = self.currency
+        self._waiting: set[str] = set()
+        """Registers that rose faster than they can."""
+        self.money = self.currency
         """Currency of the totals: they stay while there are no prices."""
-        self._charged: date | None = None
+        self.charged: date | None = None
         """Last day whose standing charge is booked."""
         self._unpriced: set[tuple[str, date | None]] = set()
 
@@ -86,17 +89,12 @@ class Account:
                 self.due = moved = True
                 continue
             if value != mark.value:
-                rise = value - mark.value + (wraps_at if wraps_at is not None and value < mark.value else 0)
-                sudden = rise > _most(at - mark.at, step)
-                if rise < 0 or (sudden and not (same_meter and value > mark.value)):
-                    self.complaints.append(
-                        f"register {register} went from {mark.value} to {value} Wh: it is billed from there on"
-                    )
-                else:
-                    self._book(register, rise, mark.at, at, step, sudden)
+                if not self._step(register, mark, value, at, same_meter, step, wraps_at):
+                    continue
                 mark.value = value
                 self.changed = moved = True
             mark.at = at
+            self._waiting.discard(register)
         self._drop_unread(at)
         self._charge(at)
         self.began = self.began or at
@@ -133,9 +131,10 @@ class Account:
 
     def go_back_to(self, at: int) -> None:
         """The clock was wrong: what comes next is booked from this moment on, which may be long before the last one."""
-        self.at = at
+        self.at, self.changed = at, True
         for mark in self.marks.values():
             mark.at = min(mark.at, at)
+        self.charged = self.charged and min(self.charged, self.calendar.at(at).day)
         self.periods.clear()
 
     def recall(self, days: Mapping[date, Day], moment: int) -> None:
@@ -145,25 +144,49 @@ class Account:
             if day not in self.days and day > here.day - DAYS_KEPT * ONE_DAY:
                 self.days[day] = booked
         if here.period not in self.periods:
-            all_days = {**days, **self.days}
-            self.periods[here.period] = Sum.of(booked for day, booked in all_days.items() if day >= here.period)
+            all_days, end = {**days, **self.days}, self.calendar.period_end(here.period)
+            self.periods[here.period] = Sum.of(booked for day, booked in all_days.items() if here.period <= day < end)
 
     def closed(self) -> dict[date, Day]:
-        """Days other than today that have changed since this was asked last; days that are over leave the account."""
+        """Days other than today that have changed since this was asked last."""
         today = self.calendar.at(self.at).day
         changed = {day: booked for day, booked in self.days.items() if booked.changed and day != today}
         for booked in changed.values():
             booked.changed = False
-        for day in [day for day in self.days if not today - DAYS_KEPT * ONE_DAY < day <= today]:
-            del self.days[day]
+        return changed
+
+    def let_go(self) -> None:
+        """Days and billing periods that are over, and kept, leave the account."""
+        today = self.calendar.at(self.at).day
+        over = [day for day in self.days if not today - DAYS_KEPT * ONE_DAY < day <= today]
+        for day in over:
+            if not self.days[day].changed:
+                del self.days[day]
         for period in sorted(self.periods)[:-2]:
             del self.periods[period]
-        return changed
+
+    def _step(
+        self, register: str, mark: Mark, value: Decimal, at: int, same_meter: bool, step: Decimal, wraps_at: Decimal | None
+    ) -> bool:
+        """Book what a register rose; False where that has to wait: by this clock, which is late then, it cannot have risen so."""
+        rise = value - mark.value + (wraps_at if wraps_at is not None and value < mark.value else 0)
+        sudden = rise > _most(at - mark.at, step)
+        if sudden and same_meter and value > mark.value:
+            if register not in self._waiting:
+                self._waiting.add(register)
+                self.complaints.append(f"register {register} rose by {rise} Wh: booked when this machine's clock allows for it")
+            return False
+        if rise < 0 or sudden:
+            self.complaints.append(f"register {register} went from {mark.value} to {value} Wh: it is billed from there on")
+        else:
+            self._book(register, rise, mark.at, at, step)
+        return True
 
     def _drop_unread(self, at: int) -> None:
         """A register that is not there any more, while others are: a meter in another mode counts the same on others."""
         for register, mark in list(self.marks.items()):
-            if register != EXPORT and at - max(mark.at, self._resumed) > FORGOTTEN:
+            unread = at - max(mark.at, self._resumed) > FORGOTTEN
+            if unread and register != EXPORT and register not in self._waiting:
                 del self.marks[register]
 
     def _is_same(self, address: str | None) -> bool:
@@ -176,26 +199,20 @@ class Account:
         same, self.address = address == self.address, address
         return same
 
-    def _oldest(self, since: int) -> int:
-        """What rose on days that are closed is booked on the oldest that is still open."""
-        return max(since, self.calendar.midnight(min(self.days))) if self.days else since
-
-    def _book(self, register: str, rise: Decimal, since: int, at: int, step: Decimal, sudden: bool) -> None:
-        """`sudden`: it rose faster than it can, so the clock of this machine was late, and it did so before, or later."""
-        stretches = list(self.calendar.stretches(self._oldest(since), at))
+    def _book(self, register: str, rise: Decimal, since: int, at: int, step: Decimal) -> None:
+        passed = list(self.calendar.stretches(since, at))
+        # What rose on days that are closed is booked on the oldest that may still be open.
+        oldest = self.calendar.at(self.at).day - (DAYS_KEPT - 1) * ONE_DAY
+        stretches = [stretch for stretch in passed if stretch.day >= oldest]
         parts = spread(rise, [stretch.end for stretch in stretches[:-1]], since, at, step)
         write = self._feed_in if register == EXPORT else self._use
         cost = ZERO
         for stretch, part in zip(stretches, parts, strict=True):
             if part:
                 cost += write(register, stretch, part)
-                if stretches[0].day != stretches[-1].day:
+                if passed[0].day != passed[-1].day:
                     self._open(stretch.day).spread += part
-        if sudden:
-            self.complaints.append(
-                f"register {register} rose by {rise} Wh in {at - since} s: was the clock of this machine late?"
-            )
-        if doubt := doubtful(register, stretches, rise, cost, sudden):
+        if doubt := doubtful(register, passed, rise, cost):
             self.totals.estimated += doubt
             self._open(stretches[-1].day).doubt += doubt
 
@@ -234,14 +251,14 @@ class Account:
     def _charge(self, at: int) -> None:
         """Book the standing charge of every day up to today, once."""
         today = self.calendar.at(at).day
-        day = self._charged or today - ONE_DAY
+        day = self.charged or today - ONE_DAY
         while day < today:
             day += ONE_DAY
             if amount := self.calendar.standing(day):
                 self._open(day).standing += amount
                 self.totals.standing += amount
                 self.periods.setdefault(self.calendar.period(day), Sum()).cost += amount
-        self._charged = day
+        self.charged = day
 
     def _complain_of_price(self, register: str, terms: Terms | None) -> None:
         if self.calendar.tariffs and (key := (register, terms.since if terms else None)) not in self._unpriced:
@@ -249,49 +266,7 @@ class Account:
             where = f"in the period since {terms.period.since}" if terms else "today"
             self.complaints.append(f"tariffs: register {register} has no price {where}: its energy is counted, not its cost")
 
-    def under(self, calendar: Calendar) -> Account:
-        """The same account with another contract from now on."""
-        return Account.from_json(calendar, self.to_json())
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, as it stands now."""
-        return {
-            "currency": self._money,
-            "address": self.address,
-            "reading_day": self.calendar.reading_day,
-            "began": self.began,
-            "at": self.at,
-            "charged": self._charged and self._charged.isoformat(),
-            "registers": {register: [str(mark.value), mark.at] for register, mark in self.marks.items()},
-            "days": {day.isoformat(): booked.to_json() for day, booked in self.days.items()},
-            "periods": {day.isoformat(): [str(total.watthours), str(total.cost)] for day, total in self.periods.items()},
-            "totals": self.totals.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, calendar: Calendar, found: Mapping[str, Any]) -> Account:
-        """What `to_json` made; KeyError, TypeError, ValueError, AttributeError or ArithmeticError where it is not that.
-
-        Costs in another currency stay in the days of then; a billing period that begins on another day is not recalled.
-        """
-        account = cls(calendar)
-        account.address = found["address"]
-        account.began, account.at = int(found["began"]), int(found["at"])
-        account._charged = found["charged"] and date.fromisoformat(found["charged"])
-        account.marks = {register: Mark(Decimal(value), int(at)) for register, (value, at) in found["registers"].items()}
-        account.days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
-        account._money = account.currency or found["currency"]
-        if found["currency"] in ("", account._money):
-            account.totals = Totals.from_json(found["totals"])
-            account.periods = {
-                date.fromisoformat(day): Sum(Decimal(watthours), Decimal(cost))
-                for day, (watthours, cost) in found["periods"].items()
-                if calendar.period(date.fromisoformat(day)) == date.fromisoformat(day)
-            }
-        account.kept = account.totals.copy()
-        return account
-
 
 def _most(seconds: int, step: Decimal) -> Decimal:
     """By how much a register can rise in that time."""
-    return SLACK * step + Decimal(MARGIN * HIGHEST_POWER) * (seconds + 1) / 3600
+    return SLACK * step + NOT_WORTH_WAITING + Decimal(MARGIN * HIGHEST_POWER) * (seconds + 1) / 3600

@@ -121,4 +121,4 @@ class Book:
 
 def decimal(value: float) -> Decimal:
     """Registers have four decimals at most (a tenth of a watt-hour, B-route)."""
-    return Decimal(int(value)) if value.is_integer() else Decimal(repr(round(value, 4)))
+    return Decimal(int(value)) if value == int(value) else Decimal(repr(round(value, 4)))

@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from meterline.cost.account import Account
 from meterline.cost.book import Book, decimal
 from meterline.cost.calendar import ONE_DAY, Calendar
-from meterline.cost.ledger import Totals, days_from_json
+from meterline.cost.ledger import days_from_json
+from meterline.cost.record import from_json, to_json
 from meterline.cost.tariffs import Tariffs
 from meterline.logs import about
 from meterline.meter import Meter
@@ -33,7 +34,7 @@ GATHER = 0.25
 """Seconds in which what many meters have to keep becomes one transaction."""
 CLOCK_IS_SET = 1_735_689_600
 """2025: a machine without a battery begins in 1970."""
-WRONG_CLOCK = 86_400
+WRONG_CLOCK = 3600
 """Seconds: a clock that goes back further was wrong before."""
 
 
@@ -45,7 +46,7 @@ class Books:
         self.now = now or (lambda: time.time())
         self._books: dict[str, Book] = {}
         self._due = asyncio.Event()
-        self._writing: asyncio.Future[None] | None = None
+        self._writing: asyncio.Future[bool] | None = None
         self._said: set[tuple[str, str]] = set()
 
     def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
@@ -55,7 +56,7 @@ class Books:
             if known.account.calendar.same(calendar):
                 return
             self.forget(meter.name)
-        account = known.account.under(calendar) if known else self._recall(meter.name, calendar)
+        account = from_json(calendar, to_json(known.account)) if known else self._recall(meter.name, calendar)
         self._recall_days(meter.name, account, account.at or int(self.now()))
         book = self._books[meter.name] = Book(meter, account, by_tariff)
         now = int(self.now())
@@ -119,10 +120,9 @@ class Books:
                 everything_at = loop.time() + KEEP_EVERY
                 due = list(self._books.values())
             self._due.clear()
-            changed = _changed(due)
-            self._writing = loop.run_in_executor(None, self._state.book, *_records(changed))
-            await asyncio.shield(self._writing)
-            self._show_kept(changed)
+            batch = [Kept(book) for book in due if book.account.changed or book.account.due]
+            self._writing = loop.run_in_executor(None, self._state.book, *_rows(batch))
+            self._settle(batch, await asyncio.shield(self._writing))
 
     async def close(self) -> None:
         """Keep everything."""
@@ -134,22 +134,23 @@ class Books:
         """Keep these now, or all."""
         if books is None:
             self._due.clear()
-        changed = _changed(self._books.values() if books is None else books)
-        self._state.book(*_records(changed))
-        self._show_kept(changed)
+        every = self._books.values() if books is None else books
+        batch = [Kept(book) for book in every if book.account.changed or book.account.due]
+        self._settle(batch, self._state.book(*_rows(batch)))
 
-    def _show_kept(self, changed: Iterable[tuple[Book, Totals]]) -> None:
+    def _settle(self, batch: list[Kept], written: bool) -> None:
         now = int(self.now())
-        for book, totals in changed:
-            book.account.kept, book.kept = totals, True
-            book.show_kept(now)
+        for kept in batch:
+            kept.settle(written)
+            if written:
+                kept.book.show_kept(now)
 
     def _recall(self, name: str, calendar: Calendar) -> Account:
         account = Account(calendar)
         found = self._state.account(name)
         try:
             if found is not None:
-                account = Account.from_json(calendar, found)
+                account = from_json(calendar, found)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
             log.warning("what was kept of its costs cannot be read: they begin anew", extra=about(name))
         return account
@@ -173,23 +174,32 @@ class Books:
             log.warning("%s", text, extra=about(name))
 
 
-def _changed(books: Iterable[Book]) -> list[tuple[Book, Totals]]:
-    """Those with something to keep, and their totals, which are shown once they are kept."""
-    changed = [book for book in books if book.account.changed or book.account.due]
-    for book in changed:
+class Kept:
+    """What is written of one account, as it stands now."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.totals = book.account.totals.copy()
+        self.days = book.account.closed()
+        self.record = to_json(book.account)
         book.account.changed = book.account.due = False
-    return [(book, book.account.totals.copy()) for book in changed]
+
+    def settle(self, written: bool) -> None:
+        """It is on the disk: show it. Or it is not: it is still to be kept."""
+        account = self.book.account
+        if written:
+            account.kept, self.book.kept = self.totals, True
+            account.let_go()
+            return
+        account.changed = True
+        for day in self.days.values():
+            day.changed = True
 
 
-def _records(changed: Iterable[tuple[Book, Totals]]) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
-    """Rows for the state."""
-    accounts: dict[str, Any] = {}
-    days: list[tuple[str, str, dict[str, Any]]] = []
-    for book, _ in changed:
-        closed = book.account.closed()
-        days += [(book.meter.name, day.isoformat(), booked.to_json()) for day, booked in closed.items()]
-        accounts[book.meter.name] = book.account.to_json()
-    return accounts, days
+def _rows(batch: Iterable[Kept]) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
+    """For the state: open books by meter, and days."""
+    days = [(kept.book.meter.name, day.isoformat(), it.to_json()) for kept in batch for day, it in kept.days.items()]
+    return {kept.book.meter.name: kept.record for kept in batch}, days
 
 
 def _limit(wraps_at: float) -> Decimal | None:

@@ -14,6 +14,13 @@ from typing import Any
 ZERO = Decimal(0)
 
 
+def number(text: str) -> Decimal:
+    """One that was kept as a text; ValueError or ArithmeticError where it is none."""
+    if not (found := Decimal(text)).is_finite():
+        raise ValueError(f"{text} is no number")
+    return found
+
+
 @dataclass(slots=True)
 class Line:
     """What one tariff used on a day, and cost."""
@@ -73,8 +80,8 @@ class Day:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Day:
         """What `to_json` made; KeyError, TypeError, ValueError or ArithmeticError where it is not that."""
-        lines = {name: Line(*map(Decimal, numbers)) for name, numbers in found["lines"].items()}
-        rest = {name: Decimal(found[name]) for name in _NUMBERS if name in found}
+        lines = {name: Line(*map(number, numbers)) for name, numbers in found["lines"].items()}
+        rest = {name: number(found[name]) for name in _NUMBERS if name in found}
         return cls(str(found["currency"]), lines, **rest, changed=False)
 
 
@@ -120,8 +127,8 @@ class Totals:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Totals:
         """What `to_json` made."""
-        costs = {tariff: Decimal(cost) for tariff, cost in found["costs"].items()}
-        return cls(costs, Decimal(found["standing"]), Decimal(found["credit"]), Decimal(found["estimated"]))
+        costs = {tariff: number(cost) for tariff, cost in found["costs"].items()}
+        return cls(costs, number(found["standing"]), number(found["credit"]), number(found["estimated"]))
 
 
 def days_from_json(found: Mapping[str, Mapping[str, Any]]) -> dict[date, Day]:

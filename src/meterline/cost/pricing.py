@@ -61,21 +61,25 @@ def names(terms: Terms, registers: Iterable[str]) -> list[str]:
     return [register for register in registers if register != EXPORT and terms.register_price(register) is not None]
 
 
-def doubtful(register: str, stretches: Sequence[Stretch], rise: Decimal, cost: Decimal, any_time: bool) -> Decimal:
-    """By how much the cost of a rise that was spread over stretches may be off at most; `any_time`: it was some other time."""
-    if not any_time and all(stretch.same_price(stretches[0]) for stretch in stretches):
+def doubtful(register: str, stretches: Sequence[Stretch], rise: Decimal, cost: Decimal) -> Decimal:
+    """By how much the cost of a rise that was spread over stretches may be off at most."""
+    if all(stretch.same_price(stretches[0]) for stretch in stretches):
         return ZERO
-    prices = [price for stretch in stretches for price in _possible(stretch, register, any_time)]
+    prices = [price for stretch in stretches for price in _possible(stretch, register)]
+    tiered = any(stretch.terms is not None and stretch.terms.period.tiers for stretch in stretches)
+    if tiered and stretches[0].period != stretches[-1].period:
+        # What is booked in the wrong billing period also moves what comes later there to another tier.
+        return rise * (max(prices) - min(prices)) / 1000
     return max(cost - rise * min(prices) / 1000, rise * max(prices) / 1000 - cost)
 
 
-def _possible(stretch: Stretch, register: str, any_time: bool) -> list[Decimal]:
+def _possible(stretch: Stretch, register: str) -> list[Decimal]:
     """What a kilowatt-hour may cost on a stretch."""
     terms = stretch.terms
     if terms is None:
         return [ZERO]
     if register == EXPORT:
         return [terms.period.feed_in]
-    if stretch.rate and not any_time:
+    if stretch.rate:
         return [terms.full(stretch.rate.price)]
     return terms.every_price() or [terms.register_price(register) or ZERO]

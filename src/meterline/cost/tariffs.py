@@ -69,6 +69,8 @@ class Levy:
     def __post_init__(self) -> None:
         if (self.per_kwh is None) == (self.percent is None):
             raise ValueError(f"levy {self.name!r}: needs either per_kwh or percent")
+        if self.per_kwh is not None and self.on == "standing":
+            raise ValueError(f"levy {self.name!r}: per_kwh is of energy; on the standing charge it needs percent")
         if self.percent is not None and self.percent < 0:
             raise ValueError(f"levy {self.name!r}: percent: {self.percent} is not allowed; allowed: 0 or more")
         if self.since and self.until and self.until <= self.since:
@@ -102,6 +104,8 @@ class Period:
         for what, price in self.prices():
             if price < 0:
                 raise ValueError(f"{what}: {price} is not allowed; allowed: 0 or more (a levy may be negative)")
+        if self.registers == {}:
+            raise ValueError("registers: expected at least one, such as {HCHC: 0.1579}")
         if self.times is not None:
             _check_times(self.times)
         if self.tiers is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple, TypeAlias
 
 DAY = 24 * 60
@@ -124,16 +125,23 @@ def _day(text: str, whole: str) -> YearDay:
     raise ValueError(f"{whole!r} is not allowed; {_DATES}")
 
 
+_NEW_YEAR = date(2024, 1, 1)
+"""A Monday of a leap year: the date that a rate begins on may be any day of the week in another year."""
+
+
 @lru_cache(maxsize=64)
 def uncovered(conditions: tuple[tuple[Hours, Days, Dates], ...]) -> str:
     """When none of the conditions holds, in words; empty where one always does. Dates of one year alone cover nothing."""
     yearly = [(hours, days, dates) for hours, days, dates in conditions if all(not first[0] for first, _ in dates.ranges)]
     edges = sorted({0, *(edge % DAY for hours, _, _ in yearly for pair in hours.ranges for edge in pair)})
-    monday = date(2024, 1, 1)
-    for offset in range(7 * 53):
-        day = monday + timedelta(days=offset)
-        season = date(2024, day.month, day.day)
-        for minute in edges:
-            if not any(h.hold(minute) and d.hold(day, False) and s.hold(season) for h, d, s in yearly):
-                return f"at {minute // 60:02}:{minute % 60:02} on {WEEKDAYS[day.weekday()]} {day:%m-%d}"
+    seasons = {_NEW_YEAR, *(day for _, _, dates in yearly for first, last in dates.ranges for day in _edges(first, last))}
+    week = [_NEW_YEAR + timedelta(days=offset) for offset in range(7)]
+    for season, day, minute in product(sorted(seasons), week, edges):
+        if not any(h.hold(minute) and d.hold(day, False) and s.hold(season) for h, d, s in yearly):
+            return f"at {minute // 60:02}:{minute % 60:02} on {WEEKDAYS[day.weekday()]} {season:%m-%d}"
     return ""
+
+
+def _edges(first: YearDay, last: YearDay) -> tuple[date, date]:
+    """Where a range of dates begins, and where what it leaves does."""
+    return date(2024, *first[1:]), date(2024, *last[1:]) + timedelta(days=1)

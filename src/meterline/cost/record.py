@@ -1,0 +1,57 @@
+"""An account in a form for JSON, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from meterline.cost.account import Account, Mark
+from meterline.cost.calendar import Calendar
+from meterline.cost.ledger import Day, Sum, Totals, number
+
+YEAR_3000 = 32_503_680_000
+
+
+def to_json(account: Account) -> dict[str, Any]:
+    """Everything, as it stands now; numbers as texts."""
+    return {
+        "currency": account.money,
+        "address": account.address,
+        "reading_day": account.calendar.reading_day,
+        "began": account.began,
+        "at": account.at,
+        "charged": account.charged and account.charged.isoformat(),
+        "registers": {register: [str(mark.value), mark.at] for register, mark in account.marks.items()},
+        "days": {day.isoformat(): booked.to_json() for day, booked in account.days.items()},
+        "periods": {day.isoformat(): [str(total.watthours), str(total.cost)] for day, total in account.periods.items()},
+        "totals": account.totals.to_json(),
+    }
+
+
+def from_json(calendar: Calendar, found: Mapping[str, Any]) -> Account:
+    """What `to_json` made; KeyError, TypeError, ValueError, AttributeError or ArithmeticError where it is not that.
+
+    Costs in another currency stay in the days of then; a billing period that begins on another day is not recalled.
+    """
+    account = Account(calendar)
+    account.address = found["address"]
+    account.began, account.at = int(found["began"]), int(found["at"])
+    account.charged = found["charged"] and date.fromisoformat(found["charged"])
+    account.marks = {register: Mark(number(value), int(at)) for register, (value, at) in found["registers"].items()}
+    if not max((mark.at for mark in account.marks.values()), default=0) <= account.at < YEAR_3000:
+        raise ValueError("not a time at which registers were read")
+    # A day that stands only here becomes one of its own when it is over, also where nothing is added to it any more.
+    days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
+    account.days = {day: replace(booked, changed=True) for day, booked in days.items()}
+    account.money = account.currency or found["currency"]
+    if found["currency"] in ("", account.money):
+        account.totals = Totals.from_json(found["totals"])
+        account.periods = {
+            date.fromisoformat(day): Sum(number(watthours), number(cost))
+            for day, (watthours, cost) in found["periods"].items()
+            if calendar.period(date.fromisoformat(day)) == date.fromisoformat(day)
+        }
+    account.kept = account.totals.copy()
+    return account
