@@ -12,10 +12,12 @@ RUN apt-get update \
 # Without a network: docs/install.md says how to fill wheels/ and what to set these to.
 ARG PIP_NO_INDEX=
 ARG PIP_FIND_LINKS=
+# auth.txt: with bcrypt, for passwords.
+ARG REQUIREMENTS=run.txt
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements/ wheels* /wheels/
 RUN python3 -m venv /opt/meterline \
-    && /opt/meterline/bin/pip install --require-hashes --requirement /wheels/run.txt
+    && /opt/meterline/bin/pip install --require-hashes --requirement /wheels/${REQUIREMENTS}
 # What builds our own wheel, as pinned for developers, without the rest of their tools.
 RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' /wheels/dev.txt > /wheels/build.txt \
     && python3 -m venv /opt/build \

@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week docs pins build publish image
+.PHONY: help setup demo test lint types bench fuzz week fleet docs pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,13 +39,19 @@ fuzz: setup ## a long campaign of the properties that `make test` tries briefly
 week: setup ## a simulated week of a B-route meter, of which `make test` plays a day
 	METERLINE_DAYS=7 $(BIN)/python -m pytest -k "nightly_outage" -p no:cacheprovider
 
+fleet: setup ## 1,000 simulated meters, two processes, two Prometheus agents, one VictoriaMetrics
+	METERLINE_FLEET=1000 $(BIN)/python -m pytest tests/test_fleet.py -p no:cacheprovider
+
 docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and dashboards (grafana/*.json)
 	$(BIN)/python docs/generate.py
 	$(BIN)/python grafana/generate.py
 
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements/run.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --all-extras -c requirements/run.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/run.txt pyproject.toml
+	$(COMPILE) --extra auth -c requirements/run.txt -o requirements/auth.txt pyproject.toml
+	$(COMPILE) --all-extras -c requirements/auth.txt -o requirements/dev.txt pyproject.toml
+
+COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 DIST ?= dist
 

@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import pytest
+
 from meterline.config import Config, MeterConfig
 from meterline.house import House
 from meterline.protocols.tic.fake import MODES, FakeMeter
@@ -86,10 +88,10 @@ async def bridge(handler: Handler) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def reading(*meters: MeterConfig) -> AsyncIterator[Runtime]:
+async def reading(*meters: MeterConfig, for_ever: bool = False) -> AsyncIterator[Runtime]:
     """A runtime that reads them."""
     runtime = Runtime(Config(meters))
-    task = asyncio.create_task(runtime.run())
+    task = asyncio.create_task(runtime.run(for_ever))
     try:
         yield runtime
         if task.done():
@@ -131,6 +133,11 @@ def program(*words: str) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What we logged: asyncio's debug mode says what was slow."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("meterline")]
+
+
 def fetch(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body."""
     request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -151,6 +158,14 @@ def page(port: int, path: str = "/metrics", seconds: float = 10.0) -> str:
         except urllib.error.URLError:
             assert time.monotonic() < deadline, "nobody listens"
             time.sleep(0.05)
+
+
+def shows(port: int, text: str, seconds: float = 15.0) -> None:
+    """Wait until /metrics holds it."""
+    deadline = time.monotonic() + seconds
+    while text not in page(port):
+        assert time.monotonic() < deadline, f"never shown: {text}"
+        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ import pytest
 from stage import command, environment, fake, fetch, free_port, page, program
 
 from meterline import __version__
-from meterline.cli import parser
+from meterline.arguments import parser
 
 NOW = 1_763_800_000
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from meterline.cli import parser
+from meterline.arguments import parser
 from meterline.config import Config, MeterConfig, load
 from meterline.cost.tariffs import Levy, Period, Rate, Standing, Tariffs, Tier
 from meterline.metrics import CATALOGUE, FAMILIES

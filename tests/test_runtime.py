@@ -94,8 +94,9 @@ def test_a_meter_that_is_unplugged_and_plugged_in_again_is_found_by_its_path(
 
     run(test())
     messages = [record.getMessage() for record in caplog.records]
-    assert messages.count("home: the meter speaks") == 1
-    assert messages.count("home: the meter speaks again") == 1
+    assert messages.count("the meter speaks") == 1
+    assert messages.count("the meter speaks again") == 1
+    assert {record.__dict__["meter"] for record in caplog.records} == {"home"}
     assert sum("was unplugged" in message for message in messages) == 1
     assert sum("no such device" in message for message in messages) == 1
 
@@ -313,6 +314,10 @@ def test_cancelling_closes_every_link() -> None:
     run(test())
 
 
+FACTS: dict[str, Any] = {"TOLD_APART_BY": None, "TIME_ZONE": "Europe/Paris", "TARIFF_REGISTERS": ()}
+"""What a protocol says about its meters."""
+
+
 def driver(*items: Item | Exception) -> types.ModuleType:
     """A protocol that yields these, raising the exceptions among them."""
 
@@ -516,3 +521,23 @@ def test_a_link_that_flaps_is_said_once_and_slows_down(caplog: pytest.LogCapture
     run(test())
     assert connections > 5
     assert caplog.text.count("the other side closed the connection") == 1
+
+
+def test_a_link_that_flaps_between_two_troubles_says_each_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("meterline.runtime.LONGEST_PAUSE", {"device": 0.05})
+    troubles = [OSError(f"in use by process {number}") if number % 2 else OSError("lost") for number in range(1000)]
+
+    async def read(*_: object) -> AsyncGenerator[Item, None]:
+        raise troubles.pop()
+        yield
+
+    monkeypatch.setitem(PROTOCOLS, "driver", types.SimpleNamespace(read=read, **FACTS))
+
+    async def test() -> None:
+        async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
+            await until(lambda: runtime.meters["home"].opened >= 10)
+
+    run(test())
+    assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == ["in use by process 999", "lost"]

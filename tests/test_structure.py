@@ -29,25 +29,30 @@ LAYERS: dict[str, set[str]] = {
     "link": {"hosts", "reasons"},
     "protocols": {"link", "model", "protocols", "house"},
     "detect": {"link", "protocols"},
-    "cost": {"cost", "meter", "metrics", "model", "registers", "state"},
+    "cost": {"cost", "logs", "meter", "metrics", "model", "registers", "state"},
+    "document": {"errors"},
     "typed": {"cost", "errors"},
-    "config": {"cost", "errors", "protocols", "typed"},
+    "config": {"cost", "document", "errors", "protocols", "typed"},
     "state": set(),
-    "runtime": {"config", "cost", "detect", "link", "meter", "model", "protocols", "state"},
+    "runtime": {"config", "cost", "detect", "link", "logs", "meter", "model", "protocols", "state"},
     "systemd": set(),
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
-    "web": {"errors", "exposition", "holders", "runtime"},
+    "web": {"document", "errors", "exposition", "holders", "runtime", "typed", "web"},
+    "doctor": {
+        *("config", "doctor", "errors", "holders", "hosts", "link", "meter", "model", "protocols", "reasons", "web"),
+    },
     "commands": {
-        *("asked", "commands", "config", "cost", "detect", "errors", "exposition", "house", "link", "logs", "meter", "model"),
-        *("protocols", "runtime", "simulator", "state", "systemd", "typed", "web"),
+        *("asked", "commands", "config", "cost", "detect", "doctor", "errors", "exposition", "house", "link", "logs"),
+        *("meter", "model", "protocols", "runtime", "simulator", "state", "systemd", "typed", "web"),
     },
     "dropin": {
         *("commands", "config", "cost", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),
         *("samples", "state", "web"),
     },
-    "cli": {"dropin", "commands", "config", "errors", "house", "logs", "protocols", "state"},
+    "arguments": {"dropin", "logs", "protocols"},
+    "cli": {"arguments", "dropin", "commands", "config", "errors", "house", "logs", "protocols", "state"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -71,7 +76,13 @@ SANS_IO = (
     "fake_properties",
     "fake_session",
 )
-ONLY_THERE = {"prometheus_client": ("exposition", "web"), "serialx": ("link",), "tornado": ("web",), "yaml": ("config",)}
+ONLY_THERE = {
+    "prometheus_client": ("exposition", "web"),
+    "serialx": ("link",),
+    "tornado": ("web",),
+    "yaml": ("document",),
+    "bcrypt": ("web",),
+}
 
 
 def imports(file: Path) -> set[str]:

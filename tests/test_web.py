@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import ANY
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
 from stage import fetch, free_port
 
 from meterline.config import Config, MeterConfig
@@ -55,6 +59,16 @@ def test_metrics_are_served_as_text_and_as_openmetrics() -> None:
             _, headers, text = await get(f"{url}/metrics", Accept="application/openmetrics-text;version=1.0.0")
             assert headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
             assert text.endswith("# EOF\n")
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=x", ";;,=", "é"])
+def test_who_accepts_nonsense_gets_text(accept: str) -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            status, headers, _ = await get(f"{url}/metrics", Accept=accept)
+            assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
 
     asyncio.run(test())
 
@@ -247,3 +261,58 @@ def test_an_address_of_another_machine_is_one_line() -> None:
     with pytest.raises(UserError, match="not an address of this machine"):
         listen(application(Runtime(Config(()), clock=time.monotonic)), "192.0.2.1:10230")
     gc.collect()
+
+
+def test_sd_lists_the_meters_as_targets_of_probe() -> None:
+    async def test() -> None:
+        async with serving("home", 'a"b') as (url, _):
+            status, headers, text = await get(f"{url}/sd")
+            assert (status, headers["Content-Type"]) == (200, "application/json")
+            groups = json.loads(text)
+            assert [group["targets"] for group in groups] == [[url.removeprefix("http://")]] * 2
+            assert groups[1]["labels"] == {
+                "instance": 'a"b',
+                "__scheme__": "http",
+                "__metrics_path__": "/probe",
+                "__param_meter": 'a"b',
+                "__meta_meterline_meter": 'a"b',
+                "__meta_meterline_protocol": "",
+            }
+
+    asyncio.run(test())
+
+
+def test_probe_shows_one_meter_alone_in_both_formats() -> None:
+    async def test() -> None:
+        async with serving("home", "farm") as (url, runtime):
+            for meter in runtime.meters.values():
+                meter.take(VOLTS)
+            status, _, text = await get(f"{url}/probe?meter=farm")
+            assert status == 200
+            assert 'smartmeter_voltage_volts{meter="farm",phase="1"} 230.0' in text
+            assert 'meter="home"' not in text
+            assert "process_" not in text
+            assert list(text_string_to_metric_families(text))
+            _, headers, text = await get(f"{url}/probe?meter=farm", Accept="application/openmetrics-text;version=1.0.0")
+            assert headers["Content-Type"].startswith("application/openmetrics-text")
+            assert list(openmetrics_families(text))
+
+    asyncio.run(test())
+
+
+def test_probe_of_a_silent_meter_says_that_it_is_down() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            status, _, text = await get(f"{url}/probe?meter=home")
+            assert (status, 'smartmeter_up{meter="home"} 0.0' in text) == (200, True)
+
+    asyncio.run(test())
+
+
+def test_probe_of_no_meter_is_one_line() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            assert await get(f"{url}/probe?meter=moon") == (404, ANY, "no meter 'moon' here\n")
+            assert await get(f"{url}/probe") == (400, ANY, "which meter? /probe?meter=NAME\n")
+
+    asyncio.run(test())

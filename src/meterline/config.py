@@ -6,13 +6,16 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
 
 from meterline.cost.tariffs import Tariffs
+from meterline.document import read, substitute, within
 from meterline.errors import UserError
 from meterline.protocols import PROTOCOLS
-from meterline.typed import structure, within
+from meterline.typed import structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,16 @@ def single(link: str) -> Config:
     return Config((MeterConfig(default_name(link), link),))
 
 
+def shard(config: Config, text: str) -> Config:
+    """The meters that belong to one of several processes: ``2/3`` is the second of three. Those of one link stay together."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UserError(f"--shard {text!r}: expected NUMBER/COUNT, such as 1/2")
+    names = {meter.link: meter.name for meter in reversed(config.meters)}
+    mine = (meter for meter in config.meters if crc32(names[meter.link].encode()) % int(count) == int(number) - 1)
+    return replace(config, meters=tuple(mine))
+
+
 def default_name(link: str) -> str:
     """A short name for a link that was given none: ttyUSB0, the host of a bridge, the name of a capture."""
     parts = urlsplit(link)
@@ -77,22 +90,9 @@ def check_link(link: str) -> str | None:
 
 def load(path: str) -> Config:
     """Read and check a file. UserError names the file, the meter and the key."""
-    import yaml
-
+    document = read(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            # Every scalar stays text: an unquoted ID of digits must never become a number.
-            document = yaml.load(file, Loader=yaml.BaseLoader)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise UserError(f"{path}: {where}{getattr(error, 'problem', None) or 'not YAML'}") from error
-    try:
-        return _config(_substitute(document or {}))
+        return _config(substitute(document))
     except UserError as error:
         raise within(f"{path}: ", error) from None
 
@@ -102,7 +102,8 @@ def _config(document: Any) -> Config:
     entries = document.get("meters", []) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError("expected 'meters:' and under it a list of meters, each with '- name: …' and 'link: …'")
-    config: Config = structure(document, Config, [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)])
+    names = [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)]
+    config: Config = structure(document, Config, partial(_place, names))
     if not config.meters:
         raise UserError("meters: expected a list with at least one meter (- name: …)")
     for name, times in Counter(meter.name for meter in config.meters).items():
@@ -147,7 +148,7 @@ def _with_options(meter: MeterConfig) -> MeterConfig:
     if not isinstance(options, dict):
         raise UserError(f"{where}options: expected keys and values, such as {{baud: 1200}}")
     try:
-        return replace(meter, options=structure(options, PROTOCOLS[meter.protocol].Options, []))
+        return replace(meter, options=structure(options, PROTOCOLS[meter.protocol].Options))
     except UserError as error:
         raise within(f"{where}options: ", error) from None
 
@@ -160,20 +161,6 @@ def _check_tariffs(meter: MeterConfig, where: str) -> None:
         raise UserError("\n".join(f"{where}tariffs: {fault}" for fault in faults))
 
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-def _substitute(value: Any) -> Any:
-    """``${NAME}`` in every text becomes the environment's NAME: in parsed texts, never in the raw file."""
-    if isinstance(value, dict):
-        return {key: _substitute(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_substitute(item) for item in value]
-    return _VARIABLE.sub(_from_environment, value) if isinstance(value, str) else value
-
-
-def _from_environment(match: re.Match[str]) -> str:
-    try:
-        return os.environ[match[1]]
-    except KeyError:
-        raise UserError(f"${{{match[1]}}}: no such variable in the environment") from None
+def _place(names: list[str], place: str) -> str:
+    """``meters[0]`` → ``meter 'home'``."""
+    return re.sub(r"^meters\[(\d+)\]$", lambda match: names[int(match[1])], place)

@@ -81,8 +81,11 @@ class Page:
 
 
 def negotiate(accept: str) -> tuple[bool, str]:
-    """Whether OpenMetrics is wanted, and the content type of the answer."""
-    _, content_type = exposition.choose_encoder(accept)
+    """Whether OpenMetrics is wanted, and the content type of the answer. Who asks for nonsense gets text."""
+    try:
+        _, content_type = exposition.choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is none
+        content_type = ""
     if content_type.startswith("application/openmetrics-text"):
         return True, "application/openmetrics-text; version=1.0.0; charset=utf-8"
     return False, "text/plain; version=0.0.4; charset=utf-8"

@@ -1,13 +1,19 @@
-"""The log: one line an event, as logfmt or JSON, on standard error."""
+"""The log: one line an event, as logfmt or JSON, on standard error. What is about one meter names it in a key of its own."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import time
+from collections.abc import Callable
 
 LEVELS = ("debug", "info", "warn", "error")
 FORMATS = ("logfmt", "json")
+QUIET = 1800.0
+"""Seconds in which the same news is not written a second time."""
+
+log = logging.getLogger("meterline")
 
 
 def set_up(level: str = "info", style: str = "logfmt") -> None:
@@ -21,27 +27,68 @@ def set_up(level: str = "info", style: str = "logfmt") -> None:
 def set_level(level: str) -> None:
     """How much is said of what is ours."""
     logging.getLogger("meterline").setLevel({"warn": "WARNING"}.get(level, level.upper()))
+    # There Tornado says what clients do wrong, a line for each request and handshake: anybody could fill a disk.
+    logging.getLogger("tornado.general").setLevel("INFO" if level == "debug" else "ERROR")
 
 
-def _facts(record: logging.LogRecord) -> dict[str, str]:
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-    level = "warn" if record.levelno == logging.WARNING else record.levelname.lower()
-    return {"time": f"{moment}.{record.msecs:03.0f}Z", "level": level, "msg": record.getMessage()}
+def about(meter: str) -> dict[str, str]:
+    """The `extra` of a message that is about this meter."""
+    return {"meter": meter}
 
 
-class _Logfmt(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = " ".join(f"{key}={_quoted(value)}" for key, value in _facts(record).items())
-        return line if not record.exc_info else f"{line}\n{self.formatException(record.exc_info)}"
+class News:
+    """What is so with one link: a change is a line, but the same line not twice in `QUIET` seconds.
+
+    So a link that flaps stays quiet. What was held back is written when its time has come and it is (again) so, with how
+    often it was; so the log never ends with what is long past, as long as `tell` is called while it lasts.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._now = self._written = ""
+        self._held: dict[str, tuple[float, int]] = {}
+        """Text, whatever its numbers → when it was written, and how often it was held back since."""
+
+    def tell(self, level: int, text: str, meter: str = "", defect: Exception | None = None) -> bool:
+        """Whether the log says so now. `meter`: the one that it is about, where it is one."""
+        kind = re.sub(r"[0-9]+", "0", text)
+        changed, self._now = kind != self._now, kind
+        if kind == self._written and not changed:
+            return True
+        written, times = self._held.get(kind, (self._clock() - QUIET, 0))
+        if self._clock() - written < QUIET:
+            self._held[kind] = (written, times + changed)
+            return kind == self._written
+        again = f" (repeated {times} time{'s' * (times != 1)})" if times else ""
+        log.log(level, "%s%s", text, again, exc_info=defect, extra=about(meter) if meter else None)
+        self._held[kind], self._written = (self._clock(), 0), kind
+        return True
 
 
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        facts = _facts(record)
+class _Formatter(logging.Formatter):
+    def facts(self, record: logging.LogRecord) -> dict[str, str]:
+        """Key → value, in the order of the line."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        level = "warn" if record.levelno == logging.WARNING else record.levelname.lower()
+        facts = {"time": f"{moment}.{record.msecs:03.0f}Z", "level": level}
+        if meter := getattr(record, "meter", ""):
+            facts["meter"] = meter
+        facts["msg"] = record.getMessage()
         if record.exc_info:
             facts["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(facts, ensure_ascii=False)
+        return facts
+
+
+class _Logfmt(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(f"{key}={_quoted(value)}" for key, value in self.facts(record).items())
+
+
+class _Json(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(self.facts(record), ensure_ascii=False)
 
 
 def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False) if not value or set(value) & set(' ="\n\t') else value
+    plain = value and value.isprintable() and not set(value) & set(' ="\\')
+    return value if plain else json.dumps(value, ensure_ascii=False)

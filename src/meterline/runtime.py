@@ -16,6 +16,7 @@ from meterline.config import Config, MeterConfig
 from meterline.cost.books import Books
 from meterline.detect import detect
 from meterline.link import Link, open_link
+from meterline.logs import News, about
 from meterline.meter import Meter
 from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
@@ -128,7 +129,8 @@ class _Follower:
         self._state, self._books = runtime.state, runtime.books
         self._memory = self._state.recall(self._link)
         self._kept = repr(self._memory)
-        self._trouble: str | None = None
+        self._news = News(meters[0].clock)
+        self._troubled = False
         self._speaking_since: float | None = None
         self._hints: set[tuple[str, str]] = set()
         self._pauses = _pauses(self._link)
@@ -143,7 +145,7 @@ class _Follower:
                     await self._read(link)
                 pause = next(self._pauses)
             except EOFError:
-                log.info("%s: the capture has ended", self._names)
+                self._tell(logging.INFO, "the capture has ended")
                 return
             except Refused as error:
                 self._say(f"refused: {error}; next try in {REFUSED_PAUSE:.0f} s")
@@ -192,25 +194,30 @@ class _Follower:
                 meter.observe(item)
             case Hint() if (meter.name, item.text) not in self._hints:
                 self._hints.add((meter.name, item.text))
-                log.log(logging.INFO if item.good else logging.WARNING, "%s: %s", meter.name, item.text)
+                log.log(logging.INFO if item.good else logging.WARNING, "%s", item.text, extra=about(meter.name))
 
     def _speaks(self, meter: Meter) -> None:
         """It speaks; what was wrong is over once it has spoken for a while, so that a flapping link stays quiet and slow."""
         now = meter.clock()
         if meter.frames == 1:
-            log.info("%s: the meter speaks", meter.name)
+            log.info("the meter speaks", extra=about(meter.name))
         if self._speaking_since is None:
             self._speaking_since = now
-        elif self._trouble and now - self._speaking_since >= meter.stale_after:
-            log.info("%s: the meter speaks again", meter.name)
-            self._trouble = None
+        elif self._troubled and now - self._speaking_since >= meter.stale_after:
             self._pauses = _pauses(self._link)
+            self._troubled = not self._news.tell(logging.INFO, "the meter speaks again", meter.name)
 
     def _say(self, trouble: str, defect: Exception | None = None) -> None:
-        """A change of state, once; what stays as it was is counted by the metrics, not repeated here."""
-        if trouble != self._trouble:
-            log.warning("%s: %s", self._names, trouble, exc_info=defect)
-        self._trouble = trouble
+        """What is wrong now; what stays as it was is counted by the metrics, not repeated here."""
+        self._troubled = True
+        self._tell(logging.WARNING, trouble, defect)
+
+    def _tell(self, level: int, text: str, defect: Exception | None = None) -> None:
+        """News of the link: of its meter, or of all that share it."""
+        if len(self._all) == 1:
+            self._news.tell(level, text, self._names, defect)
+        else:
+            self._news.tell(level, f"{self._names}: {text}", defect=defect)
 
 
 def _pauses(link: str) -> Iterator[float]:

@@ -8,27 +8,25 @@ from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NewType, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from meterline.cost.when import Clock, Dates, Days, Hours
 from meterline.errors import UserError
 
-
-def within(place: str, error: UserError) -> UserError:
-    """The same faults, each with the place in front."""
-    return UserError("\n".join(place + line for line in str(error).splitlines()))
+Lines = NewType("Lines", str)
+"""Text of several lines, such as a certificate."""
 
 
-def structure(document: dict[str, Any], kind: type[Any], meters: list[str]) -> Any:
-    """An instance of the dataclass `kind`. UserError: every fault with its place, a line each."""
+def structure(document: dict[str, Any], kind: type[Any], words: Callable[[str], str] = str) -> Any:
+    """An instance of the dataclass `kind`. UserError: every fault with its place, in the caller's `words`, a line each."""
     import cattrs
 
     try:
         return _converter().structure(document, kind)
     except cattrs.BaseValidationError as error:
         faults = cattrs.transform_error(error, path="$", format_exception=_fault)
-        raise UserError("\n".join(_place(fault, meters) for fault in faults)) from None
+        raise UserError("\n".join(_place(fault, words) for fault in faults)) from None
 
 
 @cache
@@ -60,11 +58,10 @@ def _fault(error: BaseException, wanted: type[Any] | None) -> str:
     return str(error)
 
 
-def _place(fault: str, meters: list[str]) -> str:
+def _place(fault: str, words: Callable[[str], str]) -> str:
     """``text @ $.meters[0].tariffs.periods[1].price`` → ``meter 'home': tariffs: periods 2: price: text``."""
     text, _, path = fault.rpartition(" @ $")
-    places = [re.sub(r"^meters\[(\d+)\]$", lambda match: meters[int(match[1])], place) for place in path.split(".")]
-    places = [re.sub(r"\[(\d+)\]$", lambda match: f" {int(match[1]) + 1}", place) for place in places]
+    places = (re.sub(r"\[(\d+)\]$", lambda match: f" {int(match[1]) + 1}", words(place)) for place in path.split("."))
     return ": ".join([*filter(None, places), text])
 
 
@@ -75,6 +72,12 @@ def _text(value: Any, _: Any) -> str:
     if not value.strip().isprintable():
         raise ValueError("holds characters that cannot be printed")
     return value.strip()
+
+
+def _lines(value: Any, _: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected text: a | after the colon, and the lines indented under it")
+    return value
 
 
 def _truth(value: Any, _: Any) -> bool:
@@ -156,6 +159,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 _HOOKS: dict[Any, Any] = {
     str: _text,
+    Lines: _lines,
     bool: _truth,
     int: _whole,
     float: _seconds,

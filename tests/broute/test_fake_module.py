@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from meterline.cli import parser
+from meterline.arguments import parser
 from meterline.house import House
 from meterline.model import Rejected
 from meterline.protocols.broute import echonet

@@ -44,6 +44,17 @@ def test_run_like_serves_the_others_metrics(tmp_path: Path, monkeypatch: pytest.
                 time.sleep(0.1)
 
 
+def test_run_like_takes_our_web_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("LINKY_EXPORTER_INTERFACE", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("LINKY_EXPORTER_PORT", str(port))
+    web = tmp_path / "web.yml"
+    web.write_text("basic_auth_users: {alice: $2b$04$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze}")
+    with program("run", "--like", "linky-env", "--web.config.file", str(web)):
+        for path in ("/metrics", "/", "/-/healthy"):
+            assert page(port, path) == "401 Unauthorized\n"
+
+
 def test_like_and_a_file_of_ours_exclude_each_other() -> None:
     answer = command("run", "--like", "linky-env", "--config.file", "meterline.yml")
     assert answer.returncode == 2

@@ -55,7 +55,7 @@ def tariffs() -> dict[str, Tariffs]:
 
 def _contract(currency: str, a_month: str, **prices: Any) -> Tariffs:
     period = {"since": "2024-01-01", "standing": {"amount": a_month, "per": "month"}, **prices}
-    typed: Tariffs = structure({"currency": currency, "periods": [period]}, Tariffs, [])
+    typed: Tariffs = structure({"currency": currency, "periods": [period]}, Tariffs)
     return typed
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from meterline import systemd
 from meterline.config import Config
@@ -16,14 +16,22 @@ from meterline.runtime import Runtime
 from meterline.state import State
 from meterline.web.server import Face, application, listen
 
+if TYPE_CHECKING:
+    from meterline.web.rules import Rules
+
 log = logging.getLogger("meterline")
 
 MakeFace: TypeAlias = Callable[[Runtime], Face]
 
 
-def run(config: Config, address: str, folder: str | None, read_again: Callable[[], Config] | None = None) -> None:
-    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere. `read_again` raises UserError."""
-    asyncio.run(serve(config, address, State(folder), read_again=read_again))
+def run(
+    config: Config, address: str, folder: str | None, read_again: Callable[[], Config] | None = None, web: str | None = None
+) -> None:
+    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere. `read_again` raises UserError.
+
+    `web`: the file of TLS and passwords.
+    """
+    asyncio.run(serve(config, address, State(folder), read_again=read_again, web=web))
 
 
 async def serve(
@@ -32,14 +40,16 @@ async def serve(
     state: State | None = None,
     face: MakeFace | None = None,
     read_again: Callable[[], Config] | None = None,
+    web: str | None = None,
 ) -> None:
     """The same inside a running loop. The state is closed at the end. `face`: what is served in place of our own page."""
+    rules = _rules(web) if web else None
     stop, again = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
     runtime, reloads = Runtime(config, state), Reloads()
-    server = listen(application(runtime, face(runtime) if face else None, reloads), address)
+    server = listen(application(runtime, face(runtime) if face else None, reloads), address, rules)
     log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), address)
     reading = asyncio.create_task(runtime.run(for_ever=True))
     reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again))
@@ -77,3 +87,9 @@ async def _reload(again: asyncio.Event, runtime: Runtime, reloads: Reloads, read
         await runtime.change(config)
         reloads.note(True)
         log.info("configuration read again: %d meter%s", len(config.meters), "s" * (len(config.meters) != 1))
+
+
+def _rules(web: str) -> Rules:
+    from meterline.web.rules import Rules  # YAML and what follows, only where it is asked for
+
+    return Rules(web)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from meterline.commands.detect import stable_name
+from meterline.doctor.device import stable_name
 from meterline.errors import UserError
 from meterline.link import open_link
 from meterline.protocols.broute import skstack
@@ -16,8 +16,6 @@ from meterline.protocols.broute.module import Module
 from meterline.protocols.broute.options import secret
 from meterline.protocols.broute.session import ALL_CHANNELS, DURATIONS, Session
 from meterline.protocols.broute.skstack import Pan
-
-STRENGTHS = ((-60.0, "strong"), (-75.0, "good"), (-80.0, "fair"), (-88.0, "weak: bring the module nearer"))
 
 
 def scan(url: str, id_file: str | None) -> None:
@@ -74,9 +72,8 @@ def _progress(text: str) -> None:
 
 
 def _describe(url: str, pan: Pan) -> None:
-    strength = next((words for limit, words in STRENGTHS if skstack.dbm(pan.lqi) >= limit), "too weak: bring the module nearer")
     facts = f'channel: "{pan.channel:02X}", pan_id: "{pan.pan_id:04X}", mac: "{pan.mac}"'
     print(f"\nchannel {pan.channel:02X}, PAN ID {pan.pan_id:04X}, MAC {pan.mac}")
-    print(f"signal: {strength} ({skstack.dbm(pan.lqi):.0f} dBm)\n")
+    print(f"signal: {skstack.strength(pan.lqi)} ({skstack.dbm(pan.lqi):.0f} dBm)\n")
     print(f"meters:\n  - name: home\n    link: {stable_name(url)}\n    protocol: broute")
     print(f'    options: {{id: "${{BROUTE_ID}}", password: "${{BROUTE_PASSWORD}}", {facts}}}')

@@ -20,6 +20,7 @@ from meterline.cost.book import Book, decimal
 from meterline.cost.calendar import ONE_DAY, Calendar
 from meterline.cost.ledger import Totals, days_from_json
 from meterline.cost.tariffs import Tariffs
+from meterline.logs import about
 from meterline.meter import Meter
 from meterline.metrics import BOOKED
 from meterline.model import Snapshot
@@ -45,7 +46,7 @@ class Books:
         self._books: dict[str, Book] = {}
         self._due = asyncio.Event()
         self._writing: asyncio.Future[None] | None = None
-        self._said: set[str] = set()
+        self._said: set[tuple[str, str]] = set()
 
     def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
         """Begin or go on with the books of a meter. `zone`: of its country; `by_tariff`: it has a register for each tariff."""
@@ -150,7 +151,7 @@ class Books:
             if found is not None:
                 account = Account.from_json(calendar, found)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-            log.warning("%s: what was kept of its costs cannot be read: they begin anew", name)
+            log.warning("what was kept of its costs cannot be read: they begin anew", extra=about(name))
         return account
 
     def _recall_days(self, name: str, account: Account, moment: int) -> None:
@@ -161,17 +162,15 @@ class Books:
             account.recall(days_from_json(self._state.days(name, since.isoformat())), moment)
 
     def _go_back(self, book: Book, now: int) -> None:
-        log.warning(
-            "%s: the clock of this machine was ahead of time; costs go on at the time that it shows now", book.meter.name
-        )
+        log.warning("the clock of this machine was ahead: costs go on at what it shows now", extra=about(book.meter.name))
         book.account.go_back_to(now)
         self.keep([book])
         self._recall_days(book.meter.name, book.account, now)
 
     def _say(self, name: str, text: str) -> None:
-        if (line := f"{name}: {text}") not in self._said:
-            self._said.add(line)
-            log.warning("%s", line)
+        if (name, text) not in self._said:
+            self._said.add((name, text))
+            log.warning("%s", text, extra=about(name))
 
 
 def _changed(books: Iterable[Book]) -> list[tuple[Book, Totals]]:

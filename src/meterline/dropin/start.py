@@ -24,7 +24,7 @@ def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
     return import_module(f"meterline.dropin.{LIKE[like]}").adapt  # type: ignore[no-any-return]
 
 
-def start(dropin: Dropin, folder: str | None = None) -> None:
+def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> None:
     """Say what was taken from where, and what of ours would do the same; then serve until told to stop."""
     logs.set_up(dropin.level, dropin.style)
     for line in dropin.taken:
@@ -33,7 +33,7 @@ def start(dropin: Dropin, folder: str | None = None) -> None:
         log.warning("%s", line)
     for line in dropin.native.splitlines():
         log.info("the same for meterline: %s", line)
-    asyncio.run(serve(dropin.config, dropin.address, State(folder or default_folder()), dropin.face))
+    asyncio.run(serve(dropin.config, dropin.address, State(folder or default_folder()), dropin.face, web=web))
 
 
 def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], str]) -> None:

@@ -1,36 +1,45 @@
 """Serve the runtime over HTTP with Tornado: /metrics, /-/healthy, /-/ready and /.
 
-Slow clients: headers must come within `HEADER_TIMEOUT`, and an answer must be taken within `ANSWER_TIMEOUT`.
+Slow clients: a handshake and headers must come within `HEADER_TIMEOUT`, and an answer must be taken within `ANSWER_TIMEOUT`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import html
+import json
 import socket
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tornado import gen, httpserver, netutil, web
+from tornado import netutil, web
 from tornado.iostream import StreamClosedError
-from tornado.util import TimeoutError as TornadoTimeout
 
 from meterline import __version__, holders
 from meterline.errors import UserError
 from meterline.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate
 from meterline.runtime import Runtime
+from meterline.web.connections import Server
+from meterline.web.gate import Gate
+
+if TYPE_CHECKING:
+    from meterline.web.rules import Rules
 
 HEADER_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 30.0
+PLAIN = "text/plain; charset=utf-8"
+LONGEST_HEADER = 16 * 1024
+LONGEST_BUFFER = 64 * 1024
+"""Bytes of a connection that wait to be understood: little, since there may be many connections."""
 IN_A_THREAD_FROM = 100_000
 """Bytes from which compressing takes long enough to be done in a thread."""
 
 
 class _Handler(web.RequestHandler):
-    """An answer that must be taken in time."""
+    """An answer of ours."""
 
     def set_default_headers(self) -> None:
         self.set_header("Server", f"meterline/{__version__}")
@@ -38,13 +47,11 @@ class _Handler(web.RequestHandler):
 
     async def answer(self, body: str | bytes, content_type: str) -> None:
         self.set_header("Content-Type", content_type)
-        try:
-            await gen.with_timeout(timedelta(seconds=ANSWER_TIMEOUT), self.finish(body))
-        except (TornadoTimeout, StreamClosedError):
-            self.request.connection.stream.close()  # type: ignore[union-attr]
+        with contextlib.suppress(StreamClosedError):
+            await self.finish(body)
 
     def write_error(self, status_code: int, **_: object) -> None:
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Content-Type", PLAIN)
         self.finish(f"{status_code} {self._reason}\n")
 
 
@@ -79,6 +86,48 @@ class Metrics(_Handler):
         await self.answer(body, content_type)
 
 
+class Probe(_Handler):
+    """/probe?meter=NAME: one meter, for a Prometheus that scrapes each as a target of its own."""
+
+    def initialize(self, runtime: Runtime, page: Page) -> None:
+        self.runtime, self.page = runtime, page
+
+    async def get(self) -> None:
+        name = self.get_query_argument("meter", "")
+        meter = self.runtime.meters.get(name)
+        if meter is None:
+            self.set_status(404 if name else 400)
+            await self.answer(f"no meter {name!r} here\n" if name else "which meter? /probe?meter=NAME\n", PLAIN)
+            return
+        openmetrics, content_type = negotiate(self.request.headers.get("Accept", ""))
+        self.set_header("Vary", "Accept")
+        await self.answer(self.page.one(meter, openmetrics), content_type)
+
+
+class Targets(_Handler):
+    """/sd: the meters as targets of /probe, in the form of Prometheus' HTTP service discovery."""
+
+    def initialize(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    async def get(self) -> None:
+        groups = [
+            {
+                "targets": [self.request.host],
+                "labels": {
+                    "instance": meter.name,
+                    "__scheme__": self.request.protocol,
+                    "__metrics_path__": "/probe",
+                    "__param_meter": meter.name,
+                    "__meta_meterline_meter": meter.name,
+                    "__meta_meterline_protocol": meter.protocol or "",
+                },
+            }
+            for meter in self.runtime.config.meters
+        ]
+        await self.answer(json.dumps(groups), "application/json")
+
+
 class Empty(_Handler):
     """Nothing, where a browser always asks for something."""
 
@@ -97,7 +146,7 @@ class Healthy(_Handler):
     """/-/healthy: the program answers."""
 
     async def get(self) -> None:
-        await self.answer("meterline is healthy.\n", "text/plain; charset=utf-8")
+        await self.answer("meterline is healthy.\n", PLAIN)
 
 
 class Ready(_Handler):
@@ -111,7 +160,7 @@ class Ready(_Handler):
         self.set_status(200 if ready else 503)
         lines = ["meterline is ready." if ready else "meterline is not ready: it waits for its meters."]
         lines += [f"silent: {name}" for name in self.runtime.silent()]
-        await self.answer("\n".join(lines) + "\n", "text/plain; charset=utf-8")
+        await self.answer("\n".join(lines) + "\n", PLAIN)
 
 
 class Home(_Handler):
@@ -137,12 +186,15 @@ def application(runtime: Runtime, face: Face | None = None, reloads: Reloads | N
     page = Page(runtime.meters.values(), runtime.books.refresh, reloads)
     face = face or Face(page.text)
     home: list[Any] = [("/", Home, {"runtime": runtime})]
+    scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": page})]
     if face.home_is_metrics:
         home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]
+        scattered = []
     return web.Application(
         [
             *home,
             ("/metrics", Metrics, {"face": face}),
+            *scattered,
             ("/-/healthy", Healthy),
             ("/-/ready", Ready, {"runtime": runtime}),
         ],
@@ -151,21 +203,23 @@ def application(runtime: Runtime, face: Face | None = None, reloads: Reloads | N
     )
 
 
-def listen(application: web.Application, address: str) -> httpserver.HTTPServer:
-    """Serve on ``[HOST]:PORT``. UserError says who holds the port, where that can be known."""
+def listen(application: web.Application, address: str, rules: Rules | None = None) -> Server:
+    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand. UserError says who holds the port."""
     host, port = parse_address(address)
     try:
         sockets = netutil.bind_sockets(port, host or None)
     except socket.gaierror:
         raise UserError(f"--web.listen-address {address}: {host!r} is not an address of this machine") from None
     except OSError as error:
-        raise UserError(f"--web.listen-address {address}: {_refusal(error, port)}") from None
-    server = httpserver.HTTPServer(
-        application,
+        raise UserError(f"--web.listen-address {address}: {refusal(error, port)}") from None
+    server = Server(
+        Gate(application, rules, ANSWER_TIMEOUT),
+        rules=rules,
         idle_connection_timeout=HEADER_TIMEOUT,
         body_timeout=HEADER_TIMEOUT,
-        max_header_size=16 * 1024,
-        max_body_size=16 * 1024,
+        max_header_size=LONGEST_HEADER,
+        max_body_size=LONGEST_HEADER,
+        max_buffer_size=LONGEST_BUFFER,
     )
     server.add_sockets(sockets)
     return server
@@ -179,7 +233,8 @@ def parse_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _refusal(error: OSError, port: int) -> str:
+def refusal(error: OSError, port: int) -> str:
+    """Why a port cannot be had, in words, with what to do."""
     if error.errno == errno.EADDRINUSE:
         holder = holders.of_port(port)
         return f"port {port} is in use by {holder or 'another program'}; stop it, or choose another address"

@@ -28,6 +28,9 @@ ERRORS = {
 }
 """What FAIL means. ER01 to ER03, ER07 and ER08 are reserved."""
 
+_STRENGTHS = ((-60.0, "strong"), (-75.0, "good"), (-80.0, "fair"), (-88.0, "weak: bring the module nearer"))
+"""Signals from so many dBm on (ROHM asks for -80, the guideline for -88)."""
+
 
 class Ok(NamedTuple):
     """The end of a good reply."""
@@ -225,6 +228,11 @@ def _pan(keys: dict[str, str]) -> Pan | Rejected:
 def dbm(lqi: int) -> float:
     """Signal strength of a link quality code (ROHM): 0x50 → -82.27."""
     return round(0.275 * lqi - 104.27, 2)
+
+
+def strength(lqi: int) -> str:
+    """The same in words."""
+    return next((words for limit, words in _STRENGTHS if dbm(lqi) >= limit), "too weak: bring the module nearer")
 
 
 _INVERTED = 0x0200000000000000

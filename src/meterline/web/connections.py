@@ -1,0 +1,104 @@
+"""Connections: how many at once, fairly shared among addresses, and with which TLS.
+
+Nobody is refused. Where `MOST` connections are open, each new one takes the place of the oldest of the address that has the
+most. So a scraper gets in however many connections others hold open, and slow clients only push out one another.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import socket
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from tornado import httpserver, netutil
+from tornado.iostream import IOStream, SSLIOStream
+
+if TYPE_CHECKING:
+    from meterline.web.rules import Rules
+
+log = logging.getLogger("meterline")
+
+MOST = 512
+"""Open connections. Never more than half of the files that this process may open: meters need some too."""
+
+
+class Server(httpserver.HTTPServer):
+    """Tornado's server, with a bound on connections, and for each new one the TLS that is in force."""
+
+    def initialize(self, *args: Any, rules: Rules | None = None, **kwargs: Any) -> None:
+        """`rules`: the web configuration; None: no TLS."""
+        super().initialize(*args, **kwargs)
+        self._rules = rules
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = MOST if files == resource.RLIM_INFINITY else min(MOST, files // 2)
+        self._listening: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._open: dict[str, dict[IOStream, None]] = {}
+        self._place: dict[IOStream, str] = {}
+        self._full = False
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept on these."""
+        self._listening += [(listener, netutil.add_accept_handler(listener, self._accept)) for listener in sockets]
+
+    def stop(self) -> None:
+        """Accept no more."""
+        while self._listening:
+            listener, remove = self._listening.pop()
+            remove()
+            listener.close()
+
+    def on_close(self, server_conn: object) -> None:
+        """Tornado's: a connection has ended."""
+        self._forget(server_conn.stream)  # type: ignore[attr-defined]
+        super().on_close(server_conn)
+
+    def _accept(self, connection: socket.socket, address: Any) -> None:
+        if len(self._place) >= self._most:
+            self._make_room()
+        try:
+            stream = self._stream(connection)
+        except OSError:  # already gone again, as a port scan does
+            connection.close()
+            return
+        self._place[stream] = place = place_of(stream.socket.family, address)
+        self._open.setdefault(place, {})[stream] = None
+        self.handle_stream(stream, address)
+
+    def _stream(self, connection: socket.socket) -> IOStream:
+        context = None
+        if self._rules:
+            self._rules.renew()
+            context = self._rules.context
+        if not context:
+            return IOStream(connection, max_buffer_size=self.max_buffer_size)
+        wrapped = netutil.ssl_wrap_socket(connection, context, server_side=True, do_handshake_on_connect=False)
+        # Without ssl_options the stream would load the system's authorities, for a client that it never is.
+        return SSLIOStream(wrapped, max_buffer_size=self.max_buffer_size, ssl_options=context)
+
+    def _make_room(self) -> None:
+        if not self._full:
+            log.warning(
+                "%d connections are open; each new one now ends the oldest of the address that has the most", self._most
+            )
+        self._full = True
+        greediest = max(self._open.values(), key=len)
+        oldest = next(iter(greediest))
+        self._forget(oldest)
+        oldest.close()
+
+    def _forget(self, stream: IOStream) -> None:
+        if place := self._place.pop(stream, None):
+            del self._open[place][stream]
+            if not self._open[place]:
+                del self._open[place]
+        if len(self._place) < self._most // 2:
+            self._full = False
+
+
+def place_of(family: int, address: Any) -> str:
+    """What counts as one address: an IPv6 /64 is one network's, and its hosts have as many addresses in it as they like."""
+    if family == socket.AF_INET6:
+        return socket.inet_pton(socket.AF_INET6, address[0].partition("%")[0])[:8].hex()
+    return str(address[0])

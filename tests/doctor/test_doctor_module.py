@@ -1,0 +1,90 @@
+"""A Wi-SUN module and what it hears: a simulated one on a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from meterline import asked
+from meterline.config import MeterConfig
+from meterline.doctor import Finding, device
+from meterline.doctor.examination import Case, Place, examine
+from meterline.protocols.broute import Options
+from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+
+
+def find(meter: FakeMeter, options: Options | None, protocol: str | None = "broute", **facts: Any) -> list[Finding]:
+    """What is said of a module in a hurry, with this meter on its air."""
+
+    async def test() -> list[Finding]:
+        module = FakeModule([meter], haste=100.0, start_unix=time.time(), **facts)
+        async with asked.on_pty(module) as url:
+            case = Case(url, (MeterConfig("tokyo", url, protocol, options),))
+            await examine(case, Place(device.this_user()))
+            return case.findings
+
+    return asyncio.run(asyncio.wait_for(test(), 30))
+
+
+def configured(meter: FakeMeter, password: str = "") -> Options:
+    return Options(id=meter.id, password=password or meter.password, interval=10)
+
+
+def wrong(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.level != "ok"]
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One reply is enough, and what does not come is not waited for."""
+    monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.3)
+    monkeypatch.setattr("meterline.doctor.module._has_a_clock", lambda meter: meter.frames > 2)
+    monkeypatch.setattr("meterline.doctor.module.LONG_ENOUGH", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("dual", "edition"), [(True, "1.5.2, dual edition, firmware rev15"), (False, "1.2.10, single edition")]
+)
+def test_a_good_module_and_meter_have_nothing_wrong(dual: bool, edition: str) -> None:
+    meter = FakeMeter()
+    findings = find(meter, configured(meter), dual=dual)
+    assert not wrong(findings)
+    text = "\n".join(finding.what for finding in findings)
+    assert f"Wi-SUN module with SKSTACK {edition}" in text
+    assert "meter 'tokyo' is heard on channel 31: good (-6" in text
+    assert "meter 'tokyo' lets us in and answers" in text
+
+
+def test_without_id_only_the_module_is_looked_at_and_the_command_for_more_is_given() -> None:
+    findings = find(FakeMeter(), None, protocol=None)
+    (finding,) = wrong(findings)
+    assert finding.level == "warning"
+    assert "--config.file FILE" in finding.remedy
+    assert any("Wi-SUN module with SKSTACK" in finding.what for finding in findings)
+
+
+def test_a_weak_signal_is_a_warning_in_words() -> None:
+    meter = FakeMeter(lqi=0x45)
+    finding = wrong(find(meter, configured(meter)))[0]
+    assert finding.level == "warning"
+    assert "weak: bring the module nearer (-8" in finding.what
+
+
+def test_a_meter_that_is_not_heard_is_a_fault() -> None:
+    meter = FakeMeter()
+    (finding,) = wrong(find(meter, configured(meter), faults=Faults(scan_empty=99)))
+    assert finding.level == "fault"
+    assert "is not heard on any channel" in finding.what
+    assert "check its id" in finding.remedy
+
+
+def test_a_wrong_password_is_told_from_a_weak_signal() -> None:
+    meter = FakeMeter()
+    (finding,) = wrong(find(meter, configured(meter, password="ZZZZZZZZZZZZ")))
+    assert finding.level == "fault"
+    assert "does not let us in" in finding.what
+    assert "check id and password" in finding.remedy
+    assert "ZZZ" not in finding.what + finding.remedy

@@ -1,0 +1,185 @@
+"""Many, slow and malformed clients: they push out one another, and scrapes go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from secured import Client, ask, connected, serving
+from stage import free_port, page, program, said
+
+from bench.malformed import GOOD, OVERSIZED, corpus
+from meterline.web import connections
+from meterline.web import server as server_module
+from meterline.web.connections import place_of
+
+SLOW = b"GET /metrics HTTP/1.1\r\nX-Slow: "
+TEN_MIB = 10 << 10
+"""In KiB, as the kernel counts."""
+
+
+async def slow(stack: contextlib.AsyncExitStack, port: int, count: int, source: str) -> list[Client]:
+    clients = [await stack.enter_async_context(connected(port, source=source)) for _ in range(count)]
+    for client in clients:
+        client.writer.write(SLOW)
+    return clients
+
+
+def test_300_slow_clients_leave_scrapes_alone() -> None:
+    async def test() -> None:
+        async with serving() as port, contextlib.AsyncExitStack() as stack:
+            clients = await slow(stack, port, 300, "127.0.0.1")
+            assert [(await ask(port, path="/metrics")).status for _ in range(5)] == [200] * 5
+            for client in clients:  # nobody was pushed out for it
+                client.writer.write(b"x\r\nHost: x\r\n\r\n")
+            assert {(await client.answer()).status for client in clients} == {200}
+
+    asyncio.run(test())
+
+
+def test_who_has_most_makes_room_for_a_new_one(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(connections, "MOST", 8)
+
+    async def test() -> None:
+        async with serving() as port, contextlib.AsyncExitStack() as stack:
+            kept = await stack.enter_async_context(connected(port))
+            assert (await kept.ask()).status == 200
+            greedy = await slow(stack, port, 7, "127.0.0.2")
+            assert (await ask(port, path="/metrics")).status == 200
+            assert await greedy[0].closed()  # the oldest
+            more = await slow(stack, port, 3, "127.0.0.2")
+            assert [await client.closed() for client in greedy[1:3]] == [True] * 2
+            assert (await kept.ask()).status == 200
+            more[2].writer.write(b"x\r\nHost: x\r\n\r\n")
+            assert (await more[2].answer()).status == 200
+
+    asyncio.run(test())
+    told = "8 connections are open; each new one now ends the oldest of the address that has the most"
+    assert said(caplog) == [told]
+
+
+def test_connections_that_end_are_no_longer_counted(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(connections, "MOST", 4)
+
+    async def test() -> None:
+        async with serving() as port, connected(port, source="127.0.0.2") as kept:
+            for _ in range(20):
+                assert (await ask(port)).status == 200
+                await asyncio.sleep(0)
+            assert (await kept.ask()).status == 200
+
+    asyncio.run(test())
+    assert said(caplog) == []
+
+
+def test_half_of_the_files_of_the_process_are_for_connections_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (64, 64))
+
+    async def test() -> None:
+        async with serving() as port, contextlib.AsyncExitStack() as stack:
+            clients = await slow(stack, port, 33, "127.0.0.1")
+            assert await clients[0].closed()
+            assert (await ask(port)).status == 200
+
+    asyncio.run(test())
+
+
+def test_addresses_of_one_ipv6_network_count_as_one() -> None:
+    ours, others = ("2001:db8::1", 1, 0, 0), ("2001:db8:0:1::1", 1, 0, 0)
+    family = 10
+    assert place_of(family, ours) == place_of(family, ("2001:db8::ffff:2", 2, 0, 0)) != place_of(family, others)
+    assert place_of(family, ("fe80::1%eth0", 1, 0, 2)) == place_of(family, ("fe80::2", 1, 0, 2))
+    assert place_of(2, ("192.0.2.1", 1)) != place_of(2, ("192.0.2.2", 1))
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics"])
+def test_who_asks_and_takes_no_answer_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT", 0.3)
+    file = tmp_path / "web.yml"  # large answers, so that few of them fill what the kernel keeps
+    file.write_text(f"http_server_config: {{headers: {{Content-Security-Policy: {'x' * 20_000}}}}}")
+
+    async def test() -> None:
+        async with serving(file) as port:
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # little that the kernel takes for it
+                client.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(client, ("127.0.0.1", port))
+                with pytest.raises(ConnectionError):
+                    async with asyncio.timeout(20):
+                        while True:
+                            await loop.sock_sendall(client, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 200)
+            assert (await ask(port)).status == 200
+
+    asyncio.run(test())
+
+
+async def send(port: int, requests: Iterator[bytes]) -> None:
+    """Each on a connection of its own, which ends as the server or the request ends it."""
+    for request in requests:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.suppress(ConnectionError):
+            writer.write(request)
+            writer.write_eof()
+            await reader.read()
+        writer.transport.abort()
+        await asyncio.sleep(0)  # then the socket is closed
+
+
+def resident(pid: int) -> int:
+    """KiB of memory."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0])
+
+
+def test_10000_malformed_requests_and_oversized_headers_neither_stop_scrapes_nor_cost_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)  # which costs three times the work
+    port = free_port()
+
+    async def test(pid: int) -> None:
+        await send(port, iter([GOOD] * 100))
+        before = resident(pid)
+        requests = corpus(1, 10_000)
+        sending = asyncio.gather(*(send(port, requests) for _ in range(20)))
+        while not sending.done():
+            assert (await ask(port, path="/metrics")).status == 200
+        await sending
+        await asyncio.gather(*(send(port, iter([OVERSIZED] * 25)) for _ in range(20)))
+        assert (await ask(port, path="/metrics")).status == 200
+        assert resident(pid) - before < TEN_MIB
+
+    with program("run", "/dev/null", "--web.listen-address", f"127.0.0.1:{port}", "--log.level", "warn") as process:
+        page(port)
+        asyncio.run(test(process.pid), debug=False)
+        process.terminate()
+        assert process.stdout
+        told = process.stdout.read().splitlines()
+    assert [line for line in told if "/dev/null" not in line] == []
+
+
+def test_nothing_of_it_is_imported_without_the_flag() -> None:
+    found = (
+        "import asyncio, json, sys\n"
+        "from meterline.commands.run import serve\n"
+        "from meterline.config import single\n"
+        "async def main():\n"
+        "    task = asyncio.create_task(serve(single('/dev/null'), '127.0.0.1:0'))\n"
+        "    await asyncio.sleep(0.1)\n"
+        "    task.cancel()\n"
+        "    await asyncio.gather(task, return_exceptions=True)\n"
+        "asyncio.run(main())\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True, check=True, env=os.environ)
+    loaded = set(json.loads(done.stdout))
+    assert "meterline.web.gate" in loaded
+    assert not loaded & {"bcrypt", "yaml", "cattrs", *(f"meterline.web.{name}" for name in ("rules", "tls", "auth", "toolkit"))}
