@@ -6,11 +6,9 @@ import json
 import math
 import re
 import runpy
-import shutil
 import subprocess
 import threading
 import time
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from stage import fetch, free_port, page, program
+from database import Database, prometheus, tool
+from stage import free_port, page, program
 
 from meterline.metrics import FAMILIES
 
@@ -268,10 +267,7 @@ def test_every_expression_has_a_right_answer_here() -> None:
 @pytest.fixture(scope="module")
 def tools() -> tuple[str, str]:
     """Where prometheus and promtool are."""
-    found = shutil.which("prometheus"), shutil.which("promtool")
-    if not (found[0] and found[1]):
-        pytest.skip("no prometheus here: it is in Debian's package prometheus")
-    return found[0], found[1]
+    return tool("prometheus"), tool("promtool")
 
 
 def test_promtool_parses_every_expression(tools: tuple[str, str], tmp_path: Path) -> None:
@@ -342,70 +338,14 @@ def scraping(demo: int, linky: int) -> str:
     return json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [*jobs, *linky_jobs]})
 
 
-class Database:
-    """A running Prometheus."""
-
-    def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}/api/v1/"
-
-    def get(self, path: str, **words: str) -> Any:
-        status, _, body = fetch(f"{self._url}{path}?{urllib.parse.urlencode(words)}")
-        answer = json.loads(body)
-        assert (status, answer["status"]) == (200, "success"), f"{words}: {answer}"
-        return answer["data"]
-
-    def now(self, expression: str, moment: float | None = None) -> dict[frozenset[tuple[str, str]], list[float]]:
-        """Labels of each series → its value."""
-        result = self.get("query", query=expression, time=str(moment or time.time()))["result"]
-        return {labels(series): [float(series["value"][1])] for series in result}
-
-    def lately(self, expression: str) -> dict[frozenset[tuple[str, str]], list[float]]:
-        """Labels of each series → its values of the last seconds; where a point stands for the day that follows it, of one
-        half a day ago.
-        """
-        end = time.time() - ("offset -24h" in expression) * 43_200
-        result = self.get("query_range", query=expression, start=str(end - 4), end=str(end), step="1")["result"]
-        return {labels(series): [float(value) for _, value in series["values"]] for series in result}
-
-    def choices(self, file: str) -> dict[str, str]:
-        """The variable of a dashboard, set to All, as Grafana would."""
-        variable = BOARDS[file]["templating"]["list"][1]
-        wanted = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
-        assert wanted
-        values = self.get(f"label/{wanted[2]}/values", **{"match[]": wanted[1]})
-        assert values
-        return {f"${variable['name']}": f"({'|'.join(values)})"}
-
-
-def labels(series: dict[str, Any]) -> frozenset[tuple[str, str]]:
-    return frozenset((name, value) for name, value in series["metric"].items() if name != "__name__")
-
-
-@contextmanager
-def prometheus(binary: str, folder: Path, config: str) -> Iterator[Database]:
-    """One on a free port, with its data in that folder."""
-    port = free_port()
-    (folder / "prometheus.yml").write_text(config, encoding="utf-8")
-    run = [
-        binary,
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--log.level=warn",
-    ]
-    with (folder / "log").open("w") as log, subprocess.Popen(run, stdout=log, stderr=log) as process:
-        try:
-            deadline = time.monotonic() + 15
-            while "Ready" not in page(port, "/-/ready", 15):
-                assert time.monotonic() < deadline, (folder / "log").read_text(encoding="utf-8")
-                time.sleep(0.1)
-            yield Database(port)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+def choices(database: Database, file: str) -> dict[str, str]:
+    """The variable of a dashboard, set to All, as Grafana would."""
+    variable = BOARDS[file]["templating"]["list"][1]
+    wanted = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
+    assert wanted
+    values = database.get(f"label/{wanted[2]}/values", **{"match[]": wanted[1]})
+    assert values
+    return {f"${variable['name']}": f"({'|'.join(values)})"}
 
 
 def settled(database: Database) -> bool:
@@ -438,7 +378,7 @@ def database(tools: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 def answers(database: Database, question: Question) -> dict[frozenset[tuple[str, str]], list[float]]:
     """What it answers; each number is finite."""
-    expression = filled(question, database.choices(question.file))
+    expression = filled(question, choices(database, question.file))
     found = database.now(expression) if question.instant else database.lately(expression)
     assert found, f"no answer: {expression}"
     assert all(math.isfinite(value) for values in found.values() for value in values), found
@@ -466,7 +406,7 @@ def test_the_energy_of_today_is_what_the_registers_moved(database: Database, tit
     register = f"smartmeter_energy_{direction}_watthours_total"
     moment = time.time()
     moved = database.now(f"max_over_time({register}[60s]) - min_over_time({register}[60s])", moment)
-    shown = database.now(filled(asked, database.choices(asked.file)), moment)
+    shown = database.now(filled(asked, choices(database, asked.file)), moment)
     assert shown.keys() == moved.keys()
     for key, (kilowatthours,) in shown.items():
         (watthours,) = moved[key]
@@ -477,7 +417,7 @@ def test_the_energy_of_today_is_what_the_registers_moved(database: Database, tit
 def test_the_price_now_is_that_of_the_tariff_that_counts(database: Database) -> None:
     (asked,) = [question for question in questions("home.json") if question.title == "Price now"]
     moment = time.time()
-    shown = database.now(filled(asked, database.choices(asked.file)), moment)
+    shown = database.now(filled(asked, choices(database, asked.file)), moment)
     counting = database.now(f'smartmeter_tariff_active{{meter!="{SOMETIMES}"}} == 1', moment)
     pairs = [{(dict(key)["meter"], dict(key)["tariff"]) for key in found} for found in (shown, counting)]
     assert pairs[0] == pairs[1] | {("tokyo", "tier1")}
