@@ -116,6 +116,12 @@ class Meter:
         return entry.value if entry else None
 
     @property
+    def readings(self) -> dict[Series, float | str]:
+        """All that is shown now."""
+        self.expire()
+        return {series: entry.value for series, entry in self._entries.items()}
+
+    @property
     def words(self) -> dict[str, str]:
         """What the meter says in the wire's own labels, where it `keeps_words`; as fresh as its readings."""
         oldest = self.clock() - self._freshness()
@@ -133,6 +139,8 @@ class Meter:
             return
         if self.keeps_words:
             self._words |= {label: (text, now) for label, text in snapshot.words.items()}
+        elif self._words:
+            self._words = {}
         registers, subscribed = self._registers, self._entries.get(_SUBSCRIBED)
         registers.step, registers.wraps_at = snapshot.step, snapshot.wraps_at
         registers.subscribed = float(subscribed.value) if subscribed else HIGHEST_POWER
