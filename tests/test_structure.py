@@ -36,7 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
-    "web": {"errors", "exposition", "holders", "runtime"},
+    "web": {"errors", "exposition", "holders", "meter", "metrics", "model", "runtime", "web"},
     "commands": {
         *("asked", "commands", "config", "detect", "errors", "house", "link", "logs", "meter", "model"),
         *("protocols", "runtime", "simulator", "state", "systemd", "web"),

@@ -20,7 +20,7 @@ EXAMPLES = """\
 examples:
   meterline demo                                   four simulated meters, no hardware
   meterline detect /dev/ttyUSB0                    what speaks there, and the configuration for it
-  meterline run /dev/ttyUSB0                       read one meter, serve http://localhost:10230/metrics
+  meterline run /dev/ttyUSB0                       read one meter; look at http://localhost:10230/, scrape /metrics
   meterline run --config.file meterline.yml        read many
 """
 
@@ -36,17 +36,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"meterline {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    run = _command(commands, "run", "read meters and serve them to Prometheus")
-    run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
-    run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
-    run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
-    run.add_argument(
-        "--state.dir",
-        dest="state",
-        metavar="FOLDER",
-        help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
-    )
-    _serving(run)
+    _add_run(commands)
 
     migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
     migrate.add_argument("--like", choices=tuple(LIKE), required=True, help="the exporter whose settings are there")
@@ -80,6 +70,27 @@ def parser() -> argparse.ArgumentParser:
 
     _add_simulate(commands)
     return top
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _command(commands, "run", "read meters and serve them to Prometheus")
+    run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
+    run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
+    run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
+    run.add_argument(
+        "--state.dir",
+        dest="state",
+        metavar="FOLDER",
+        help="what must survive a restart (default: systemd's StateDirectory, else ~/.local/state/meterline)",
+    )
+    run.add_argument(
+        "--web.page",
+        dest="page",
+        choices=("on", "off"),
+        default="on",
+        help="the live page at / (default on; off: a list of links)",
+    )
+    _serving(run)
 
 
 def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
@@ -186,7 +197,7 @@ def _run(args: argparse.Namespace) -> None:
     if bool(args.link) == bool(args.config):
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
     folder = args.state or default_folder()
-    run(config.single(args.link) if args.link else config.load(args.config), args.address, folder)
+    run(config.single(args.link) if args.link else config.load(args.config), args.address, folder, args.page == "on")
 
 
 def _migrate(args: argparse.Namespace) -> None:

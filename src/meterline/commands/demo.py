@@ -63,7 +63,7 @@ async def _demo(address: str) -> None:
         dongle = module()
         path = await stack.enter_async_context(asked.on_pty(dongle, os.path.join(folder, "tokyo")))
         configs.append(MeterConfig("tokyo", path, "broute", options(dongle.meters[0])))
-        print(f"four simulated meters: look at http://{host or 'localhost'}:{port}/metrics (Ctrl-C ends)", flush=True)
+        print(f"four simulated meters: look at http://{host or 'localhost'}:{port}/ (Ctrl-C ends)", flush=True)
         await serve(Config(tuple(configs)), address)
         for task in talking:
             task.cancel()

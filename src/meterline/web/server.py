@@ -9,7 +9,7 @@ import asyncio
 import errno
 import html
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ IN_A_THREAD_FROM = 100_000
 """Bytes from which compressing takes long enough to be done in a thread."""
 
 
-class _Handler(web.RequestHandler):
+class Handler(web.RequestHandler):
     """An answer that must be taken in time."""
 
     def set_default_headers(self) -> None:
@@ -62,7 +62,7 @@ class Face(NamedTuple):
     """What is still to be kept when the program ends."""
 
 
-class Metrics(_Handler):
+class Metrics(Handler):
     """/metrics"""
 
     def initialize(self, face: Face) -> None:
@@ -81,28 +81,28 @@ class Metrics(_Handler):
         await self.answer(body, content_type)
 
 
-class Empty(_Handler):
+class Empty(Handler):
     """Nothing, where a browser always asks for something."""
 
     async def get(self) -> None:
         await self.answer("", "image/x-icon")
 
 
-class NotFound(_Handler):
+class NotFound(Handler):
     """Everything else."""
 
     def prepare(self) -> None:
         self.send_error(404)
 
 
-class Healthy(_Handler):
+class Healthy(Handler):
     """/-/healthy: the program answers."""
 
     async def get(self) -> None:
         await self.answer("meterline is healthy.\n", "text/plain; charset=utf-8")
 
 
-class Ready(_Handler):
+class Ready(Handler):
     """/-/ready: every meter has spoken, or had its time to."""
 
     def initialize(self, runtime: Runtime) -> None:
@@ -116,7 +116,7 @@ class Ready(_Handler):
         await self.answer("\n".join(lines) + "\n", "text/plain; charset=utf-8")
 
 
-class Home(_Handler):
+class Home(Handler):
     """/: where things are."""
 
     def initialize(self, runtime: Runtime) -> None:
@@ -134,10 +134,10 @@ class Home(_Handler):
         )
 
 
-def application(runtime: Runtime, face: Face | None = None) -> web.Application:
-    """The routes. `face`: our own page where it is None."""
+def application(runtime: Runtime, face: Face | None = None, page: Sequence[Any] = ()) -> web.Application:
+    """The routes. `face`: our own metrics where it is None. `page`: the routes of the page at /; else a list of links."""
     face = face or Face(Page(runtime.meters.values()).text)
-    home: list[Any] = [("/", Home, {"runtime": runtime})]
+    home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
     if face.home_is_metrics:
         home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]
     return web.Application(
