@@ -86,11 +86,17 @@ def get(connection: http.client.HTTPConnection, path: str, headers: dict[str, st
 
 @contextlib.contextmanager
 def meterline(
-    links: Sequence[str], config: bool, meter: str = "protocol: tic", state: str | None = None, wait: bool = True
+    links: Sequence[str],
+    config: bool,
+    meter: str = "protocol: tic",
+    state: str | None = None,
+    wait: bool = True,
+    flags: Sequence[str] = (),
 ) -> Iterator[Server]:
     """`meterline run` with these links, once all of its meters speak; with `config` they are in a file.
 
     `meter`: what the file says of each. `state`: the folder of what it remembers; None: one that lasts as long as it does.
+    `flags`: more for the command line.
     """
     with tempfile.TemporaryDirectory(prefix="meterline-bench-") as folder:
         if config:
@@ -103,7 +109,7 @@ def meterline(
             what = [link]
         port = _free_port()
         serving = ["--web.listen-address", f"127.0.0.1:{port}", "--log.level", "error"]
-        with python("meterline", "run", *what, *serving, "--state.dir", state or folder) as process:
+        with python("meterline", "run", *what, *serving, "--state.dir", state or folder, *flags) as process:
             server = Server(process.pid, port)
             if wait:
                 _wait_until_all_speak(process, server)
