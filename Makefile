@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week docs pins build publish image
+.PHONY: help setup demo test lint types bench fuzz week docs screenshots pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +17,7 @@ setup: .venv/ready ## create .venv with everything, pinned and hashed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## four simulated meters on http://localhost:10230/metrics
+demo: setup ## four simulated meters on http://localhost:10230/
 	@$(BIN)/meterline demo
 
 test: setup ## the tests (under five minutes)
@@ -42,6 +42,9 @@ week: setup ## a simulated week of a B-route meter, of which `make test` plays a
 docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and dashboards (grafana/*.json)
 	$(BIN)/python docs/generate.py
 	$(BIN)/python grafana/generate.py
+
+screenshots: setup ## take docs/page-*.png anew, of the demo (needs Chromium)
+	$(BIN)/python docs/screenshots.py
 
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements/run.txt pyproject.toml
