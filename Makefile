@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week year fleet docs pins build publish image
+.PHONY: help setup demo test lint types bench fuzz week year fleet docs screenshots pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +17,7 @@ setup: .venv/ready ## create .venv with everything, pinned and hashed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## four simulated meters on http://localhost:10230/metrics
+demo: setup ## four simulated meters on http://localhost:10230/
 	@$(BIN)/meterline demo
 
 test: setup ## the tests (under five minutes)
@@ -48,6 +48,9 @@ year: setup ## a simulated year of both contracts, of which `make test` plays so
 docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and dashboards (grafana/*.json)
 	$(BIN)/python docs/generate.py
 	$(BIN)/python grafana/generate.py
+
+screenshots: setup ## take docs/page-*.png anew, of the demo (needs Chromium)
+	$(BIN)/python docs/screenshots.py
 
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(COMPILE) -o requirements/run.txt pyproject.toml

@@ -4,6 +4,7 @@
     python -m bench.bare read REST LINK …   asyncio: reads the links and throws the bytes away, rests REST s after each read
     python -m bench.bare ask INTERVAL JOIN QUESTION LINK …
                                             asyncio: joins, asks every INTERVAL s, throws the bytes away; both texts are hex
+    python -m bench.bare tell BYTES         asyncio: writes so many bytes to everybody who is connected, every second
 
 Prints its port (0 where it has none) when it is ready, and ends with its standard input.
 """
@@ -114,11 +115,24 @@ async def _ask(interval: float, join: bytes, question: bytes, links: list[str]) 
     await end_of_input()
 
 
+async def _tell(size: int) -> None:
+    writers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    ending = asyncio.create_task(end_of_input())
+    while not ending.done():
+        await asyncio.sleep(1)
+        for writer in writers:
+            writer.write(bytes(size))
+
+
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
         if sys.argv[1] == "serve":
             asyncio.run(_serve(Path(sys.argv[2]).read_bytes() if sys.argv[2:] else b""))
         elif sys.argv[1] == "ask":
             asyncio.run(_ask(float(sys.argv[2]), bytes.fromhex(sys.argv[3]), bytes.fromhex(sys.argv[4]), sys.argv[5:]))
+        elif sys.argv[1] == "tell":
+            asyncio.run(_tell(int(sys.argv[2])))
         else:
             asyncio.run(_read(float(sys.argv[2]), sys.argv[3:]))

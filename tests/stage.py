@@ -23,6 +23,9 @@ from meterline.protocols.tic.fake import MODES, FakeMeter
 from meterline.protocols.tic.fake_state import PARIS
 from meterline.runtime import Runtime
 from meterline.simulator import Faults, Write, on_pty, on_tcp, talk
+from meterline.web.live import Live
+from meterline.web.sections import Today
+from meterline.web.server import application, listen
 
 FAST = {mode: speed * 20 for mode, speed in MODES.items()}
 """Lines twenty times as fast as real ones."""
@@ -180,3 +183,31 @@ def free_port() -> int:
 def environment(**variables: str) -> dict[str, str]:
     """The environment, and these."""
     return {**os.environ, **variables}
+
+
+@asynccontextmanager
+async def paged(*meters: MeterConfig | str, port: int = 0, today: Today = lambda name: None) -> AsyncIterator[tuple[str, Live]]:
+    """The live page over meters that nobody reads, but for what the test tells them: its address, and the page."""
+    runtime = Runtime(
+        Config(tuple(MeterConfig(meter, f"/dev/{meter}") if isinstance(meter, str) else meter for meter in meters))
+    )
+    async with showing(runtime, port, today) as shown:
+        yield shown
+
+
+@asynccontextmanager
+async def showing(runtime: Runtime, port: int = 0, today: Today = lambda name: None) -> AsyncIterator[tuple[str, Live]]:
+    """The live page of a runtime."""
+    live = Live(runtime, today)
+    port = port or free_port()
+    server = listen(application(runtime, page=live.routes()), f"127.0.0.1:{port}")
+    remembering = asyncio.create_task(live.remember())
+    try:
+        yield f"http://127.0.0.1:{port}", live
+    finally:
+        server.stop()
+        remembering.cancel()
+        live.hub.close()
+        await asyncio.gather(remembering, return_exceptions=True)
+        await server.close_all_connections()
+        await asyncio.sleep(0)

@@ -169,10 +169,10 @@ def test_10000_malformed_requests_and_oversized_headers_neither_stop_scrapes_nor
 def test_nothing_of_it_is_imported_without_the_flag() -> None:
     found = (
         "import asyncio, json, sys\n"
-        "from meterline.commands.run import serve\n"
+        "from meterline.commands.run import Web, serve\n"
         "from meterline.config import single\n"
         "async def main():\n"
-        "    task = asyncio.create_task(serve(single('/dev/null'), '127.0.0.1:0'))\n"
+        "    task = asyncio.create_task(serve(single('/dev/null'), Web('127.0.0.1:0')))\n"
         "    await asyncio.sleep(0.1)\n"
         "    task.cancel()\n"
         "    await asyncio.gather(task, return_exceptions=True)\n"

@@ -18,7 +18,7 @@ def demo() -> Iterator[int]:
     with program("demo", "--web.listen-address", f"127.0.0.1:{port}") as running:
         assert running.stdout
         first = running.stdout.readline()
-        assert first == f"four simulated meters: look at http://127.0.0.1:{port}/metrics (Ctrl-C ends)\n"
+        assert first == f"four simulated meters: look at http://127.0.0.1:{port}/ (Ctrl-C ends)\n"
         deadline = time.monotonic() + 20
         # the annexe is silent in the last minute of every five
         while page(port).count("} 1.0\n# ") == 0 or 'smartmeter_up{meter="home"} 1.0' not in page(port):

@@ -124,3 +124,10 @@ def test_every_link_between_pages_leads_somewhere() -> None:
         folder = ROOT / "docs" if (ROOT / "docs" / name).exists() else ROOT
         for target in re.findall(r"\]\((?!http)([^)#]+)", text):
             assert (folder / target).exists(), f"{name}: {target}"
+
+
+def test_the_pictures_of_the_page_are_there_and_small() -> None:
+    for name in ("page-phone.png", "page-desktop.png"):
+        picture = (ROOT / "docs" / name).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < 150_000

@@ -16,7 +16,7 @@ examples:
   meterline demo                                   four simulated meters, no hardware
   meterline detect /dev/ttyUSB0                    what speaks there, and the configuration for it
   meterline doctor                                 it does not work: why, and what to do
-  meterline run /dev/ttyUSB0                       read one meter, serve http://localhost:10230/metrics
+  meterline run /dev/ttyUSB0                       read one meter; look at http://localhost:10230/, scrape /metrics
   meterline run --config.file meterline.yml        read many
 """
 
@@ -32,14 +32,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"meterline {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    run = _command(commands, "run", "read meters and serve them to Prometheus")
-    run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
-    run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
-    run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
-    _kept(run)
-    run.add_argument("--shard", metavar="N/COUNT", help="one of several processes: read the meters whose names fall to it")
-    run.add_argument("--web.config.file", dest="web", metavar="FILE", help="TLS and passwords, as node_exporter takes them")
-    _serving(run)
+    _add_run(commands)
 
     migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
     migrate.add_argument("--like", choices=tuple(LIKE), required=True, help="the exporter whose settings are there")
@@ -70,6 +63,18 @@ def parser() -> argparse.ArgumentParser:
 
     _add_simulate(commands)
     return top
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _command(commands, "run", "read meters and serve them to Prometheus")
+    run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
+    run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
+    run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
+    _kept(run)
+    run.add_argument("--shard", metavar="N/COUNT", help="one of several processes: read the meters whose names fall to it")
+    run.add_argument("--web.config.file", dest="web", metavar="FILE", help="TLS and passwords, as node_exporter takes them")
+    run.add_argument("--web.page", dest="page", choices=("on", "off"), default="on", help="the live page at / (default on)")
+    _serving(run)
 
 
 def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:

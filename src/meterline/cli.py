@@ -43,7 +43,7 @@ def _main(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     from meterline import config
-    from meterline.commands.run import run
+    from meterline.commands.run import Web, run
     from meterline.state import default_folder
 
     if args.like:
@@ -56,9 +56,9 @@ def _run(args: argparse.Namespace) -> None:
         return
     if bool(args.link) == bool(args.config):
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
-    folder = args.state or default_folder()
+    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on")
     if args.link:
-        run(config.single(args.link), args.address, folder, web=args.web)
+        run(config.single(args.link), web, folder)
         return
 
     def read() -> config.Config:
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> None:
         logs.set_level(found.log_level or args.level)
         return config.shard(found, args.shard) if args.shard else found
 
-    run(read(), args.address, folder, read, args.web)
+    run(read(), web, folder, read)
 
 
 def _migrate(args: argparse.Namespace) -> None:

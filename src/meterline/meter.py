@@ -16,7 +16,7 @@ from typing import Protocol
 
 from meterline.metrics import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
 from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
-from meterline.registers import HIGHEST_POWER, Mark, Registers
+from meterline.registers import HIGHEST_POWER, Entry, Mark, Registers
 from meterline.samples import Histogram, block, escape
 
 SHORT_FRAMES_STALE_AFTER = 30.0
@@ -29,16 +29,6 @@ class Counted(Protocol):
     """A link that counts its bytes."""
 
     received: int
-
-
-class _Entry:
-    """A reading that is shown: its value, and when it was last confirmed (monotonic)."""
-
-    __slots__ = ("confirmed", "value")
-
-    def __init__(self, value: float | str, confirmed: float) -> None:
-        self.value = value
-        self.confirmed = confirmed
 
 
 _CONFIRMED = attrgetter("confirmed")
@@ -73,7 +63,7 @@ class Meter:
         self._start_anew()
 
     def _start_anew(self) -> None:
-        self._entries: dict[Series, _Entry] = {}
+        self._entries: dict[Series, Entry] = {}
         self._registers = Registers()
         self._said_once: dict[Series, str] = {}
         self._stranger: str | None = None
@@ -122,6 +112,12 @@ class Meter:
         self.texts[COLUMNS[family]] = block(family, self.label, shown)
 
     @property
+    def readings(self) -> dict[Series, float | str]:
+        """All that is shown now."""
+        self.expire()
+        return {series: entry.value for series, entry in self._entries.items()}
+
+    @property
     def words(self) -> dict[str, str]:
         """What the meter says in the wire's own labels, where it `keeps_words`; as fresh as its readings."""
         oldest = self.clock() - self.freshness()
@@ -140,6 +136,8 @@ class Meter:
             return
         if self.keeps_words:
             self._words |= {label: (text, now) for label, text in snapshot.words.items()}
+        elif self._words:
+            self._words = {}
         registers, subscribed = self._registers, self._entries.get(_SUBSCRIBED)
         registers.step, registers.wraps_at = snapshot.step, snapshot.wraps_at
         registers.subscribed = float(subscribed.value) if subscribed else HIGHEST_POWER
@@ -247,7 +245,7 @@ class Meter:
         elif type(value) is Text and not self._agreed(series, entry, value):
             return False
         if entry is None:
-            self._entries[series] = _Entry(value, now)
+            self._entries[series] = Entry(value, now)
             changed.add(series[0])
         else:
             entry.confirmed = now
@@ -256,7 +254,7 @@ class Meter:
                 changed.add(series[0])
         return True
 
-    def _agreed(self, series: Series, entry: _Entry | None, text: str) -> bool:
+    def _agreed(self, series: Series, entry: Entry | None, text: str) -> bool:
         """Whether a text is the one shown, or was said twice in a row."""
         said_before = self._said_once.pop(series, None)
         if text == said_before or (entry is not None and entry.value == text):
@@ -264,7 +262,7 @@ class Meter:
         self._said_once[series] = text
         return False
 
-    def _plausible(self, series: Series, entry: _Entry | None, value: float, now: float, timed: bool) -> bool:
+    def _plausible(self, series: Series, entry: Entry | None, value: float, now: float, timed: bool) -> bool:
         shown = Mark(float(entry.value), entry.confirmed) if entry else None
         if self._registers.plausible(series, shown, Mark(value, now), timed, self.stale_after):
             return True

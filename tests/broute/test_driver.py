@@ -45,6 +45,14 @@ def test_what_the_meter_sends_is_what_is_shown(monkeypatch: pytest.MonkeyPatch) 
     assert 'phase="t"' not in "".join(seen.meter.texts)
 
 
+def test_what_the_meter_says_is_kept_as_it_says_it_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(seen: Watched) -> None:
+        seen.meter.keeps_words = True
+
+    seen = run(monkeypatch, 0.05, [FakeMeter(overrides={0xE7: (-1500).to_bytes(4, signed=True)})], act=look)
+    assert seen.meter.words["E7"] == "FFFFFA24"
+
+
 def test_a_property_that_the_meter_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = run(monkeypatch, 0.05, [FakeMeter(overrides={0xE8: None})])
     assert seen.meter.value("smartmeter_power_watts") is not None

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from meterline import asked
-from meterline.commands.run import serve
+from meterline.commands.run import Web, serve
 from meterline.config import Config, MeterConfig
 from meterline.cost.tariffs import Tariffs
 from meterline.house import House
@@ -86,7 +86,7 @@ async def _demo(address: str) -> None:
         dongle = module()
         path = await stack.enter_async_context(asked.on_pty(dongle, os.path.join(folder, "tokyo")))
         configs.append(MeterConfig("tokyo", path, "broute", options(dongle.meters[0]), tariffs=contracts["tokyo"]))
-        print(f"four simulated meters: look at http://{host or 'localhost'}:{port}/metrics (Ctrl-C ends)", flush=True)
-        await serve(Config(tuple(configs)), address)
+        print(f"four simulated meters: look at http://{host or 'localhost'}:{port}/ (Ctrl-C ends)", flush=True)
+        await serve(Config(tuple(configs)), Web(address))
         for task in talking:
             task.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from meterline import systemd
 from meterline.config import Config
@@ -17,6 +17,7 @@ from meterline.state import State
 from meterline.web.server import Face, application, listen
 
 if TYPE_CHECKING:
+    from meterline.web.live import Live
     from meterline.web.rules import Rules
 
 log = logging.getLogger("meterline")
@@ -24,44 +25,53 @@ log = logging.getLogger("meterline")
 MakeFace: TypeAlias = Callable[[Runtime], Face]
 
 
-def run(
-    config: Config, address: str, folder: str | None, read_again: Callable[[], Config] | None = None, web: str | None = None
-) -> None:
-    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere. `read_again` raises UserError.
+class Web(NamedTuple):
+    """How to serve."""
 
-    `web`: the file of TLS and passwords.
-    """
-    asyncio.run(serve(config, address, State(folder), read_again=read_again, web=web))
+    address: str
+    rules: str | None = None
+    """The file of TLS and passwords."""
+    page: bool = True
+    """The live page at /."""
+
+
+def run(config: Config, web: Web, folder: str | None, read_again: Callable[[], Config] | None = None) -> None:
+    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere. `read_again` raises UserError."""
+    asyncio.run(serve(config, web, State(folder), read_again=read_again))
 
 
 async def serve(
     config: Config,
-    address: str,
+    web: Web,
     state: State | None = None,
     face: MakeFace | None = None,
     read_again: Callable[[], Config] | None = None,
-    web: str | None = None,
 ) -> None:
-    """The same inside a running loop. The state is closed at the end. `face`: what is served in place of our own page."""
-    rules = _rules(web) if web else None
+    """The same inside a running loop. The state is closed at the end. `face`: what is served in place of all that is ours."""
+    rules = _rules(web.rules) if web.rules else None
     stop, again = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
     runtime, reloads = Runtime(config, state), Reloads()
-    server = listen(application(runtime, face(runtime) if face else None, reloads), address, rules)
-    log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), address)
+    live = _live(runtime) if web.page and face is None else None
+    routes = application(runtime, face(runtime) if face else None, reloads, live.routes() if live else ())
+    server = listen(routes, web.address, rules)
+    log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), web.address)
     reading = asyncio.create_task(runtime.run(for_ever=True))
-    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again))
+    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again, live))
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
+    remembering = asyncio.create_task(live.remember() if live else asyncio.sleep(0))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, reading, reloading}, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
     systemd.stopping()
     server.stop()
-    for task in (reading, reloading, telling):
+    for task in (reading, reloading, telling, remembering):
         task.cancel()
-    ends = await asyncio.gather(reading, reloading, telling, return_exceptions=True)
+    ends = await asyncio.gather(reading, reloading, telling, remembering, return_exceptions=True)
+    if live:
+        live.hub.close()
     await server.close_all_connections()
     runtime.state.close()
     for end in ends:
@@ -69,7 +79,9 @@ async def serve(
             raise end
 
 
-async def _reload(again: asyncio.Event, runtime: Runtime, reloads: Reloads, read_again: Callable[[], Config] | None) -> None:
+async def _reload(
+    again: asyncio.Event, runtime: Runtime, reloads: Reloads, read_again: Callable[[], Config] | None, live: Live | None
+) -> None:
     """Read the configuration again, each time that `again` is set. One that is not good changes nothing."""
     while True:
         await again.wait()
@@ -85,6 +97,8 @@ async def _reload(again: asyncio.Event, runtime: Runtime, reloads: Reloads, read
             reloads.note(False)
             continue
         await runtime.change(config)
+        if live:
+            live.hub.begin_anew()
         reloads.note(True)
         log.info("configuration read again: %d meter%s", len(config.meters), "s" * (len(config.meters) != 1))
 
@@ -93,3 +107,10 @@ def _rules(web: str) -> Rules:
     from meterline.web.rules import Rules  # YAML and what follows, only where it is asked for
 
     return Rules(web)
+
+
+def _live(runtime: Runtime) -> Live:
+    """The page at /: its code is read only where it is served."""
+    from meterline.web.live import Live
+
+    return Live(runtime, runtime.books.today)

@@ -168,7 +168,7 @@ class Account:
     def _step(
         self, register: str, mark: Mark, value: Decimal, at: int, same_meter: bool, step: Decimal, wraps_at: Decimal | None
     ) -> bool:
-        """Book what a register rose; False where that has to wait: it cannot have risen so much by this clock, which is late."""
+        """Book what a register rose; False where that has to wait: by this clock, which is late, it cannot have risen so."""
         rise = value - mark.value + (wraps_at if wraps_at is not None and value < mark.value else 0)
         sudden = rise > _most(at - mark.at, step)
         if sudden and same_meter and value > mark.value:

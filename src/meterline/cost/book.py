@@ -106,9 +106,13 @@ class Book:
             family = "smartmeter_price_next_change_timestamp_seconds"
             self.meter.show(family, [((family,), change)] if change else [])
 
+    def is_live(self, now: int) -> bool:
+        """The meter bears out what is shown of today."""
+        return now < self._day_ends and self.meter.clock() - self._last <= self.meter.freshness()
+
     def refresh(self, now: int) -> None:
         """Hide what the meter does not bear out any more; show a price that changed without a reading."""
-        if self._day_ends and (now >= self._day_ends or self.meter.clock() - self._last > self.meter.freshness()):
+        if self._day_ends and not self.is_live(now):
             self._day_ends = 0
             for family in _LIVE:
                 self.meter.show(family, [])

@@ -80,6 +80,14 @@ class Books:
         """Something must be kept now."""
         return self._due.is_set()
 
+    def today(self, meter: str) -> tuple[float, float | None, str | None] | None:
+        """Watt-hours drawn since local midnight, their cost and its currency; None where the meter does not bear it out."""
+        book, now = self._books.get(meter), int(self.now())
+        if book is None or not book.is_live(now):
+            return None
+        day, currency = book.account.day(now), book.account.currency
+        return float(day.watthours), float(day.cost) if currency else None, currency or None
+
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
         """Book what the registers of a snapshot say, that the meter has taken already."""
         book, now = self._books[meter.name], int(self.now())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from meterline import logs
-from meterline.commands.run import serve
+from meterline.commands.run import Web, serve
 from meterline.dropin import LIKE, Dropin
 from meterline.errors import UserError
 from meterline.state import State, default_folder
@@ -33,7 +33,7 @@ def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> 
         log.warning("%s", line)
     for line in dropin.native.splitlines():
         log.info("the same for meterline: %s", line)
-    asyncio.run(serve(dropin.config, dropin.address, State(folder or default_folder()), dropin.face, web=web))
+    asyncio.run(serve(dropin.config, Web(dropin.address, web), State(folder or default_folder()), dropin.face))
 
 
 def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], str]) -> None:

@@ -11,7 +11,7 @@ import errno
 import html
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,7 +38,7 @@ IN_A_THREAD_FROM = 100_000
 """Bytes from which compressing takes long enough to be done in a thread."""
 
 
-class _Handler(web.RequestHandler):
+class Handler(web.RequestHandler):
     """An answer of ours."""
 
     def set_default_headers(self) -> None:
@@ -67,7 +67,7 @@ class Face(NamedTuple):
     """/ redirects to /metrics, and there is an empty /favicon.ico."""
 
 
-class Metrics(_Handler):
+class Metrics(Handler):
     """/metrics"""
 
     def initialize(self, face: Face) -> None:
@@ -86,7 +86,7 @@ class Metrics(_Handler):
         await self.answer(body, content_type)
 
 
-class Probe(_Handler):
+class Probe(Handler):
     """/probe?meter=NAME: one meter, for a Prometheus that scrapes each as a target of its own."""
 
     def initialize(self, runtime: Runtime, page: Page) -> None:
@@ -104,7 +104,7 @@ class Probe(_Handler):
         await self.answer(self.page.one(meter, openmetrics), content_type)
 
 
-class Targets(_Handler):
+class Targets(Handler):
     """/sd: the meters as targets of /probe, in the form of Prometheus' HTTP service discovery."""
 
     def initialize(self, runtime: Runtime) -> None:
@@ -128,28 +128,28 @@ class Targets(_Handler):
         await self.answer(json.dumps(groups), "application/json")
 
 
-class Empty(_Handler):
+class Empty(Handler):
     """Nothing, where a browser always asks for something."""
 
     async def get(self) -> None:
         await self.answer("", "image/x-icon")
 
 
-class NotFound(_Handler):
+class NotFound(Handler):
     """Everything else."""
 
     def prepare(self) -> None:
         self.send_error(404)
 
 
-class Healthy(_Handler):
+class Healthy(Handler):
     """/-/healthy: the program answers."""
 
     async def get(self) -> None:
         await self.answer("meterline is healthy.\n", PLAIN)
 
 
-class Ready(_Handler):
+class Ready(Handler):
     """/-/ready: every meter has spoken, or had its time to."""
 
     def initialize(self, runtime: Runtime) -> None:
@@ -163,7 +163,7 @@ class Ready(_Handler):
         await self.answer("\n".join(lines) + "\n", PLAIN)
 
 
-class Home(_Handler):
+class Home(Handler):
     """/: where things are."""
 
     def initialize(self, runtime: Runtime) -> None:
@@ -181,12 +181,14 @@ class Home(_Handler):
         )
 
 
-def application(runtime: Runtime, face: Face | None = None, reloads: Reloads | None = None) -> web.Application:
-    """The routes. `face`: our own page where it is None."""
-    page = Page(runtime.meters.values(), runtime.books.refresh, reloads)
-    face = face or Face(page.text)
-    home: list[Any] = [("/", Home, {"runtime": runtime})]
-    scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": page})]
+def application(
+    runtime: Runtime, face: Face | None = None, reloads: Reloads | None = None, page: Sequence[Any] = ()
+) -> web.Application:
+    """The routes. `face`: our own metrics where it is None. `page`: the routes of the page at /; else a list of links."""
+    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads)
+    face = face or Face(metrics.text)
+    home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
+    scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]
     if face.home_is_metrics:
         home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]
         scattered = []

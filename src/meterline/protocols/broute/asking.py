@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from meterline.model import Reading, Series, Snapshot
 from meterline.protocols.broute import echonet
@@ -168,7 +168,7 @@ class Asked:
     def _keep(self, found: Iterable[Reading], until: float) -> None:
         self._lasting |= {reading.series: (reading, until) for reading in found}
 
-    def _show(self, session: Session, said: Iterable[echonet.Property]) -> None:
+    def _show(self, session: Session, said: Sequence[echonet.Property]) -> None:
         """Leave a snapshot for the driver to yield: what was said now, and what still holds."""
         tick = session.module.clock()
         found, rejected = readings(said, self._unit)
@@ -184,6 +184,7 @@ class Asked:
         step, wraps_at = 1.0, math.inf
         if self._unit:
             step, wraps_at = float(self._unit.watthours), self._unit.energy(self._unit.steps)
+        words = {f"{epc:02X}": edt.hex().upper() for epc, edt in said if edt}
         session.module.items.append(
-            Snapshot(tuple(shown.values()), self.mac, meter=session.meter, step=step, wraps_at=wraps_at)
+            Snapshot(tuple(shown.values()), self.mac, meter=session.meter, step=step, wraps_at=wraps_at, words=words)
         )

@@ -1,0 +1,73 @@
+"""Points → an inline SVG: a line over its area, with gaps where nothing was known. As wide as it may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+HEIGHT = 120
+
+
+class Scale(NamedTuple):
+    """What the top and the bottom of a chart stand for."""
+
+    top: float
+    bottom: float
+
+    def y(self, value: float) -> int:
+        """Units from the top."""
+        return round((self.top - value) / (self.top - self.bottom) * HEIGHT)
+
+
+def scale(points: Sequence[float]) -> Scale:
+    """From 0, or from what is injected, to a round number above all points."""
+    known = [point for point in points if not math.isnan(point)]
+    return Scale(
+        _round_up(max(known, default=0)) or (0 if min(known, default=0) < 0 else 100), -_round_up(-min(known, default=0))
+    )
+
+
+def _round_up(value: float) -> float:
+    """1, 2, 2.5 or 5 times a power of ten."""
+    if value <= 0:
+        return 0
+    power: float = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if value <= step * power)
+
+
+def svg(points: Sequence[float], label: str) -> str:
+    """The picture. `label` says in words, already escaped, what it shows."""
+    measure = scale(points)
+    zero = measure.y(0)
+    runs = _runs(points)
+    line = "".join(_line(start, run, measure) for start, run in runs)
+    area = "".join(f"{_line(start, run, measure)}V{zero}H{start}Z" for start, run in runs)
+    return (
+        f'<svg viewBox="0 0 {len(points) - 1} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        f'<path class="area" d="{area}"/><path class="zero" d="M0 {zero}H{len(points) - 1}"/>'
+        f'<path class="line" d="{line}"/></svg>'
+    )
+
+
+def _runs(points: Sequence[float]) -> list[tuple[int, list[float]]]:
+    """Stretches without a gap, each with where it begins."""
+    runs: list[tuple[int, list[float]]] = []
+    gap = True
+    for place, point in enumerate(points):
+        if math.isnan(point):
+            gap = True
+            continue
+        if gap:
+            runs.append((place, []))
+        runs[-1][1].append(point)
+        gap = False
+    return runs
+
+
+def _line(start: int, run: Sequence[float], measure: Scale) -> str:
+    """In relative steps, which are short."""
+    heights = [measure.y(point) for point in run]
+    steps = [f"l1 {after - before}" for before, after in pairwise(heights)]
+    return f"M{start} {heights[0]}" + ("".join(steps) or "h.01")

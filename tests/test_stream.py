@@ -1,0 +1,363 @@
+"""Server-sent events of the page, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from stage import fetch, free_port, page, paged, program, until
+
+from meterline.config import MeterConfig
+from meterline.model import Reading, Rejected, Snapshot
+from meterline.web import stream
+from meterline.web.live import Live
+
+
+def power(value: float) -> Snapshot:
+    return Snapshot((Reading(("smartmeter_apparent_power_import_voltamperes",), value),))
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message every 50 ms."""
+    monkeypatch.setattr(stream, "TICK", 0.05)
+
+
+class Listener:
+    """An open stream: its head, and its messages one after the other."""
+
+    def __init__(self, reader: asyncio.StreamReader, head: str) -> None:
+        self.reader = reader
+        self.head = head
+
+    async def raw(self) -> bytes:
+        """The next event's bytes; IncompleteReadError at the end."""
+        async with asyncio.timeout(10):
+            return await self.reader.readuntil(b"\n\n")
+
+    async def message(self) -> dict[str, Any]:
+        """The next message."""
+        found: dict[str, Any] = json.loads((await self.raw()).removeprefix(b"data: "))
+        return found
+
+    async def slot(self, name: str, text: str) -> dict[str, Any]:
+        """The first message whose slot holds this."""
+        async with asyncio.timeout(20):
+            while text not in (found := await self.message())["slots"].get(name, ""):
+                pass
+            return found
+
+
+@asynccontextmanager
+async def listening(url: str, query: str = "", version: str = "1.1") -> AsyncIterator[Listener]:
+    """A stream that was begun."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]), limit=64 << 20)
+    writer.write(f"GET /events{query} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    if " 200 " in head:
+        assert await reader.readuntil(b"\n\n") == b"retry: 2000\n\n"
+    try:
+        yield Listener(reader, head)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.usefixtures("fast")
+def test_a_stream_says_everything_once_and_then_only_what_changes(version: str) -> None:
+    async def test() -> None:
+        async with paged("home", "farm") as (url, live):
+            for meter in live.meters.values():
+                meter.take(power(100))
+            async with listening(url, version=version) as heard:
+                assert "Content-Type: text/event-stream" in heard.head
+                assert "X-Content-Type-Options: nosniff" in heard.head
+                first = await heard.message()
+                places = {name.partition(".")[2] for name in first["slots"]}
+                assert len(first["mark"]) == 16
+                assert {"power", "state", "seen", "chart", "energy", "tariff", "phases", "line", "alert"} <= places
+                live.meters["farm"].take(power(250))
+                changed = await heard.slot("1.power", ">250<")
+                assert "mark" not in changed
+                assert changed["slots"].keys() <= {"1.power", "0.seen", "1.seen", "0.chart", "1.chart"}
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_meter_that_goes_silent_is_said_to_be_at_its_deadline() -> None:
+    async def test() -> None:
+        async with paged(MeterConfig("home", "/dev/home", stale_after=0.4)) as (url, live):
+            live.meters["home"].take(power(100))
+            async with listening(url) as heard:
+                assert ">100<" in (await heard.message())["slots"]["0.power"]
+                begin = asyncio.get_running_loop().time()
+                said = await heard.slot("0.state", "silent")
+                assert asyncio.get_running_loop().time() - begin < 5
+                assert "silent since" in said["slots"]["0.power"]
+                assert "100" not in said["slots"]["0.power"]
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_all_who_watch_the_same_get_the_same_bytes_which_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    slots = Live.slots
+
+    def counted(self: Live, view: Any) -> dict[str, str]:
+        nonlocal made
+        made += 1
+        return slots(self, view)
+
+    async def test() -> None:
+        async with paged("home") as (url, live), contextlib.AsyncExitStack() as stack:
+            monkeypatch.setattr(live.hub, "_slots", lambda view: counted(live, view))
+            heard = [await stack.enter_async_context(listening(url)) for _ in range(30)]
+            assert live.hub.count == 30
+            assert len({await one.raw() for one in heard}) == 1
+            live.meters["home"].take(power(77))
+            messages = [(await one.slot("0.power", ">77<"))["slots"] for one in heard]
+            assert all(message == messages[0] for message in messages)
+            rounds = made
+            for _ in range(3):
+                await heard[0].raw()
+            assert 2 <= made - rounds <= 6
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_each_view_has_its_own_messages() -> None:
+    async def test() -> None:
+        async with (
+            paged("home", "farm") as (url, live),
+            listening(url, "?lang=fr") as french,
+            listening(url, "?lang=en&meter=farm") as farm,
+        ):
+            assert "en attente" in (await french.message())["slots"]["0.state"]
+            assert {name.partition(".")[0] for name in (await farm.message())["slots"]} == {"0"}
+            live.meters["farm"].take(power(50))
+            assert "smartmeter" not in json.dumps(await farm.slot("0.readings", "Apparent power drawn"))
+            assert "puissance apparente" in (await french.slot("1.power", ">50<"))["slots"]["1.power"]
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_the_words_of_the_wire_come_with_the_next_frame_after_somebody_looked() -> None:
+    async def test() -> None:
+        async with paged("home") as (url, live), listening(url, "?meter=home") as heard:
+            assert "PAPP" not in (await heard.message())["slots"]["0.wire"]
+            live.meters["home"].take(Snapshot((), words={"PAPP": "00230", "PRM": "01234567890123"}))
+            said = await heard.slot("0.wire", "PAPP")
+            assert "PRM" not in said["slots"]["0.wire"]
+            assert "01234567890123" not in json.dumps(said)
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_nothing_runs_while_nobody_watches() -> None:
+    async def test() -> None:
+        async with paged("home") as (url, live):
+            assert live.hub._beat is None
+            async with listening(url) as heard:
+                await heard.message()
+                assert live.hub.count == 1
+            await until(lambda: live.hub.count == 0)
+            assert live.hub._beat
+            await until(live.hub._beat.done)
+            async with listening(url) as heard:
+                await heard.message()
+                await heard.message()
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_reader_that_does_not_read_is_dropped_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SEND_BUFFER", 4096)
+    monkeypatch.setattr(stream, "PATIENCE", 5)
+
+    async def test() -> None:
+        async with contextlib.AsyncExitStack() as stack, paged("home") as (url, live):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
+            slow.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: live.hub.count == 1)
+            channel = next(iter(live.hub._channels.values()))
+            (reader,) = channel.readers
+            async with listening(url) as heard:
+                (other,) = channel.readers - {reader}
+                waiting = asyncio.create_task(heard.slot("0.power", ">9<"))
+                while live.hub.count == 2:
+                    await until(lambda: not other.stream.writing())
+                    channel.send({"big": f"{asyncio.get_running_loop().time()}" * 10_000})
+                    assert len(reader.stream._write_buffer or ()) < 2_000_000, "nothing piles up"
+                    await asyncio.sleep(0)
+                assert reader.stream.closed()
+                live.meters["home"].take(power(9))
+                await waiting
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_reader_that_was_behind_gets_everything_once_it_reads_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PATIENCE", 1_000_000)
+
+    async def test() -> None:
+        async with paged("home") as (url, live), listening(url) as heard:
+            await heard.message()
+            channel = next(iter(live.hub._channels.values()))
+            (reader,) = channel.readers
+            while not reader.behind:
+                channel.send({**channel.slots, "big": f"{len(channel.slots)}{asyncio.get_running_loop().time()}" * 50_000})
+            live.meters["home"].take(power(31))
+            said = await heard.slot("0.power", ">31<")
+            assert said["mark"], "it is told everything"
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_one_stream_too_many_is_told_when_to_come_back_and_may_ask_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MOST", 2)
+
+    async def test() -> None:
+        async with paged("home") as (url, live):
+            async with listening(url), listening(url):
+                async with listening(url) as third:
+                    assert third.head.startswith("HTTP/1.1 503 ")
+                    assert "Retry-After: 10\r\n" in third.head
+                _, headers, body = await asyncio.to_thread(lambda: fetch(f"{url}/events?once=1"))
+                assert headers["Content-Type"].startswith("application/json")
+                assert "waiting" in json.loads(body)["slots"]["0.state"]
+                assert live.hub.count == 2
+            await until(lambda: live.hub.count == 0)
+            async with listening(url) as again:
+                assert again.head.startswith("HTTP/1.1 200 ")
+
+    asyncio.run(test())
+
+
+def test_an_open_stream_ends_with_the_server() -> None:
+    async def test() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            async with paged("home") as (url, _):
+                heard = await stack.enter_async_context(listening(url))
+                await heard.message()
+            with pytest.raises(asyncio.IncompleteReadError):
+                while True:
+                    await heard.raw()
+
+    asyncio.run(test())
+
+
+def test_a_stream_that_is_asked_for_while_the_server_stops_ends_at_once() -> None:
+    async def test() -> None:
+        async with paged("home") as (url, live):
+            live.hub.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_defect_of_ours_ends_that_stream_is_logged_and_leaves_the_next_one_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with paged("home", "farm") as (url, live):
+            slots = live.slots
+            broken = False
+
+            def failing(view: Any) -> dict[str, str]:
+                if broken and view.form == "meter":
+                    raise RuntimeError("broken")
+                return slots(view)
+
+            monkeypatch.setattr(live.hub, "_slots", failing)
+            async with listening(url) as home, listening(url, "?meter=farm") as farm:
+                await farm.message()
+                broken = True
+                with pytest.raises(asyncio.IncompleteReadError):
+                    while True:
+                        await farm.raw()
+                live.meters["home"].take(power(5))
+                await home.slot("0.power", ">5<")
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(test())
+    assert "a defect in meterline's page" in caplog.text
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_stream_of_many_meters_tells_of_those_on_its_page() -> None:
+    async def test() -> None:
+        async with paged(*(f"m{n:03d}" for n in range(120))) as (url, live), listening(url, "?page=2") as heard:
+            slots = (await heard.message())["slots"]
+            assert len(slots) == 50 * 3 + 1
+            live.meters["m000"].reject(Rejected("checksum"))
+            live.meters["m051"].take(power(815))
+            assert "119 of 120" in (await heard.slot("1.power", "815"))["slots"]["summary"]
+
+    asyncio.run(test())
+
+
+@pytest.fixture
+def line() -> Iterator[str]:
+    """A TCP port on which no meter ever speaks."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_the_page_is_there_unless_it_is_switched_off(line: str) -> None:
+    port = free_port()
+    with program("run", line, "--web.listen-address", f"127.0.0.1:{port}"):
+        assert "data-events" in page(port, "/")
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+    with program("run", line, "--web.page", "off", "--web.listen-address", f"127.0.0.1:{port}"):
+        assert "data-events" not in page(port, "/")
+        assert "href=metrics" in page(port, "/")
+        for path in ("/events", "/meter/127.0.0.1"):
+            assert fetch(f"http://127.0.0.1:{port}{path}")[0] == 404
+
+
+def test_the_program_ends_at_once_though_pages_are_open(line: str) -> None:
+    port = free_port()
+    with program("run", line, "--web.listen-address", f"127.0.0.1:{port}") as running:
+        page(port, "/")
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.recv(100)
+            running.terminate()
+            assert running.wait(5) == 0
+
+
+def test_a_program_without_the_page_does_not_even_read_its_code(line: str) -> None:
+    code = (
+        "import sys, threading, signal, os; from meterline.commands.run import Web, run; from meterline.config import single;"
+        "threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGTERM)).start();"
+        f"run(single({line!r}), Web('127.0.0.1:{free_port()}', page=False), None);"
+        "print([name for name in sys.modules if name.startswith('meterline.web.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "['meterline.web.gate', 'meterline.web.connections', 'meterline.web.server']\n"
