@@ -360,4 +360,4 @@ def test_a_program_without_the_page_does_not_even_read_its_code(line: str) -> No
         "print([name for name in sys.modules if name.startswith('meterline.web.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout == "['meterline.web.gate', 'meterline.web.connections', 'meterline.web.server']\n"
+    assert done.stdout == "['meterline.web.connections', 'meterline.web.gate', 'meterline.web.server']\n"
