@@ -20,8 +20,10 @@ setup: .venv/ready ## create .venv with everything, pinned and hashed
 demo: setup ## four simulated meters on http://localhost:10230/
 	@$(BIN)/meterline demo
 
+WORKERS ?= 4
+
 test: setup ## the tests (under five minutes)
-	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest
+	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: setup ## ruff: style and mistakes
 	$(BIN)/ruff check .

@@ -49,6 +49,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _log_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line would set up the log of this process."""
+    monkeypatch.setattr("meterline.logs.set_up", lambda *_: None)
+
+
 def output(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
     with pytest.raises(SystemExit) as ended:
         main(["cost", *words])
