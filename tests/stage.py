@@ -19,6 +19,7 @@ import pytest
 
 from meterline.config import Config, MeterConfig
 from meterline.house import House
+from meterline.protocols.tic import Options
 from meterline.protocols.tic.fake import MODES, FakeMeter
 from meterline.protocols.tic.fake_state import PARIS
 from meterline.runtime import Runtime
@@ -29,6 +30,21 @@ from meterline.web.server import application, listen
 
 FAST = {mode: speed * 20 for mode, speed in MODES.items()}
 """Lines twenty times as fast as real ones."""
+
+
+POWER = ("smartmeter_apparent_power_import_voltamperes",)
+"""What every historic meter says."""
+HISTORIC = Options(baud=1200)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """A test inside a loop, which must end."""
+    asyncio.run(asyncio.wait_for(test, 30))
+
+
+def tic(name: str, link: str, **facts: Any) -> MeterConfig:
+    """A historic meter in a configuration."""
+    return MeterConfig(name, link, "tic", HISTORIC, **facts)
 
 
 def fake(mode: str = "historic", contract: str = "HC", **facts: object) -> FakeMeter:

@@ -6,34 +6,20 @@ import asyncio
 import re
 import signal
 import time
-from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from stage import fake, free_port, page, program, reading, talking, until
+from stage import POWER, fake, free_port, page, program, reading, run, talking, tic, until
 
 from meterline.config import Config, MeterConfig, load, shard
 from meterline.cost.tariffs import Period, Tariffs
 from meterline.errors import UserError
-from meterline.protocols.tic import Options
 from meterline.simulator import on_pty
 
 pytestmark = pytest.mark.usefixtures("soon")
-
-POWER = ("smartmeter_apparent_power_import_voltamperes",)
-HISTORIC = Options(baud=1200)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))
-
-
-def tic(name: str, link: str, **facts: Any) -> MeterConfig:
-    return MeterConfig(name, link, "tic", HISTORIC, **facts)
 
 
 def test_a_meter_that_is_configured_as_before_is_not_touched() -> None:

@@ -10,12 +10,12 @@ import stat
 import threading
 import time
 import types
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import bridge, fake, line, reading, talking, until
+from stage import POWER, bridge, fake, line, reading, run, talking, tic, until
 
 from meterline import runtime as runtime_module
 from meterline.config import MeterConfig
@@ -26,17 +26,6 @@ from meterline.protocols.tic.frames import encode_frame
 from meterline.simulator import Faults, Write
 
 pytestmark = pytest.mark.usefixtures("soon")
-
-POWER = ("smartmeter_apparent_power_import_voltamperes",)
-HISTORIC = Options(baud=1200)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))
-
-
-def tic(name: str, link: str, **facts: Any) -> MeterConfig:
-    return MeterConfig(name, link, "tic", HISTORIC, **facts)
 
 
 def open_files() -> int:
