@@ -156,7 +156,7 @@ class TestFolder:
         assert recall(tmp_path) == MEMORY
         caplog.set_level(logging.INFO, "meterline")
         state.keep(LINK, {})
-        assert caplog.messages[-1] == f"{tmp_path}: the state is written again"
+        assert caplog.messages[-1] == f"{tmp_path}: the state can be used again"
         state.close()
         assert recall(tmp_path) == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from typing import Any
 
 from meterline.errors import UserError
@@ -15,8 +16,9 @@ def read(path: str) -> Any:
 
     try:
         with open(path, encoding="utf-8") as file:
-            # Every scalar stays text: an unquoted ID of digits must never become a number.
-            return yaml.load(file, Loader=yaml.BaseLoader) or {}
+            return yaml.load(file, Loader=_loader()) or {}
+    except PermissionError as error:
+        raise UserError(f"{path}: {error.strerror}; the user that runs meterline must be able to read it") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -26,11 +28,45 @@ def read(path: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        # A text that begins with an asterisk is taken for a name, and repeated; it may be a secret.
-        problem = re.sub(
-            r"alias .*", "alias; a text that begins with * needs quotes", getattr(error, "problem", None) or "not YAML"
-        )
-        raise UserError(f"{path}: {where}{problem}") from None
+        raise UserError(f"{path}: {where}{_in_words(getattr(error, 'problem', None) or 'not YAML')}") from None
+
+
+_JARGON = {
+    "'\\t'": "a tab; YAML wants spaces",
+    "found unexpected end of stream": "a quote that is not closed",
+    "expected <block end>": "indented otherwise than the lines above it",
+    "could not find expected ':'": "a key without a colon after it",
+    "but found another document": "a second document; only one is read",
+    "unconstructable recursive node": "a part that contains itself",
+}
+
+
+def _in_words(problem: str) -> str:
+    """What YAML says, for people."""
+    for jargon, words in _JARGON.items():
+        if jargon in problem:
+            return words
+    # A text that begins with an asterisk is taken for a name, and repeated; it may be a secret.
+    return re.sub(r"alias .*", "alias; a text that begins with * needs quotes", problem)
+
+
+@cache
+def _loader() -> Any:
+    """Every scalar stays text: an unquoted ID of digits must never become a number. A key that stands twice is refused."""
+    import yaml
+
+    class Loader(yaml.BaseLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key.value, str) and key.value in seen:
+                    # Without a space after its colon a key holds its value, which may be a secret.
+                    problem = f"{key.value.partition(':')[0]!r} stands twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value if isinstance(key.value, str) else None)
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 log = logging.getLogger("meterline")
 
@@ -46,12 +47,19 @@ class State:
     It may be written from another thread.
     """
 
-    def __init__(self, folder: str | None = None) -> None:
-        self._folder = folder
+    def __init__(self, folder: str | None = None, only_read: bool = False) -> None:
+        """`only_read`: nothing is made, mended or set aside; sqlite3.Error where it cannot be read."""
+        self._folder, self._only_read = folder, only_read
         self._file: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         self._full = False
-        """The last transaction could not be written."""
+        """The last transaction failed."""
+
+    def readable(self) -> bool:
+        """Whether what is kept can be read now, or nothing is kept; False: it should be tried again."""
+        if self._folder is None or not os.path.exists(Path(self._folder) / FILE):
+            return True
+        return self._do("read", lambda file: True, False) or self._folder is None
 
     def recall(self, link: str) -> dict[str, Any]:
         """What the driver of this link kept."""
@@ -119,15 +127,16 @@ class State:
                 path = Path(self._folder) / FILE
                 try:
                     if self._file is None:
-                        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-                        self._file = _connect(path)
+                        self._file = self._open(path)
                     with self._file as file:
                         found = action(file)
                     if self._full:
                         self._full = False
-                        log.info("%s: the state is written again", self._folder)
+                        log.info("%s: the state can be used again", self._folder)
                     return found
                 except (OSError, sqlite3.Error) as error:
+                    if self._only_read:
+                        raise
                     if type(error) is sqlite3.DatabaseError and not last:
                         self._set_aside(path, error)
                         continue
@@ -135,11 +144,20 @@ class State:
                     break
             return otherwise
 
+    def _open(self, path: Path) -> sqlite3.Connection:
+        if not self._only_read:
+            os.makedirs(path.parent, mode=0o700, exist_ok=True)
+            return _connect(path)
+        # Nobody writes it where it has no log: then SQLite needs no files beside it, which we may not be allowed to make.
+        quiet = not os.path.exists(f"{path}-wal")
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{'&immutable=1' * quiet}", uri=True, timeout=1.0)
+
     def _complain(self, doing: str, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or error
-        if self._file is not None and doing == "written" and isinstance(error, sqlite3.OperationalError):
+        there = os.path.isfile(Path(self._folder or "") / FILE)
+        if there and isinstance(error, sqlite3.OperationalError):
             if not self._full:
-                log.warning("%s: the state cannot be written now: %s; it is tried again", self._folder, reason)
+                log.warning("%s: the state cannot be %s now: %s; it is tried again", self._folder, doing, reason)
             self._full = True
             return
         remedy = "nothing is remembered over a restart. --state.dir names another folder"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal as D
 from typing import Any
@@ -305,7 +305,6 @@ class TestRestarts:
         take(books, NOON + 60, BASE=1000)
         yen = tariffs(currency="JPY", periods=[{"since": "2025-01-01", "price": "30"}])
         books = again(books, yen)
-        books.recall({}, NOON + 60)
         take(books, NOON + 120, BASE=2000)
         assert books.totals.costs == {"BASE": 30}
         assert books.period(NOON).watthours == 2000
@@ -374,15 +373,16 @@ class TestClock:
         assert books.day(NOON).watthours == 10
         assert books.totals.costs == {"day": 20 * D("0.0001609")}
 
-    def test_one_that_was_years_ahead_leaves_no_year_without_standing_charge(self) -> None:
+    def test_a_day_that_was_charged_ahead_is_not_charged_again(self) -> None:
         books = account(TEMPO)
-        take(books, NOON + 2 * 365 * 86_400, BASE=0)
-        keep(books)
-        books.go_back_to(NOON)
         take(books, NOON, BASE=0)
-        before = books.totals.standing
-        take(books, NOON + 10 * 86_400, BASE=0)
-        assert books.totals.standing - before == 5
+        take(books, NOON + 5 * 86_400, BASE=0)
+        assert books.totals.standing == D("3.0")
+        books.go_back_to(NOON)
+        take(books, NOON + 3 * 86_400, BASE=0)
+        assert books.totals.standing == D("3.0")
+        take(books, NOON + 6 * 86_400, BASE=0)
+        assert books.totals.standing == D("3.5")
 
     def test_periods_that_it_booked_ahead_do_not_crowd_out_this_one(self) -> None:
         books = account()
@@ -393,7 +393,7 @@ class TestClock:
             closed |= keep(books)
         books.go_back_to(NOON + 60)
         closed |= keep(books)
-        books.recall({day: type(books.day(NOON)).from_json(found) for day, found in closed.items()}, NOON + 60)
+        books._history = history(books, closed)
         take(books, NOON + 120, BASE=40)
         keep(books)
         january = sum(found.watthours for day, found in books.days.items() if day.month == 1)
@@ -407,20 +407,37 @@ class TestClock:
         closed = keep(books)
         assert len(closed) > 300
         books.go_back_to(NOON + 120)
-        days = {day: type(books.day(NOON)).from_json(found) for day, found in closed.items()}
-        books.recall(days, NOON + 120)
+        books._history = history(books, closed)
         assert books.period(NOON).watthours == 10
         assert books.period(NOON).cost == D("0.001609") + 12 * D("0.5")
+
+
+def history(books: Account, closed: dict[date, Any]) -> Callable[[date, date], dict[date, Any]]:
+    """What a state would give back."""
+    days = {day: type(books.day(NOON)).from_json(found) for day, found in closed.items()}
+    return lambda since, until: {day: found for day, found in days.items() if since <= day < until}
 
 
 def test_a_gap_is_billed_over_its_whole_time_when_the_clock_is_set_right_only_after_the_first_readings() -> None:
     """A machine without a battery begins where its clock stood when it went off, and is told the time a little later."""
     books, six = account(TEMPO), unix("2026-01-14 06:00")
     take(books, six - 4 * 3600, BASE=0)
+    books = again(books, TEMPO)
     for second in range(1, 10):
         take(books, six - 4 * 3600 + second, BASE=8000)
+    assert not any(books.totals.costs.values())
     take(books, six + 4 * 3600, BASE=8000)
     assert books.totals.estimated > 0
+
+
+def test_a_register_that_reads_0_for_a_while_and_comes_back_is_not_billed_from_0_on() -> None:
+    books = account()
+    take(books, NOON, BASE=50_000_000)
+    take(books, NOON + 1, BASE=0)
+    take(books, NOON + 2, BASE=50_000_010)
+    assert not any(books.totals.costs.values())
+    take(books, NOON + 10, BASE=50_000_020)
+    assert sum(books.totals.costs.values()) == 10 * D("0.0002")
 
 
 def test_tokyo_has_its_own_midnight() -> None:

@@ -170,4 +170,4 @@ def test_what_is_wrong_is_one_line(words: tuple[str, ...], said: str, folder: Pa
 
 def test_a_folder_without_books_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = output(capsys, "--state.dir", str(tmp_path), status=1)
-    assert "nothing is kept there yet; --state.dir names the folder" in text
+    assert "nothing is kept there yet: has the meter spoken? --state.dir names the folder" in text

@@ -19,9 +19,10 @@ from stage import until
 
 from meterline.cost import books as books_module
 from meterline.cost.book import SURE_AFTER
-from meterline.cost.books import CLOCK_IS_SET, KEEP_EVERY
+from meterline.cost.books import KEEP_EVERY
 from meterline.cost.pricing import EXPORT
 from meterline.cost.tariffs import WHOLE
+from meterline.cost.wall import IS_SET
 from meterline.state import FILE, State
 
 NOON = unix("2026-01-20 12:00")
@@ -226,7 +227,9 @@ class TestClock:
         program.speak(HCHC=1000)
         program.speak(HCHC=1001)
         assert program.page("smartmeter_energy_import_day_watthours") == {}
-        assert warnings(caplog) == ["the clock of this machine is not set: nothing is booked until it is"]
+        assert warnings(caplog) == [
+            "this machine's clock is not set, or jumped: nothing is booked until it can be believed"
+        ]
         clock.now = NOON
         program.meter.clock = lambda: float(clock.now)
         program.speak(HCHC=1001)
@@ -247,7 +250,7 @@ class TestClock:
         clock.now = NOON + 3600
         program.speak(HCHC=3000)
         assert program.account.totals.costs == {"HCHC": D("0.2")}
-        assert CLOCK_IS_SET < NOON
+        assert IS_SET < NOON
 
     @pytest.mark.parametrize("kept", [True, False])
     def test_one_that_was_years_ahead_is_noticed_and_goes_on_today(
@@ -262,16 +265,56 @@ class TestClock:
         clock.now = NOON
         program.start() if kept else None
         program.speak(HCHC=1100)
+        assert not (kept and program.page("smartmeter_energy_import_day_watthours"))
+        clock.now += 3700
+        program.speak(HCHC=1100)
         program.speak(HCHC=1150)
         assert program.page("smartmeter_energy_import_day_watthours") == {"": 50}
         assert program.page("smartmeter_energy_import_period_watthours") == {"": 50}
         assert sum(program.account.totals.costs.values()) == D("0.015")
-        text = "the clock of this machine was ahead: costs go on at what it shows now"
-        assert warnings(caplog) == [text]
+        held = "this machine shows an earlier time than the books: nothing is booked for an hour, unless its clock is set"
+        said = [held, "the clock of this machine was ahead: costs go on at what it shows now"]
+        assert warnings(caplog) == said
         program.kill()
         program.speak(HCHC=1160)
         assert program.page("smartmeter_energy_import_day_watthours")[""] >= 10
-        assert warnings(caplog) == [text]
+        assert warnings(caplog) == said
+
+    def test_one_that_is_late_after_a_start_and_set_soon_changes_nothing(
+        self, start: Callable[..., Program], clock: SimpleNamespace
+    ) -> None:
+        program = start()
+        program.speak(HCHC=1000)
+        clock.now += 19 * DAY
+        program.speak(HCHC=101_000)
+        program.keep()
+        before, days = program.account.totals.copy(), program.state.days("home")
+        now = clock.now
+        clock.now = NOON + 100
+        program.kill()
+        program.speak(HCHC=101_000)
+        clock.now = now + 60
+        program.speak(HCHC=101_010)
+        program.keep()
+        assert program.account.totals.standing == before.standing
+        assert program.account.totals.costs["HCHC"] - before.costs["HCHC"] == D("0.001")
+        assert program.state.days("home") == days
+
+    def test_a_jump_far_ahead_after_a_start_waits_for_an_hour(
+        self, start: Callable[..., Program], clock: SimpleNamespace
+    ) -> None:
+        program = start()
+        program.speak(HCHC=1000)
+        program.keep()
+        standing = program.account.totals.standing
+        clock.now += 700 * DAY
+        program.kill()
+        program.speak(HCHC=1010)
+        assert program.account.totals.standing == standing
+        clock.now = NOON + 60
+        program.speak(HCHC=1010)
+        assert program.account.totals.standing == standing
+        assert program.account.totals.costs == {"HCHC": D("0.001")}
 
     def test_one_that_was_ahead_for_a_while_finds_the_days_of_this_period_again(
         self, start: Callable[..., Program], clock: SimpleNamespace
@@ -284,6 +327,8 @@ class TestClock:
         program.speak(HCHC=1110)
         program.keep()
         clock.now = NOON + 60
+        program.speak(HCHC=1110)
+        clock.now += 3700
         program.speak(HCHC=1110)
         program.speak(HCHC=1120)
         assert program.page("smartmeter_energy_import_day_watthours")[""] >= 110

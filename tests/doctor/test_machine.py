@@ -51,7 +51,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     finding = machine.state_folder(str(tmp_path / "a"))
     assert finding.level == "warning"
-    assert finding.remedy == f"sudo chown $USER {tmp_path}; or --state.dir FOLDER"
+    assert finding.remedy == f"sudo install -d -o $USER {tmp_path / 'a'}"
 
 
 @pytest.mark.parametrize("folder", ["/proc/meterline", "/etc/hostname/meterline"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
@@ -17,6 +18,7 @@ from meterline.errors import UserError
 from meterline.state import FILE, State, default_folder
 
 By = Literal["day", "month", "period"]
+NOTHING_YET = "nothing is kept there yet: has the meter spoken? --state.dir names the folder that meterline run uses"
 WORTH_SAYING = 100
 """One part in so many of a day's energy."""
 RECENT = 31
@@ -34,8 +36,10 @@ class Books(NamedTuple):
 
 def cost(folder: str | None, meter: str | None, by: By, since: date | None, until: date | None, as_json: bool) -> None:
     """Print a table for each meter, or one for `meter`. `since` and `until` are included."""
+    _check_range(since, until)
     for books in _books(folder, meter):
-        first = since or (max(books.days, default=date.min) - timedelta(days=RECENT - 1) if by == "day" else date.min)
+        recent = max(books.days) - timedelta(days=RECENT - 1) if books.days and by == "day" else date.min
+        first = since or recent
         days = {day: booked for day, booked in books.days.items() if first <= day <= (until or date.max)}
         found = rows(days, _label(by, books.reading_day))
         if as_json:
@@ -53,8 +57,7 @@ def check(folder: str | None, meter: str | None, text: str, since: date | None, 
         raise UserError(f"--check: {error}") from None
     if since is None or until is None:
         raise UserError("--check: needs the first and the last day of the bill: --from 2026-01-15 --to 2026-02-14")
-    if until < since:
-        raise UserError(f"--to {until}: is before --from {since}")
+    _check_range(since, until)
     found = _books(folder, meter)
     if len(found) > 1:
         raise UserError(f"--check: which meter? --meter {' or '.join(books.meter for books in found)}")
@@ -65,20 +68,31 @@ def check(folder: str | None, meter: str | None, text: str, since: date | None, 
     return verdict.agrees
 
 
+def _check_range(since: date | None, until: date | None) -> None:
+    if since and until and until < since:
+        raise UserError(f"--to {until}: is before --from {since}")
+
+
 def _books(folder: str | None, meter: str | None) -> list[Books]:
     """UserError says where nothing is kept."""
     folder = folder or default_folder()
     path = Path(folder) / FILE
     if not path.exists():
-        raise UserError(f"{path}: nothing is kept there yet; --state.dir names the folder that meterline run uses", 1)
+        raise UserError(f"{path}: {NOTHING_YET}", 1)
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: may not be read by this user; try with sudo", 1)
-    state = State(folder)
-    names = state.meters()
-    if meter is not None and meter not in names:
-        raise UserError(f"--meter {meter}: has no books in {path}; there are: {', '.join(names) or 'none'}", 1)
-    found = [_read(state, name) for name in names if meter in (None, name)]
-    state.close()
+    state = State(folder, only_read=True)
+    try:
+        names = state.meters()
+        if meter is not None and meter not in names:
+            raise UserError(f"--meter {meter}: has no books in {path}; there are: {', '.join(names) or 'none'}", 1)
+        found = [_read(state, name) for name in names if meter in (None, name)]
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(f"{path}: cannot be read: {error}", 1) from None
+    finally:
+        state.close()
+    if not any(books.days for books in found):
+        raise UserError(f"{path}: {NOTHING_YET}", 1)
     return found
 
 

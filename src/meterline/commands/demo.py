@@ -20,7 +20,7 @@ from meterline.protocols.tic.fake import MODES, FakeMeter
 from meterline.protocols.tic.fake_state import PARIS
 from meterline.simulator import Faults, on_pty, talk
 from meterline.typed import structure
-from meterline.web.server import parse_address
+from meterline.web.server import bound, parse_address
 
 TEMPO = {"EASF01": "0.1356", "EASF02": "0.1654", "EASF03": "0.1536", "EASF04": "0.1921", "EASF05": "0.1615", "EASF06": "0.7295"}
 TIERS = [{"up_to": "120", "price": "29.80"}, {"up_to": "300", "price": "36.40"}, {"price": "40.49"}]
@@ -73,6 +73,8 @@ def options(meter: wisun.FakeMeter) -> broute.Options:
 
 async def _demo(address: str) -> None:
     host, port = parse_address(address)
+    for probe in bound(address):  # before the meters are made: what is wrong here is one line
+        probe.close()
     contracts = tariffs()
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-demo-"))

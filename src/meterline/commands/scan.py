@@ -53,14 +53,18 @@ async def _sweep(session: Session, mode: int, duration: int) -> list[Pan]:
     print(f"scanning {len(ALL_CHANNELS)} channels for {seconds:.0f} s", flush=True)
     scanning = asyncio.ensure_future(session.sweep(mode, duration))
     started, shown = time.monotonic(), -1
-    while not (await asyncio.wait({scanning}, timeout=0.2))[0]:
-        passed = min((time.monotonic() - started) / seconds, 0.999)
-        if shown < (channel := int(passed * len(ALL_CHANNELS))):
-            shown = channel
-            heard = f", {len(session.module.pans)} found" if session.module.pans else ""
-            _progress(f"channel {ALL_CHANNELS[channel]:02X}: {seconds * (1 - passed):.0f} s left{heard}")
-    _progress("")
-    return scanning.result()
+    try:
+        while not (await asyncio.wait({scanning}, timeout=0.2))[0]:
+            passed = min((time.monotonic() - started) / seconds, 0.999)
+            if shown < (channel := int(passed * len(ALL_CHANNELS))):
+                shown = channel
+                heard = f", {len(session.module.pans)} found" if session.module.pans else ""
+                _progress(f"channel {ALL_CHANNELS[channel]:02X}: {seconds * (1 - passed):.0f} s left{heard}")
+        _progress("")
+        return scanning.result()
+    finally:  # at Ctrl-C it has not ended
+        scanning.cancel()
+        await asyncio.gather(scanning, return_exceptions=True)
 
 
 def _progress(text: str) -> None:

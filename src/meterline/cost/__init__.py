@@ -7,6 +7,7 @@ pricing    a rise of a register, cut by time and by price
 ledger     what is written down: lines of a day, totals
 account    the engine: a register rose, so book it
 record     an account in a form for JSON, and back
+wall       the clock of the machine, as far as it can be believed
 book       one meter and its account
 books      the accounts of all meters: fed, shown and kept
 bill       days and months as a table, and compared with a bill

@@ -8,16 +8,19 @@ counters   never fall: only totals that have been kept are shown (`kept`), so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import TypeAlias
 
 from meterline.cost.calendar import ONE_DAY, Calendar, Stretch
 from meterline.cost.ledger import ZERO, Day, Sum, Totals
 from meterline.cost.pricing import EXPORT, doubtful, lines, names, spread, tier_name
-from meterline.cost.tariffs import Terms
+from meterline.cost.tariffs import WHOLE, Terms
 from meterline.registers import HIGHEST_POWER, MARGIN, SLACK
+
+History: TypeAlias = Callable[[date, date], dict[date, Day]]
 
 GAP = 600
 """Seconds without a reading."""
@@ -31,17 +34,19 @@ DAYS_KEPT = 2
 
 @dataclass(slots=True)
 class Mark:
-    """Where a register stood, and when it was read last."""
+    """Where a register stood, and when it was read last. `seen`: since this start."""
 
     value: Decimal
     at: int
+    seen: bool = False
 
 
 class Account:
     """The books of one meter. `take` what its registers say; `due` says that a boundary was passed and must be kept."""
 
-    def __init__(self, calendar: Calendar) -> None:
-        self.calendar = calendar
+    def __init__(self, calendar: Calendar, history: History = lambda since, until: {}) -> None:
+        """`history`: days that are kept elsewhere, from one on, before another."""
+        self.calendar, self._history = calendar, history
         self.currency = calendar.tariffs.currency if calendar.tariffs else ""
         self.address: str | None = None
         self.began = self.at = 0
@@ -85,7 +90,7 @@ class Account:
         for register, value in registers.items():
             mark = self.marks.get(register)
             if mark is None:
-                self.marks[register] = Mark(value, at)
+                self.marks[register] = Mark(value, at, seen=True)
                 self.due = moved = True
                 continue
             if value != mark.value:
@@ -93,7 +98,7 @@ class Account:
                     continue
                 mark.value = value
                 self.changed = moved = True
-            mark.at = at
+            mark.at, mark.seen = at, True
             self._waiting.discard(register)
         self._drop_unread(at)
         self._charge(at)
@@ -107,7 +112,7 @@ class Account:
 
     def period(self, moment: int) -> Sum:
         """Its billing period."""
-        return self.periods.get(self.calendar.at(moment).period) or Sum()
+        return self._period(self.calendar.at(moment).period)
 
     def prices(self, moment: int) -> dict[str, Decimal]:
         """Tariff → what a kilowatt-hour costs now."""
@@ -134,18 +139,8 @@ class Account:
         self.at, self.changed = at, True
         for mark in self.marks.values():
             mark.at = min(mark.at, at)
-        self.charged = self.charged and min(self.charged, self.calendar.at(at).day)
+        self._resumed = min(self._resumed, at)
         self.periods.clear()
-
-    def recall(self, days: Mapping[date, Day], moment: int) -> None:
-        """What was booked before, where it is not known any more: the days that stay open, and this billing period."""
-        here = self.calendar.at(moment)
-        for day, booked in days.items():
-            if day not in self.days and day > here.day - DAYS_KEPT * ONE_DAY:
-                self.days[day] = booked
-        if here.period not in self.periods:
-            all_days, end = {**days, **self.days}, self.calendar.period_end(here.period)
-            self.periods[here.period] = Sum.of(booked for day, booked in all_days.items() if here.period <= day < end)
 
     def closed(self) -> dict[date, Day]:
         """Days other than today that have changed since this was asked last."""
@@ -171,13 +166,14 @@ class Account:
         """Book what a register rose; False where that has to wait: by this clock, which is late, it cannot have risen so."""
         rise = value - mark.value + (wraps_at if wraps_at is not None and value < mark.value else 0)
         sudden = rise > _most(at - mark.at, step)
-        if sudden and same_meter and value > mark.value:
+        if sudden and same_meter and value > mark.value and not mark.seen:
             if register not in self._waiting:
                 self._waiting.add(register)
                 self.complaints.append(f"register {register} rose by {rise} Wh: booked when this machine's clock allows for it")
             return False
         if rise < 0 or sudden:
             self.complaints.append(f"register {register} went from {mark.value} to {value} Wh: it is billed from there on")
+            self.due = True
         else:
             self._book(register, rise, mark.at, at, step)
         return True
@@ -186,7 +182,7 @@ class Account:
         """A register that is not there any more, while others are: a meter in another mode counts the same on others."""
         for register, mark in list(self.marks.items()):
             unread = at - max(mark.at, self._resumed) > FORGOTTEN
-            if unread and register != EXPORT and register not in self._waiting:
+            if unread and register not in (EXPORT, WHOLE, *self._waiting):
                 del self.marks[register]
 
     def _is_same(self, address: str | None) -> bool:
@@ -217,13 +213,23 @@ class Account:
             self._open(stretches[-1].day).doubt += doubt
 
     def _open(self, day: date) -> Day:
-        booked = self.days.setdefault(day, Day(self.currency))
+        booked = self.days.get(day)
+        if booked is None:
+            booked = self.days[day] = self._history(day, day + ONE_DAY).get(day) or Day()
+        booked.currency = booked.currency or self.currency
         booked.changed = self.changed = True
         return booked
 
+    def _period(self, start: date) -> Sum:
+        if start not in self.periods:
+            end = self.calendar.period_end(start)
+            days = self._history(start, end) | {day: booked for day, booked in self.days.items() if start <= day < end}
+            self.periods[start] = Sum.of(booked for booked in days.values() if booked.currency in ("", self.currency))
+        return self.periods[start]
+
     def _use(self, register: str, stretch: Stretch, watthours: Decimal) -> Decimal:
         """Book energy that was drawn; its cost."""
-        period = self.periods.setdefault(stretch.period, Sum())
+        period = self._period(stretch.period)
         cost = ZERO
         for tariff, part, price in lines(register, stretch, watthours, period.watthours):
             line = self._open(stretch.day).line(tariff)
@@ -255,9 +261,9 @@ class Account:
         while day < today:
             day += ONE_DAY
             if amount := self.calendar.standing(day):
+                self._period(self.calendar.period(day)).cost += amount
                 self._open(day).standing += amount
                 self.totals.standing += amount
-                self.periods.setdefault(self.calendar.period(day), Sum()).cost += amount
         self.charged = day
 
     def _complain_of_price(self, register: str, terms: Terms | None) -> None:

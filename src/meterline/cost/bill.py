@@ -39,11 +39,11 @@ class Row:
 
 
 def rows(days: Mapping[date, Day], label: Callable[[date], str]) -> list[Row]:
-    """Days with the same label together, in their order."""
-    found: dict[str, Row] = {}
+    """Days with the same label together, in their order; those in another currency apart."""
+    found: dict[tuple[str, str], Row] = {}
     for day in sorted(days):
-        key = label(day)
-        found.setdefault(key, Row(key)).add(days[day])
+        key = label(day), days[day].currency
+        found.setdefault(key, Row(key[0])).add(days[day])
     return list(found.values())
 
 
@@ -88,8 +88,9 @@ class Verdict:
 
 def compare(bill: Bill, days: Mapping[date, Day], since: date, until: date) -> Verdict:
     """`days`: those from `since` to `until`, both included, that are booked."""
-    (row,) = rows(days, lambda _: "") or [Row("")]
-    ours, currency = row.day, bill.currency
+    found = rows(days, lambda _: "") or [Row("")]
+    row, currency = next((row for row in found if row.day.currency == bill.currency), found[0]), bill.currency
+    ours = row.day
     energy, cost = bill.watthours - ours.watthours, bill.amount - ours.cost
     tolerance = ours.doubt + _unit(currency) * (len(ours.lines) + 2)
     lines = [
@@ -97,10 +98,12 @@ def compare(bill: Bill, days: Mapping[date, Day], since: date, until: date) -> V
         f"here  {kwh(ours.watthours):>10} kWh  {money(ours.cost, currency):>10} {currency}",
         f"      {_signed(kwh(energy)):>10} kWh  {_signed(money(cost, currency)):>10} {currency}",
     ]
-    agrees = abs(energy) <= _WHOLE_KWH and abs(cost) <= tolerance + _price(ours) * abs(energy) / 1000
+    missing = _missing(days, since, until)
+    close = abs(energy) <= _WHOLE_KWH and abs(cost) <= tolerance + _price(ours) * abs(energy) / 1000
+    agrees = close and not missing and not ours.unpriced and len(found) == 1
     if ours.currency not in ("", currency):
         return Verdict(False, (f"the bill is in {currency}, the books are in {ours.currency}",))
-    return Verdict(agrees, (*lines, *_reasons(row, energy, cost, currency, _missing(days, since, until))))
+    return Verdict(agrees, (*lines, *_reasons(row, energy, cost, currency, missing)))
 
 
 def _reasons(row: Row, energy: Decimal, cost: Decimal, currency: str, missing: list[date]) -> Iterable[str]:

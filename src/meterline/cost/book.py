@@ -34,8 +34,11 @@ class Book:
 
     def __init__(self, meter: Meter, account: Account, by_tariff: bool) -> None:
         self.meter, self.account = meter, account
-        self.kept = account.began > 0
-        self._by_tariff = by_tariff
+        self.kept = self.recalled = account.began > 0
+        self.batches = self.settled = self.corrections = 0
+        self.doubted_since: float | None = None
+        """Since when the clock does not fit the books (monotonic)."""
+        self.by_tariff = by_tariff
         self._seen: dict[str, int] = {}
         self._swaps = meter.swaps
         self._last = -math.inf
@@ -62,10 +65,10 @@ class Book:
 
     def _register(self, series: Series) -> str | None:
         if series[0] == _BY_TARIFF:
-            return series[1] if self._by_tariff else None
+            return series[1] if self.by_tariff else None
         if series[0] == _EXPORT:
             return EXPORT
-        return WHOLE if series[0] == _IMPORT and not self._by_tariff else None
+        return WHOLE if series[0] == _IMPORT and not self.by_tariff else None
 
     def show_live(self, now: int, moved: bool) -> None:
         """Day and billing period, as they stand."""
@@ -118,6 +121,10 @@ class Book:
                 self.meter.show(family, [])
         if self.account.currency and now >= self._price_changes:
             self.show_prices(now)
+
+    def forget_times(self) -> None:
+        """The clock was wrong: what hangs on it is found out anew."""
+        self._day_ends = self._price_changes = 0
 
     def _show(self, family: str, value: Decimal, *labels: str) -> None:
         self.meter.show(family, [((family, *labels), float(value))])

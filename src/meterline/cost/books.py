@@ -11,16 +11,19 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
+from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from meterline.cost.account import Account
+from meterline.cost.account import Account, History
 from meterline.cost.book import Book, decimal
-from meterline.cost.calendar import ONE_DAY, Calendar
-from meterline.cost.ledger import days_from_json
+from meterline.cost.calendar import Calendar
+from meterline.cost.ledger import Day, days_from_json
 from meterline.cost.record import from_json, to_json
 from meterline.cost.tariffs import Tariffs
+from meterline.cost.wall import JUMP, TRIAL, Wall
 from meterline.logs import about
 from meterline.meter import Meter
 from meterline.metrics import BOOKED
@@ -32,10 +35,10 @@ log = logging.getLogger("meterline")
 KEEP_EVERY = 900.0
 GATHER = 0.25
 """Seconds in which what many meters have to keep becomes one transaction."""
-CLOCK_IS_SET = 1_735_689_600
-"""2025: a machine without a battery begins in 1970."""
-WRONG_CLOCK = 3600
-"""Seconds: a clock that goes back further was wrong before."""
+FAR = 45 * 86_400
+"""Seconds since the books were open: rather a clock that is wrong than a meter that was off."""
+OPEN_AGAIN = 60.0
+"""Seconds until books that could not be read are tried again."""
 
 
 class Books:
@@ -44,7 +47,10 @@ class Books:
     def __init__(self, state: State, now: Callable[[], float] | None = None) -> None:
         self._state = state
         self.now = now or (lambda: time.time())
+        self._wall = Wall(self.now)
         self._books: dict[str, Book] = {}
+        self._later: dict[str, tuple[float, Callable[[], None]]] = {}
+        """Books that could not be read yet: when to try again, and how."""
         self._due = asyncio.Event()
         self._writing: asyncio.Future[bool] | None = None
         self._said: set[tuple[str, str]] = set()
@@ -52,12 +58,21 @@ class Books:
     def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
         """Begin or go on with the books of a meter. `zone`: of its country; `by_tariff`: it has a register for each tariff."""
         calendar = Calendar((tariffs and tariffs.time_zone) or ZoneInfo(zone), tariffs)
-        if known := self._books.get(meter.name):
-            if known.account.calendar.same(calendar):
-                return
+        known = self._books.get(meter.name)
+        if known and known.by_tariff == by_tariff and known.account.calendar.same(calendar):
+            return
+        self._later.pop(meter.name, None)
+        if not known and not self._state.readable():
+            self._later[meter.name] = (meter.clock() + OPEN_AGAIN, lambda: self.open(meter, tariffs, zone, by_tariff))
+            return
+        history = partial(self._days, meter.name)
+        if known:
             self.forget(meter.name)
-        account = from_json(calendar, to_json(known.account)) if known else self._recall(meter.name, calendar)
-        self._recall_days(meter.name, account, account.at or int(self.now()))
+            account = from_json(calendar, to_json(known.account), history)
+            account.changed, account.due = known.account.changed, known.account.due
+            account.kept = known.account.kept if account.currency == known.account.currency else account.kept
+        else:
+            account = self._recall(meter.name, calendar, history)
         book = self._books[meter.name] = Book(meter, account, by_tariff)
         now = int(self.now())
         book.show_kept(now)
@@ -90,15 +105,15 @@ class Books:
 
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
         """Book what the registers of a snapshot say, that the meter has taken already."""
-        book, now = self._books[meter.name], int(self.now())
-        if now < CLOCK_IS_SET:
-            self._say(meter.name, "the clock of this machine is not set: nothing is booked until it is")
+        book, monotonic = self._books.get(meter.name) or self._open_again(meter), meter.clock()
+        if book is None:
             return
-        if not (registers := book.registers()):
+        if (now := self._wall.moment(monotonic)) is None:
+            self._say(meter.name, "this machine's clock is not set, or jumped: nothing is booked until it can be believed")
+            return
+        if not (registers := book.registers()) or not self._is_time(book, now, monotonic):
             return
         account = book.account
-        if account.at - now > WRONG_CLOCK:
-            self._go_back(book, now)
         moved = account.take(now, registers, meter.address, decimal(snapshot.step), _limit(snapshot.wraps_at))
         book.show_live(now, moved)
         if account.due or (account.changed and account.calendar.by_tier):
@@ -107,6 +122,38 @@ class Books:
             self._due.set()
         while account.complaints:
             self._say(meter.name, account.complaints.pop())
+
+    def _open_again(self, meter: Meter) -> Book | None:
+        at, again = self._later.get(meter.name, (math.inf, lambda: None))
+        if meter.clock() >= at:
+            again()
+        return self._books.get(meter.name)
+
+    def _is_time(self, book: Book, now: int, monotonic: float) -> bool:
+        """Whether it can be booked now. A clock behind the books, or far ahead, is believed when it has been so for a while."""
+        account = book.account
+        if book.corrections != self._wall.corrections:
+            book.corrections = self._wall.corrections
+            if not book.recalled:
+                account.charged = None  # it began by a clock that was late
+        behind, far = account.at - now > JUMP, 0 < account.at < now - FAR and not book.booked
+        if not (behind or far):
+            book.doubted_since = None
+            return True
+        if book.doubted_since is None:
+            book.doubted_since = monotonic
+            what = "an earlier time than the books" if behind else "a time long after the last one in the books"
+            self._say(book.meter.name, f"this machine shows {what}: nothing is booked for an hour, unless its clock is set")
+        if monotonic - book.doubted_since < TRIAL:
+            return False
+        book.doubted_since = None
+        if far:
+            return True
+        log.warning("the clock of this machine was ahead: costs go on at what it shows now", extra=about(book.meter.name))
+        account.go_back_to(now)
+        self.keep([book])
+        book.forget_times()
+        return True
 
     def refresh(self) -> None:
         """Bring what /metrics shows up to date."""
@@ -149,32 +196,20 @@ class Books:
     def _settle(self, batch: list[Kept], written: bool) -> None:
         now = int(self.now())
         for kept in batch:
-            kept.settle(written)
-            if written:
+            if kept.settle(written) and self._books.get(kept.book.meter.name) is kept.book:
                 kept.book.show_kept(now)
 
-    def _recall(self, name: str, calendar: Calendar) -> Account:
-        account = Account(calendar)
+    def _recall(self, name: str, calendar: Calendar, history: History) -> Account:
         found = self._state.account(name)
         try:
             if found is not None:
-                account = from_json(calendar, found)
+                return from_json(calendar, found, history)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
             log.warning("what was kept of its costs cannot be read: they begin anew", extra=about(name))
-        return account
+        return Account(calendar, history)
 
-    def _recall_days(self, name: str, account: Account, moment: int) -> None:
-        """What the account does not hold itself."""
-        stretch = account.calendar.at(moment)
-        if stretch.period not in account.periods:
-            since = min(stretch.period, stretch.day - ONE_DAY)
-            account.recall(days_from_json(self._state.days(name, since.isoformat())), moment)
-
-    def _go_back(self, book: Book, now: int) -> None:
-        log.warning("the clock of this machine was ahead: costs go on at what it shows now", extra=about(book.meter.name))
-        book.account.go_back_to(now)
-        self.keep([book])
-        self._recall_days(book.meter.name, book.account, now)
+    def _days(self, name: str, since: date, until: date) -> dict[date, Day]:
+        return days_from_json(self._state.days(name, since.isoformat(), until.isoformat()))
 
     def _say(self, name: str, text: str) -> None:
         if (name, text) not in self._said:
@@ -187,21 +222,26 @@ class Kept:
 
     def __init__(self, book: Book) -> None:
         self.book = book
+        book.batches += 1
+        self._number = book.batches
         self.totals = book.account.totals.copy()
         self.days = book.account.closed()
         self.record = to_json(book.account)
         book.account.changed = book.account.due = False
 
-    def settle(self, written: bool) -> None:
-        """It is on the disk: show it. Or it is not: it is still to be kept."""
+    def settle(self, written: bool) -> bool:
+        """It is on the disk: True, where nothing later is. Or it is not: it is still to be kept."""
         account = self.book.account
-        if written:
+        if not written:
+            account.changed = True
+            for day in self.days.values():
+                day.changed = True
+        elif self._number > self.book.settled:
+            self.book.settled = self._number
             account.kept, self.book.kept = self.totals, True
             account.let_go()
-            return
-        account.changed = True
-        for day in self.days.values():
-            day.changed = True
+            return True
+        return False
 
 
 def _rows(batch: Iterable[Kept]) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:

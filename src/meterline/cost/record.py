@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from meterline.cost.account import Account, Mark
+from meterline.cost.account import Account, History, Mark
 from meterline.cost.calendar import Calendar
-from meterline.cost.ledger import Day, Sum, Totals, number
+from meterline.cost.ledger import Day, Line, Sum, Totals, number
 
 YEAR_3000 = 32_503_680_000
 
@@ -30,12 +30,12 @@ def to_json(account: Account) -> dict[str, Any]:
     }
 
 
-def from_json(calendar: Calendar, found: Mapping[str, Any]) -> Account:
+def from_json(calendar: Calendar, found: Mapping[str, Any], history: History = lambda since, until: {}) -> Account:
     """What `to_json` made; KeyError, TypeError, ValueError, AttributeError or ArithmeticError where it is not that.
 
-    Costs in another currency stay in the days of then; a billing period that begins on another day is not recalled.
+    Costs in another currency stay in the days that are over; a billing period that begins on another day is not recalled.
     """
-    account = Account(calendar)
+    account = Account(calendar, history)
     account.address = found["address"]
     account.began, account.at = int(found["began"]), int(found["at"])
     account.charged = found["charged"] and date.fromisoformat(found["charged"])
@@ -44,7 +44,7 @@ def from_json(calendar: Calendar, found: Mapping[str, Any]) -> Account:
         raise ValueError("not a time at which registers were read")
     # A day that stands only here becomes one of its own when it is over, also where nothing is added to it any more.
     days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
-    account.days = {day: replace(booked, changed=True) for day, booked in days.items()}
+    account.days = {day: _in(account.currency, replace(booked, changed=True)) for day, booked in days.items()}
     account.money = account.currency or found["currency"]
     if found["currency"] in ("", account.money):
         account.totals = Totals.from_json(found["totals"])
@@ -55,3 +55,11 @@ def from_json(calendar: Calendar, found: Mapping[str, Any]) -> Account:
         }
     account.kept = account.totals.copy()
     return account
+
+
+def _in(currency: str, day: Day) -> Day:
+    """An open day goes on in this currency: what it cost in another one is no part of it."""
+    if currency and day.currency not in ("", currency):
+        lines = {tariff: Line(line.watthours) for tariff, line in day.lines.items()}
+        return Day(currency, lines, export=day.export, spread=day.spread)
+    return day

@@ -75,6 +75,8 @@ async def examine(case: Case, place: Place) -> None:
     if not case.failed:
         if place.instance and _is_read_by(place.instance, case):
             case.find(*_by_itself(place.instance, case))
+        elif _is_ours(_holder(case.url)):
+            case.find(ok("in use by a running meterline, as it should be; its page cannot be read here (TLS or a password)"))
         else:
             await _inside(case, place)
     if case.url.startswith("/"):
@@ -89,9 +91,13 @@ async def _outside(case: Case, place: Place) -> Iterable[Finding]:
         return []
     findings = list(device.examine(case.url, place.user))
     holder = _holder(case.url)
-    if holder and not (place.instance and place.instance.holder == holder):
+    if holder and not _is_ours(holder) and not (place.instance and place.instance.holder == holder):
         findings.append(device.held(holder))
     return findings
+
+
+def _is_ours(holder: str | None) -> bool:
+    return holder is not None and "(meterline)" in holder
 
 
 def _holder(path: str) -> str | None:

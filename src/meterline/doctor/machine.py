@@ -55,7 +55,10 @@ def state_folder(folder: str) -> Finding:
         there = os.path.dirname(there)
     if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK):
         return ok(f"the state can be kept in {folder}")
-    remedy = f"sudo chown $USER {there}; or --state.dir FOLDER" if os.path.isdir(there) else "--state.dir FOLDER"
+    if there == folder:
+        remedy = "--state.dir FOLDER, or run as the user who owns it"
+    else:
+        remedy = f"sudo install -d -o $USER {folder}" if os.path.isdir(there) else "--state.dir FOLDER"
     return warning(f"the state cannot be kept in {folder}: {there} cannot be written", remedy)
 
 

@@ -206,14 +206,8 @@ def application(
 
 
 def listen(application: web.Application, address: str, rules: Rules | None = None) -> Server:
-    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand. UserError says who holds the port."""
-    host, port = parse_address(address)
-    try:
-        sockets = netutil.bind_sockets(port, host or None)
-    except socket.gaierror:
-        raise UserError(f"--web.listen-address {address}: {host!r} is not an address of this machine") from None
-    except OSError as error:
-        raise UserError(f"--web.listen-address {address}: {refusal(error, port)}") from None
+    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand."""
+    sockets = bound(address)
     server = Server(
         Gate(application, rules, ANSWER_TIMEOUT),
         rules=rules,
@@ -225,6 +219,17 @@ def listen(application: web.Application, address: str, rules: Rules | None = Non
     )
     server.add_sockets(sockets)
     return server
+
+
+def bound(address: str) -> list[socket.socket]:
+    """Sockets that listen there. UserError says who holds the port; its status is 1: later it may be free, so try again."""
+    host, port = parse_address(address)
+    try:
+        return netutil.bind_sockets(port, host or None)
+    except socket.gaierror:
+        raise UserError(f"--web.listen-address {address}: {host!r} is not an address of this machine", 1) from None
+    except OSError as error:
+        raise UserError(f"--web.listen-address {address}: {refusal(error, port)}", 1) from None
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -1,0 +1,49 @@
+"""The clock on the wall, as far as it can be believed.
+
+A machine without a battery begins with a clock that is late, and is told the time a little later; a clock may be set wrong, and
+right again. A jump is what differs from the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+IS_SET = 1_735_689_600
+"""2025: a machine without a battery begins in 1970."""
+JUMP = 3600
+"""Seconds that the clock may move by itself."""
+TRIAL = 3600.0
+"""Seconds for which a jump must hold to be believed; and for which, after a start, one ahead is believed at once."""
+
+
+class Wall:
+    """`moment` is what it shows, or None while that is in doubt."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.corrections = 0
+        """How often it was late after the start, and was set."""
+        self._started: float | None = None
+        self._offset = self._doubted = 0.0
+        self._doubted_since: float | None = None
+
+    def moment(self, monotonic: float) -> int | None:
+        """Whole seconds of Unix time. `monotonic`: now, by a clock that does not jump."""
+        now = int(self.now())
+        if now < IS_SET:
+            return None
+        offset = now - monotonic
+        if self._started is None:
+            self._started, self._offset = monotonic, offset
+        step, young = offset - self._offset, monotonic - self._started < TRIAL
+        if abs(step) > JUMP and not (young and step > 0) and not self._held(offset, monotonic):
+            return None
+        self.corrections += young and step > JUMP
+        self._offset, self._doubted_since = offset, None
+        return now
+
+    def _held(self, offset: float, monotonic: float) -> bool:
+        """The jump was there long enough."""
+        if self._doubted_since is None or abs(offset - self._doubted) > JUMP:
+            self._doubted, self._doubted_since = offset, monotonic
+        return monotonic - self._doubted_since >= TRIAL
