@@ -129,8 +129,9 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end, as a user would."""
+    """Run the program to its end, as a user would: asyncio does not say what was slow."""
     run = [sys.executable, "-m", "meterline", *words]
+    options.setdefault("env", {name: text for name, text in os.environ.items() if name != "PYTHONASYNCIODEBUG"})
     return subprocess.run(run, capture_output=True, text=True, timeout=60, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 

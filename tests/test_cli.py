@@ -198,7 +198,7 @@ def test_a_port_in_use_ends_run_with_one_line(capture: Path) -> None:
     with program("run", f"file:{capture}", "--web.listen-address", f"127.0.0.1:{port}"):
         page(port)
         answer = command("run", f"file:{capture}", "--web.listen-address", f"127.0.0.1:{port}")
-    assert answer.returncode == 2
+    assert answer.returncode == 1
     assert f"port {port} is in use by process " in answer.stderr
     assert "Traceback" not in answer.stderr
 

@@ -17,6 +17,8 @@ from stage import POWER, fake, free_port, page, program, reading, run, talking, 
 from meterline.config import Config, MeterConfig, load, shard
 from meterline.cost.tariffs import Period, Tariffs
 from meterline.errors import UserError
+from meterline.exposition import Page
+from meterline.model import Observation
 from meterline.simulator import on_pty
 
 pytestmark = pytest.mark.usefixtures("soon")
@@ -148,15 +150,31 @@ async def shown(port: int, wanted: str) -> str:
     return found
 
 
-def test_sighup_without_a_file_is_said_and_ends_nothing(tmp_path: Path) -> None:
+def test_sighup_without_a_file_ends_the_program_as_a_closed_terminal_should() -> None:
     port = free_port()
     with program("run", "/dev/ttyNONE", "--web.listen-address", f"127.0.0.1:{port}") as process:
         page(port)
         process.send_signal(signal.SIGHUP)
-        assert process.stdout
-        while "there is no configuration file to read again" not in (line := process.stdout.readline()):
-            assert line
-        assert "smartmeter_up" in page(port)
+        assert process.wait(10) == 0
+
+
+def test_a_name_on_another_link_keeps_its_counters_and_nothing_that_was_true_of_the_old_one() -> None:
+    async def test() -> None:
+        async with talking(fake()) as url, reading(tic("home", url), for_ever=True) as runtime:
+            meter = runtime.meters["home"]
+            await until(lambda: meter.value(*POWER))
+            meter.observe(Observation(("smartmeter_session_up",), 1))
+            meter.observe(Observation(("smartmeter_polls_failed_total",), 3, increment=True))
+            frames = meter.frames
+            await runtime.change(Config((tic("home", "/dev/ttyNONE"),)))
+            assert meter.value(*POWER) is None
+            assert not meter.up
+            text = Page(runtime.meters.values()).text()
+            assert "smartmeter_session_up" not in text
+            assert 'smartmeter_polls_failed_total{meter="home"} 3.0' in text
+            assert meter.frames >= frames
+
+    run(test())
 
 
 class TestShard:

@@ -34,14 +34,15 @@ LAYERS: dict[str, set[str]] = {
     "typed": {"cost", "errors"},
     "config": {"cost", "document", "errors", "protocols", "typed"},
     "state": set(),
-    "runtime": {"config", "cost", "detect", "link", "logs", "meter", "model", "protocols", "state"},
+    "runtime": {"config", "cost", "detect", "link", "logs", "meter", "metrics", "model", "protocols", "state"},
     "systemd": set(),
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
     "web": {"document", "errors", "exposition", "holders", "meter", "metrics", "model", "runtime", "typed", "web"},
     "doctor": {
-        *("config", "doctor", "errors", "holders", "hosts", "link", "meter", "model", "protocols", "reasons", "web"),
+        *("config", "doctor", "errors", "holders", "hosts", "link", "meter", "model", "protocols", "reasons", "samples"),
+        "web",
     },
     "commands": {
         *("asked", "commands", "config", "cost", "detect", "doctor", "errors", "exposition", "house", "link", "logs"),

@@ -9,6 +9,7 @@ import gzip
 import json
 import socket
 import time
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from unittest.mock import ANY
@@ -20,7 +21,7 @@ from stage import fetch, free_port
 
 from meterline.config import Config, MeterConfig
 from meterline.errors import UserError
-from meterline.exposition import Page
+from meterline.exposition import Page, takes_gzip
 from meterline.model import Reading, Snapshot
 from meterline.runtime import Runtime
 from meterline.web import server as server_module
@@ -158,6 +159,14 @@ def test_a_failure_of_ours_is_one_line_without_a_traceback(monkeypatch: pytest.M
     asyncio.run(test())
 
 
+async def dropped(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the end. A server that closes before it has read everything resets."""
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
 def test_slow_clients_are_dropped_and_do_not_slow_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.3)
 
@@ -169,7 +178,7 @@ def test_slow_clients_are_dropped_and_do_not_slow_the_others(monkeypatch: pytest
                 writer.write(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
             assert (await get(f"{url}/metrics"))[0] == 200
             async with asyncio.timeout(5):
-                assert [await reader.read() for reader, _ in slow] == [b""] * 50
+                assert [await dropped(reader) for reader, _ in slow] == [b""] * 50
             for _, writer in slow:
                 writer.close()
 
@@ -316,3 +325,21 @@ def test_probe_of_no_meter_is_one_line() -> None:
             assert await get(f"{url}/probe") == (400, ANY, "which meter? /probe?meter=NAME\n")
 
     asyncio.run(test())
+
+
+def test_head_is_answered_as_get_without_a_body() -> None:
+    async def test() -> None:
+        async with serving("home") as (url, _):
+            request = urllib.request.Request(f"{url}/metrics", method="HEAD")
+            with await asyncio.to_thread(urllib.request.urlopen, request) as answer:
+                assert (answer.status, answer.read()) == (200, b"")
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("header", "takes"),
+    [("gzip", True), ("gzip, deflate, br", True), ("gzip;q=0", False), ("gzip;q=0.5", True), ("deflate", False), ("", False)],
+)
+def test_an_answer_is_compressed_for_who_takes_it(header: str, takes: bool) -> None:
+    assert takes_gzip(header) is takes

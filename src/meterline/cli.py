@@ -46,6 +46,8 @@ def _run(args: argparse.Namespace) -> None:
     from meterline.commands.run import Web, run
     from meterline.state import default_folder
 
+    if args.config:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be read again
     if args.like:
         from meterline.dropin.start import adapter, start
 

@@ -91,6 +91,15 @@ def negotiate(accept: str) -> tuple[bool, str]:
     return False, "text/plain; version=0.0.4; charset=utf-8"
 
 
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether an answer may be compressed."""
+    for part in accept_encoding.lower().replace(" ", "").split(","):
+        coding, _, quality = part.partition(";q=")
+        if coding == "gzip":
+            return not quality or quality.strip("0.") != ""
+    return False
+
+
 def compress(page: bytes) -> bytes:
     """The page for clients that take gzip. Level 1: three times smaller already, at a tenth of the time of level 9."""
     return gzip.compress(page, compresslevel=1)

@@ -60,9 +60,10 @@ class Meter:
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
-        self._start_anew()
+        self.start_anew()
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
+        """Forget what is shown: it is another meter, or read over another link."""
         self._entries: dict[Series, Entry] = {}
         self._registers = Registers()
         self._said_once: dict[Series, str] = {}
@@ -226,7 +227,7 @@ class Meter:
         if address != self._stranger:
             self._stranger, self._stranger_at = address, now
             return True
-        self._start_anew()
+        self.start_anew()
         self.address = address
         self.swaps += 1
         return False

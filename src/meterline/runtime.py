@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
@@ -18,6 +19,7 @@ from meterline.detect import detect
 from meterline.link import Link, open_link
 from meterline.logs import News, about
 from meterline.meter import Meter
+from meterline.metrics import FAMILIES
 from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.state import State
@@ -76,11 +78,14 @@ class Runtime:
 
     def _take(self, config: Config) -> None:
         """The meters of a configuration; those known by name keep what they have counted."""
+        before = {meter.name: (meter.link, meter.protocol) for meter in self.config.meters}
         self.config, self._links = config, _by_link(config)
         known = dict(self.meters)
         self.meters.clear()
         for meter in config.meters:
             self.meters[meter.name] = known.pop(meter.name) if meter.name in known else Meter(meter.name, clock=self.clock)
+            if before.get(meter.name, (meter.link, meter.protocol)) != (meter.link, meter.protocol):
+                _let_go(self.meters[meter.name])
             self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(self._links[meter.link]))
         for name in known:
             self.books.forget(name)
@@ -98,6 +103,14 @@ class Runtime:
         """Every meter has spoken, or its first deadline has passed."""
         now = self.clock()
         return all(meter.frames or now - self.started > meter.stale_after for meter in self.meters.values())
+
+
+def _let_go(meter: Meter) -> None:
+    """It is read over another line from now on: what was counted stays, what was so of the old one goes."""
+    meter.start_anew()
+    meter.last_frame = -math.inf
+    for series in [series for series in meter.observed if FAMILIES[series[0]].type != "counter"]:
+        meter.observe(Observation(series, None))
 
 
 def _by_link(config: Config) -> dict[str, tuple[MeterConfig, ...]]:

@@ -227,9 +227,7 @@ class TestClock:
         program.speak(HCHC=1000)
         program.speak(HCHC=1001)
         assert program.page("smartmeter_energy_import_day_watthours") == {}
-        assert warnings(caplog) == [
-            "this machine's clock is not set, or jumped: nothing is booked until it can be believed"
-        ]
+        assert warnings(caplog) == ["this machine's clock is not set, or jumped: nothing is booked until it can be believed"]
         clock.now = NOON
         program.meter.clock = lambda: float(clock.now)
         program.speak(HCHC=1001)

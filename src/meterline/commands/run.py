@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from meterline.web.rules import Rules
 
 log = logging.getLogger("meterline")
+
+ENOUGH_FILES = 16_384
 
 MakeFace: TypeAlias = Callable[[Runtime], Face]
 
@@ -48,18 +51,19 @@ async def serve(
     read_again: Callable[[], Config] | None = None,
 ) -> None:
     """The same inside a running loop. The state is closed at the end. `face`: what is served in place of all that is ours."""
+    _allow_many_files()
     rules = _rules(web.rules) if web.rules else None
     stop, again = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set if read_again else stop.set)
     runtime, reloads = Runtime(config, state), Reloads()
     live = _live(runtime) if web.page and face is None else None
     routes = application(runtime, face(runtime) if face else None, reloads, live.routes() if live else ())
     server = listen(routes, web.address, rules)
     log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), web.address)
     reading = asyncio.create_task(runtime.run(for_ever=True))
-    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again, live))
+    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live))
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
     remembering = asyncio.create_task(live.remember() if live else asyncio.sleep(0))
     stopping = asyncio.create_task(stop.wait())
@@ -80,15 +84,12 @@ async def serve(
 
 
 async def _reload(
-    again: asyncio.Event, runtime: Runtime, reloads: Reloads, read_again: Callable[[], Config] | None, live: Live | None
+    again: asyncio.Event, runtime: Runtime, reloads: Reloads, read_again: Callable[[], Config], live: Live | None
 ) -> None:
     """Read the configuration again, each time that `again` is set. One that is not good changes nothing."""
     while True:
         await again.wait()
         again.clear()
-        if read_again is None:
-            log.warning("SIGHUP: there is no configuration file to read again")
-            continue
         try:
             config = await asyncio.to_thread(read_again)
         except UserError as error:
@@ -101,6 +102,13 @@ async def _reload(
             live.hub.begin_anew()
         reloads.note(True)
         log.info("configuration read again: %d meter%s", len(config.meters), "s" * (len(config.meters) != 1))
+
+
+def _allow_many_files() -> None:
+    """Each meter over TCP, each connection and each open page is one: many systems allow 1,024 where more may be had."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_FILES if most == resource.RLIM_INFINITY else min(ENOUGH_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0]), most))
 
 
 def _rules(web: str) -> Rules:

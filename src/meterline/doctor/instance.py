@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import urllib.request
 from collections.abc import Collection, Iterator
 from http.client import HTTPException
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from meterline import holders
 from meterline.doctor import Finding, fault, ok, warning
+from meterline.samples import escape
 from meterline.web.server import parse_address
 
 TIMEOUT = 3.0
@@ -28,13 +30,15 @@ class Instance(NamedTuple):
 
     def value(self, family: str, meter: str) -> float | None:
         """The sum of a family's samples for a meter."""
-        found = [float(value) for name, label, value in _SAMPLE.findall(self.page) if (name, label) == (family, meter)]
+        wanted = (family, escape(meter))
+        found = [float(value) for name, label, value in _SAMPLE.findall(self.page) if (name, label) == wanted]
         return sum(found) if found else None
 
     @property
     def meters(self) -> list[str]:
         """Names of all that it reads."""
-        return [label for name, label, _ in _SAMPLE.findall(self.page) if name == "smartmeter_up"]
+        labels = (label for name, label, _ in _SAMPLE.findall(self.page) if name == "smartmeter_up")
+        return [re.sub(r"\\(.)", lambda match: {"n": "\n"}.get(match[1], match[1]), label) for label in labels]
 
     def serves(self, address: str) -> Finding:
         """The port is taken, by ourselves."""
@@ -67,7 +71,10 @@ def running(address: str) -> Instance | None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=TIMEOUT) as answer:
-            page = answer.read(LARGEST).decode("utf-8", "replace")
+            page, until = b"", time.monotonic() + TIMEOUT
+            while (piece := answer.read1(LARGEST)) and len(page) < LARGEST and time.monotonic() < until:
+                page += piece
+            text = page.decode("utf-8", "replace")
     except (OSError, ValueError, HTTPException):  # nobody, or nobody who speaks HTTP
         return None
-    return Instance(port, page, holders.of_port(port)) if "meterline_build_info" in page else None
+    return Instance(port, text, holders.of_port(port)) if "meterline_build_info" in text else None

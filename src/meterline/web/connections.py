@@ -6,10 +6,11 @@ most. So a scraper gets in however many connections others hold open, and slow c
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tornado import httpserver, netutil
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("meterline")
 
 MOST = 512
-"""Open connections. Never more than half of the files that this process may open: meters need some too."""
+"""Open connections. Never more than a quarter of the files that this process may open: meters and open pages need some too."""
+AT_ONCE = 128
+"""Connections accepted in one turn of the loop."""
 
 
 class Server(httpserver.HTTPServer):
@@ -32,22 +35,46 @@ class Server(httpserver.HTTPServer):
         super().initialize(*args, **kwargs)
         self._rules = rules
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most = MOST if files == resource.RLIM_INFINITY else min(MOST, files // 2)
-        self._listening: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._most = MOST if files == resource.RLIM_INFINITY else min(MOST, files // 4)
+        self._listening: list[socket.socket] = []
         self._open: dict[str, dict[IOStream, None]] = {}
         self._place: dict[IOStream, str] = {}
         self._full = False
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept on these."""
-        self._listening += [(listener, netutil.add_accept_handler(listener, self._accept)) for listener in sockets]
+        for listener in sockets:
+            self._listening.append(listener)
+            asyncio.get_running_loop().add_reader(listener, self._ready, listener)
 
     def stop(self) -> None:
         """Accept no more."""
         while self._listening:
-            listener, remove = self._listening.pop()
-            remove()
+            listener = self._listening.pop()
+            asyncio.get_running_loop().remove_reader(listener)
             listener.close()
+
+    def _ready(self, listener: socket.socket) -> None:
+        """Somebody connects. Where no more files can be opened, all wait for a second, and the loop does not spin."""
+        loop = asyncio.get_running_loop()
+        for _ in range(AT_ONCE):
+            try:
+                connection, address = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.warning("no connection can be accepted for a second: %s", error.strerror)
+                loop.remove_reader(listener)
+                loop.call_later(1.0, self._again, listener)
+                return
+            try:
+                self._accept(connection, address)
+            except OSError:  # already gone again
+                connection.close()
+
+    def _again(self, listener: socket.socket) -> None:
+        if listener in self._listening:
+            asyncio.get_running_loop().add_reader(listener, self._ready, listener)
 
     def on_close(self, server_conn: object) -> None:
         """Tornado's: a connection has ended."""

@@ -96,9 +96,13 @@ class _Answer(httputil.HTTPConnection):
         headers: httputil.HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
+        self.dress(headers)
+        return self._connection.write_headers(start_line, headers, chunk)  # type: ignore[no-any-return]
+
+    def dress(self, headers: httputil.HTTPHeaders) -> None:
+        """Add what the rules want on every answer."""
         for name, value in self._rules.headers.items() if self._rules else ():
             headers[name] = value
-        return self._connection.write_headers(start_line, headers, chunk)  # type: ignore[no-any-return]
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         return self._connection.write(chunk)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from meterline.exposition import COMPRESS_FROM, compress
+from meterline.exposition import COMPRESS_FROM, compress, takes_gzip
 from meterline.runtime import Runtime
 from meterline.web import stream
 from meterline.web.details import configuration, details
@@ -122,7 +122,7 @@ class _Page(Handler):
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cache-Control", "no-store")
         self.set_header("Vary", "Accept-Language, Accept-Encoding")
-        if "gzip" in self.request.headers.get("Accept-Encoding", "") and len(body) >= COMPRESS_FROM:
+        if takes_gzip(self.request.headers.get("Accept-Encoding", "")) and len(body) >= COMPRESS_FROM:
             body = compress(body)
             self.set_header("Content-Encoding", "gzip")
         await self.answer(body, "text/html; charset=utf-8")
@@ -145,6 +145,9 @@ class One(_Page):
 class Events(_Page):
     """/events: what changes on a page, while it is open; with `once`, everything that stands there now."""
 
+    async def head(self, *_: str) -> None:
+        self.send_error(405)
+
     async def get(self) -> None:
         view = self.live.view(self.language(), self.arguments("q", "page", "meter"))
         if view is None:
@@ -154,7 +157,7 @@ class Events(_Page):
         if self.get_query_argument("once", None) is not None:
             await self.answer(stream.message(self.live.slots(view), view.mark), "application/json")
             return
-        if self.live.hub.count >= stream.MOST:
+        if self.live.hub.full:
             self.set_status(503)
             self.set_header("Retry-After", "10")
             await self.answer("503 too many open pages\n", "text/plain; charset=utf-8")
@@ -163,6 +166,7 @@ class Events(_Page):
         self.set_header("X-Accel-Buffering", "no")
         # Without a length the answer lasts as long as the connection: HTTP/1.0 proxies understand that too.
         self.set_header("Connection", "close")
+        self.request.connection.dress(self._headers)  # type: ignore[union-attr]
         lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
         head = f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
         self.live.hub.join(view, self.detach(), head)

@@ -20,7 +20,7 @@ from tornado.iostream import StreamClosedError
 
 from meterline import __version__, holders
 from meterline.errors import UserError
-from meterline.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate
+from meterline.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate, takes_gzip
 from meterline.runtime import Runtime
 from meterline.web.connections import Server
 from meterline.web.gate import Gate
@@ -49,6 +49,11 @@ class Handler(web.RequestHandler):
         self.set_header("Content-Type", content_type)
         with contextlib.suppress(StreamClosedError):
             await self.finish(body)
+
+    async def head(self, *words: str) -> None:
+        """As GET; Tornado leaves the body out."""
+        if answer := self.get(*words):
+            await answer
 
     def write_error(self, status_code: int, **_: object) -> None:
         self.set_header("Content-Type", PLAIN)
@@ -79,7 +84,7 @@ class Metrics(Handler):
         for name, value in self.face.headers.items():
             self.set_header(name, value)
         self.set_header("Vary", "Accept, Accept-Encoding")
-        if "gzip" in self.request.headers.get("Accept-Encoding", "") and len(body) >= COMPRESS_FROM:
+        if takes_gzip(self.request.headers.get("Accept-Encoding", "")) and len(body) >= COMPRESS_FROM:
             large = len(body) >= IN_A_THREAD_FROM
             body = await asyncio.to_thread(compress, body) if large else compress(body)
             self.set_header("Content-Encoding", "gzip")

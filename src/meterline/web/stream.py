@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import resource
 import socket
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ TICK = 1.0
 RETRY = 2000
 """Milliseconds until a browser opens a stream again that was lost."""
 MOST = 250
-"""Streams at once."""
+"""Streams at once; never more than a quarter of the files that this process may open."""
 PATIENCE = 10
 """Ticks that a reader may take for what it was sent."""
 SEND_BUFFER = 64 * 1024
@@ -93,6 +94,12 @@ class Hub:
         self._channels: dict[View, _Channel] = {}
         self._beat: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def full(self) -> bool:
+        """No further stream can be served now."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return self.count >= (MOST if files == resource.RLIM_INFINITY else min(MOST, files // 4))
 
     @property
     def count(self) -> int:
