@@ -61,13 +61,12 @@ class Books:
         known = self._books.get(meter.name)
         if known and known.by_tariff == by_tariff and known.account.calendar.same(calendar):
             return
-        self._later.pop(meter.name, None)
         if not known and not self._state.readable():
             self._later[meter.name] = (meter.clock() + OPEN_AGAIN, lambda: self.open(meter, tariffs, zone, by_tariff))
             return
         history = partial(self._days, meter.name)
+        self.forget(meter.name)
         if known:
-            self.forget(meter.name)
             account = from_json(calendar, to_json(known.account), history)
             account.changed, account.due = known.account.changed, known.account.due
             account.kept = known.account.kept if account.currency == known.account.currency else account.kept
@@ -85,6 +84,7 @@ class Books:
 
     def forget(self, meter: str) -> None:
         """Keep the books of a meter, and close them."""
+        self._later.pop(meter, None)
         if book := self._books.pop(meter, None):
             self.keep([book])
             for family in BOOKED:
