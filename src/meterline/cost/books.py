@@ -44,8 +44,10 @@ OPEN_AGAIN = 60.0
 class Books:
     """`open` a meter, `take` its snapshots, `refresh` before a page, `run` beside the meters, `close` at the end."""
 
-    def __init__(self, state: State, now: Callable[[], float] | None = None) -> None:
+    def __init__(self, state: State, now: Callable[[], float] | None = None, uptime: Callable[[], float] | None = None) -> None:
+        """`now`: Unix time. `uptime`: what jumps of it are told by; the clock of the meter where it is None."""
         self._state = state
+        self._uptime = uptime
         self.now = now or (lambda: time.time())
         self._wall = Wall(self.now)
         self._books: dict[str, Book] = {}
@@ -105,9 +107,10 @@ class Books:
 
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
         """Book what the registers of a snapshot say, that the meter has taken already."""
-        book, monotonic = self._books.get(meter.name) or self._open_again(meter), meter.clock()
+        book = self._books.get(meter.name) or self._open_again(meter)
         if book is None:
             return
+        monotonic = self._uptime() if self._uptime else meter.clock()
         if (now := self._wall.moment(monotonic)) is None:
             self._say(meter.name, "this machine's clock is not set, or jumped: nothing is booked until it can be believed")
             return

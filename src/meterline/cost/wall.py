@@ -6,6 +6,7 @@ right again. A jump is what differs from the monotonic clock.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 IS_SET = 1_735_689_600
@@ -14,6 +15,11 @@ JUMP = 3600
 """Seconds that the clock may move by itself."""
 TRIAL = 3600.0
 """Seconds for which a jump must hold to be believed; and for which, after a start, one ahead is believed at once."""
+
+
+def uptime() -> float:
+    """Seconds by a clock that does not jump, and goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Wall:
