@@ -39,7 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
-    "web": {"document", "errors", "exposition", "holders", "meter", "metrics", "model", "runtime", "typed", "web"},
+    "web": {"cost", "document", "errors", "exposition", "holders", "meter", "metrics", "model", "runtime", "typed", "web"},
     "doctor": {
         *("config", "doctor", "errors", "holders", "hosts", "link", "meter", "model", "protocols", "reasons", "samples"),
         "web",

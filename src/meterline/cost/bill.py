@@ -10,8 +10,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from meterline.cost.calendar import ONE_DAY
 from meterline.cost.ledger import ZERO, Day, Line
+from meterline.cost.tariffs import WITHOUT_CENTS
 
-_WITHOUT_CENTS = ("CLP", "ISK", "JPY", "KRW", "PYG", "VND")
 _WHOLE_KWH = 1000
 """Watt-hours: bills count whole kilowatt-hours."""
 
@@ -53,7 +53,7 @@ def money(amount: Decimal, currency: str) -> str:
 
 
 def _unit(currency: str) -> Decimal:
-    return Decimal(1) if currency in _WITHOUT_CENTS else Decimal("0.01")
+    return Decimal(1) if currency in WITHOUT_CENTS else Decimal("0.01")
 
 
 def kwh(watthours: Decimal) -> str:

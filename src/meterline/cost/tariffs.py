@@ -18,6 +18,8 @@ from meterline.cost.when import Clock, Dates, Days, Hours, uncovered
 
 PER_CENT = Decimal("0.01")
 ALL_DAY, EVERY_DAY, ALL_YEAR, MIDNIGHT = Hours(), Days(), Dates(), Clock(0)
+WITHOUT_CENTS = ("CLP", "ISK", "JPY", "KRW", "PYG", "VND")
+"""Currencies whose smallest unit is a whole one."""
 WHOLE = "TOTAL"
 """The register of a meter that has only one, which no tariff of its own names."""
 

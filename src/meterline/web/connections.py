@@ -27,6 +27,12 @@ AT_ONCE = 128
 """Connections accepted in one turn of the loop."""
 
 
+def at_most(wanted: int) -> int:
+    """As many, or a quarter of the files that this process may open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 4)
+
+
 class Server(httpserver.HTTPServer):
     """Tornado's server, with a bound on connections, and for each new one the TLS that is in force."""
 
@@ -34,8 +40,7 @@ class Server(httpserver.HTTPServer):
         """`rules`: the web configuration; None: no TLS."""
         super().initialize(*args, **kwargs)
         self._rules = rules
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most = MOST if files == resource.RLIM_INFINITY else min(MOST, files // 4)
+        self._most = at_most(MOST)
         self._listening: list[socket.socket] = []
         self._open: dict[str, dict[IOStream, None]] = {}
         self._place: dict[IOStream, str] = {}

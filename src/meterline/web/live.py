@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from meterline.exposition import COMPRESS_FROM, compress, takes_gzip
 from meterline.runtime import Runtime
 from meterline.web import stream
 from meterline.web.details import configuration, details
@@ -15,7 +14,7 @@ from meterline.web.facts import balance
 from meterline.web.history import History
 from meterline.web.page import CARDS, ROWS, View, document, policy
 from meterline.web.sections import Today, card, row, summary
-from meterline.web.server import Handler
+from meterline.web.server import PLAIN, Handler
 from meterline.web.words import LANGUAGES, Language, preferred
 
 log = logging.getLogger("meterline")
@@ -122,10 +121,7 @@ class _Page(Handler):
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cache-Control", "no-store")
         self.set_header("Vary", "Accept-Language, Accept-Encoding")
-        if takes_gzip(self.request.headers.get("Accept-Encoding", "")) and len(body) >= COMPRESS_FROM:
-            body = compress(body)
-            self.set_header("Content-Encoding", "gzip")
-        await self.answer(body, "text/html; charset=utf-8")
+        await self.answer(await self.compressed(body), "text/html; charset=utf-8")
 
 
 class Home(_Page):
@@ -160,7 +156,7 @@ class Events(_Page):
         if self.live.hub.full:
             self.set_status(503)
             self.set_header("Retry-After", "10")
-            await self.answer("503 too many open pages\n", "text/plain; charset=utf-8")
+            await self.answer("503 too many open pages\n", PLAIN)
             return
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")

@@ -50,6 +50,13 @@ class Handler(web.RequestHandler):
         with contextlib.suppress(StreamClosedError):
             await self.finish(body)
 
+    async def compressed(self, body: bytes) -> bytes:
+        """The body, with gzip where the client takes it and it is worth it."""
+        if not takes_gzip(self.request.headers.get("Accept-Encoding", "")) or len(body) < COMPRESS_FROM:
+            return body
+        self.set_header("Content-Encoding", "gzip")
+        return await asyncio.to_thread(compress, body) if len(body) >= IN_A_THREAD_FROM else compress(body)
+
     async def head(self, *words: str) -> None:
         """As GET; Tornado leaves the body out."""
         if answer := self.get(*words):
@@ -84,11 +91,7 @@ class Metrics(Handler):
         for name, value in self.face.headers.items():
             self.set_header(name, value)
         self.set_header("Vary", "Accept, Accept-Encoding")
-        if takes_gzip(self.request.headers.get("Accept-Encoding", "")) and len(body) >= COMPRESS_FROM:
-            large = len(body) >= IN_A_THREAD_FROM
-            body = await asyncio.to_thread(compress, body) if large else compress(body)
-            self.set_header("Content-Encoding", "gzip")
-        await self.answer(body, content_type)
+        await self.answer(await self.compressed(body), content_type)
 
 
 class Probe(Handler):

@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import json
 import logging
-import resource
 import socket
 from collections.abc import Callable
 
 from tornado.iostream import IOStream, StreamClosedError
 
+from meterline.web.connections import at_most
 from meterline.web.page import View
 
 log = logging.getLogger("meterline")
@@ -98,8 +98,7 @@ class Hub:
     @property
     def full(self) -> bool:
         """No further stream can be served now."""
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return self.count >= (MOST if files == resource.RLIM_INFINITY else min(MOST, files // 4))
+        return self.count >= at_most(MOST)
 
     @property
     def count(self) -> int:

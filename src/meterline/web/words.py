@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from meterline.cost.tariffs import WITHOUT_CENTS
+
 CODES = ("en", "fr", "ja")
 
 WORDS: dict[str, tuple[str, str, str]] = {
@@ -155,7 +157,6 @@ WORDS: dict[str, tuple[str, str, str]] = {
 _THOUSANDS = (",", "\u202f", ",")
 _POINT = (".", ",", ".")
 _MONEY = {"EUR": ("€{}", "{}\u00a0€", "€{}"), "JPY": ("¥{}", "{}\u00a0¥", "{} 円")}
-_WHOLE_MONEY = ("JPY",)
 
 
 class Language:
@@ -181,8 +182,8 @@ class Language:
         return text.rstrip("0").rstrip(_POINT[self.column])
 
     def money(self, value: float, currency: str | None) -> str:
-        """An amount; the yen has no decimals."""
-        text = self.number(value, 0 if currency in _WHOLE_MONEY else 2)
+        """An amount, to the smallest unit of its currency."""
+        text = self.number(value, 0 if currency in WITHOUT_CENTS else 2)
         return _MONEY[currency][self.column].format(text) if currency in _MONEY else f"{text}\u00a0{currency or ''}".strip()
 
     def ago(self, seconds: float) -> str:
