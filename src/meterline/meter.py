@@ -152,7 +152,7 @@ class Meter:
 
     def reject(self, rejected: Rejected) -> None:
         """Count it."""
-        self.rejected[rejected.reason] += 1
+        self.rejected[rejected.reason] += rejected.times
         self._moved = True
 
     def observe(self, observation: Observation) -> None:

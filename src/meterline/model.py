@@ -63,6 +63,8 @@ class Rejected(NamedTuple):
     reason: str
     data: bytes = b""
     meter: str = ""
+    times: int = 1
+    """How many: a flood of them is one item."""
 
 
 class Observation(NamedTuple):

@@ -159,7 +159,7 @@ def take(watched: Watched, item: Item) -> None:
         case Snapshot():
             watched.meters[name].take(item)
         case Rejected():
-            watched.rejects[item.reason] += 1
+            watched.rejects[item.reason] += item.times
             watched.meters[name].reject(item)
         case Observation():
             watched.meters[name].observe(item)

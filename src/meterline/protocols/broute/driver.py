@@ -51,9 +51,8 @@ class Driver:
 
     def drain(self) -> Iterator[Item]:
         """What the work has left, each with its meter's name."""
-        items, self.module.items = self.module.items, []
         name = self.session.meter or self._peers[0].name
-        for item in items:
+        for item in self.module.items.take():
             yield item if item.meter else item._replace(meter=name)
 
     async def work(self) -> AsyncGenerator[None, None]:
@@ -121,7 +120,8 @@ class Driver:
     async def _hear(self) -> None:
         """What the meter said unasked."""
         self.session.overhear()
-        frames, self.session.notifications = self.session.notifications, []
+        frames = tuple(self.session.notifications)
+        self.session.notifications.clear()
         asked = next((peer.asked for peer in self._peers if peer.name == self.session.meter), None)
         for frame in frames:
             if asked:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from meterline.link import Link
-from meterline.model import Hint, Item, Rejected
+from meterline.model import Hint, Rejected
 from meterline.protocols.broute import skstack
+from meterline.protocols.broute.outbox import Outbox
 from meterline.protocols.broute.pieces import MAX_PAYLOAD
 from meterline.protocols.broute.skstack import Datagram, Event, Fail, Line, Ok, Pan
 
@@ -48,7 +49,7 @@ class Module:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.items: list[Item] = []
+        self.items = Outbox()
         self.side: int | None = None
         """The side argument of the dual edition; None on the single one, whose SKINFO ends with FFFE."""
         self.version = ""
@@ -105,7 +106,8 @@ class Module:
 
     def reject(self, rejected: Rejected) -> None:
         """Count it, and say once what it means."""
-        self.items += [rejected, Hint(_DAMAGED.get(rejected.reason, rejected.reason))]
+        self.items.append(rejected)
+        self.items.append(Hint(_DAMAGED.get(rejected.reason, rejected.reason)))
 
     def complain(self, text: str) -> None:
         """One sentence for the log."""

@@ -9,13 +9,14 @@ other clients measured.
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from meterline.model import Observation, Rejected
 from meterline.protocols.broute import echonet, skstack
-from meterline.protocols.broute.module import CommandFailed, Module
+from meterline.protocols.broute.module import KEPT, CommandFailed, Module
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.skstack import Datagram, Pan
 
@@ -67,7 +68,7 @@ class Session:
         """Whom all this is about: the meter's name in the configuration."""
         self.joined = ""
         """Whose the session is."""
-        self.notifications: list[echonet.Frame] = []
+        self.notifications: deque[echonet.Frame] = deque(maxlen=KEPT)
         """What the meter said unasked, for whoever takes it."""
         self._tid = random.randrange(0x10000)
 
