@@ -75,7 +75,8 @@ def test_its_announcements_have_the_form_of_real_ones(shared: Path) -> None:
     [
         (solar(), {0xE3, 0xE4, 0xEB, 0xD3}, {0xC0, 0xD0, 0x83}),
         (FakeMeter(), {0xE0, 0xE7}, {0xE3, 0xE4, 0xEB}),
-        (FakeMeter(second_generation=True, coefficient=None), {0xC0, 0xD0}, {0xD3}),
+        (FakeMeter(), {0xEC, 0xED}, {0xC0, 0xD0, 0xEE, 0xEF}),
+        (FakeMeter(second_generation=True, coefficient=None), {0xC0, 0xD0, 0xEE, 0xEF}, {0xD3}),
         (FakeMeter(overrides={0xE1: None, 0xF0: b"\1"}), {0xF0}, {0xE1}),
     ],
 )
@@ -203,6 +204,35 @@ class TestHistory:
         edt = got(meter, 0xD0)
         assert edt[:7] == (2025).to_bytes(2) + bytes([6, 17, 12, 10, 0])
         assert got(meter, 0xD0, NOON + 60)[5] == 11
+
+    def test_a_second_generation_meter_gives_minutes_back_from_the_chosen_time(self) -> None:
+        meter = solar(second_generation=True)
+        assert 0xEF in (echonet.property_map(got(meter, 0x9E)) or ())
+        meter.advance(NOON)
+        for second in range(7, 200, 7):
+            meter.advance(NOON + second)
+        assert ask(meter, echonet.SETC, (0xEF, "07E906110C0C0A"), at=NOON + 200).esv == echonet.SET_RES
+        edt = got(meter, 0xEE, NOON + 200)
+        assert (edt[:7], len(edt)) == (bytes.fromhex("07E906110C0C0A"), 7 + 10 * 8)
+        for which in (0, 4):
+            registers = [int.from_bytes(edt[7 + which + 8 * pair : 11 + which + 8 * pair]) for pair in range(10)]
+            assert registers == sorted(registers, reverse=True)
+            assert max(registers) < 0xFFFFFFFE, "minutes before it was made are known too"
+        fixed = got(meter, 0xD0, NOON + 200)
+        ask(meter, echonet.SETC, (0xEF, "07E906110C0D01"), at=NOON + 200)
+        assert got(meter, 0xEE, NOON + 200)[7:] == fixed[7:], "the last full minute"
+        ask(meter, echonet.SETC, (0xEF, "07E906110C0E01"), at=NOON + 200)
+        assert got(meter, 0xEE, NOON + 200)[7:] == 2 * bytes.fromhex("FFFFFFFE"), "the future"
+
+    def test_a_first_generation_meter_refuses_minutes(self) -> None:
+        answer = ask(solar(), echonet.SETC, (0xEF, "07E906110C0A03"))
+        assert answer.esv == echonet.SETC_SNA
+        assert 0xEF not in (echonet.property_map(got(solar(), 0x9E)) or ())
+
+    def test_a_meter_that_begins_on_a_full_half_hour_knows_it(self) -> None:
+        meter = solar(second_generation=True)
+        noon = NOON // 1800 * 1800
+        assert got(meter, 0xEA, noon)[7:] == got(meter, 0xE0, noon) == got(meter, 0xD0, noon)[7:11]
 
     @pytest.mark.parametrize(
         "wrong", [(0xE5, "64"), (0xE5, "0000"), (0xED, "07E906110C0103"), (0xED, "00"), (0xE7, "00000000"), (0x81, "")]

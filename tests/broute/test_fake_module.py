@@ -235,7 +235,7 @@ class TestCommands:
             ("SKLL64 1234", "ER06"),
             ("SKTERM", "ER10"),
             ("SKREJOIN", "ER10"),
-            ("SKSAVE", "ER10"),
+            ("SKLOAD", "ER10"),
             ("SKSCAN 2 FFFFFFFF", "ER05"),
             ("WOPT 02", "ER06"),
         ],
@@ -265,7 +265,36 @@ class TestCommands:
             assert host.write(f"SKSREG {name}")[1:] == [Line(f"ESREG {value}"), Ok()]
         host.write("SKSREG S2 3c")
         assert host.write("SKSREG S02")[1] == Line("ESREG 3C")
-        assert Host(dual=False).write("SKSREG SA2 1")[-1] == Fail("ER06")
+
+    @FORMS
+    def test_the_single_edition_takes_sa2_and_adds_no_column(self, binary: bool) -> None:
+        host = Host(dual=False, binary=binary).joined()
+        assert host.write("SKSREG SA2 1")[-1] == Ok()
+        assert host.write("SKSREG SA2")[1] == Line("ESREG 1")
+        messages = host.ask(0xE7)
+        assert replies(messages)
+        assert all(one.lqi is None for one in messages if isinstance(one, Datagram))
+
+    @EDITIONS
+    def test_registers_can_be_saved_and_loaded(self, dual: bool) -> None:
+        host = Host(dual=dual)
+        host.write("SKSREG S2 3C")
+        assert host.write("SKSAVE")[-1] == Ok()
+        host.write("SKRESET", 1.0)
+        assert host.write("SKLOAD")[-1] == Ok()
+        assert host.write("SKSREG S2")[1] == Line("ESREG 3C")
+        assert host.write("SKERASE")[-1] == Ok()
+        assert host.write("SKLOAD")[-1] == Fail("ER10")
+
+    @EDITIONS
+    @pytest.mark.parametrize(
+        "line",
+        ["SKREGDEV {0}", "SKRMDEV {0}", "SKSETKEY 1 0123456789ABCDEF0123456789ABCDEF", "SKRMKEY 1", "SKSECENABLE 1 {0} {1}"],
+    )
+    def test_keys_can_be_set_by_hand(self, line: str, dual: bool) -> None:
+        host = Host(dual=dual).joined()
+        assert host.write(line.format(host.address, host.meter.mac))[-1] == Ok()
+        assert replies(host.ask(0xE7)), "the session stands"
 
     def test_a_reset_forgets_all_but_the_form(self) -> None:
         host = Host().joined()

@@ -30,8 +30,10 @@ _ARGUMENTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("SKVER", "SKAPPVER", "SKINFO", "SKRESET", "SKREJOIN", "SKTERM", "ROPT", "RUART"), (0,)),
     **dict.fromkeys(("SKSAVE", "SKLOAD", "SKERASE"), (0,)),
     **dict.fromkeys(("SKSETRBID", "SKLL64", "SKJOIN", "SKTABLE", "SKRFLO", "WOPT", "WUART"), (1,)),
-    **dict.fromkeys(("SKSETPWD", "SKSETPSK", "SKADDNBR", "SKUDPPORT"), (2,)),
+    **dict.fromkeys(("SKREGDEV", "SKRMDEV", "SKRMKEY"), (1,)),
+    **dict.fromkeys(("SKSETPWD", "SKSETPSK", "SKADDNBR", "SKUDPPORT", "SKSETKEY"), (2,)),
     "SKSREG": (1, 2),
+    "SKSECENABLE": (3,),
 }
 """Command → how many arguments it takes; of SKSCAN, SKSENDTO and SKPING it depends on the edition."""
 
@@ -74,6 +76,7 @@ class FakeModule(Sessions):
         super().__init__(meters, mac, dual, binary, hit, seed, faults, scale, haste, start_unix)
         self._echoes, self._handles = echo, dict(HANDLES)
         self._neighbours: dict[str, str] = {}
+        self._saved: dict[str, str] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -104,8 +107,10 @@ class FakeModule(Sessions):
         command: Callable[..., None] = getattr(self, f"_{name.lower()}")
         command(*arguments)
 
-    def _ok(self) -> None:
+    def _ok(self, *_: str) -> None:
         self.say("OK")
+
+    _skregdev = _skrmdev = _sksetkey = _skrmkey = _sksecenable = _ok  # keys set by hand do nothing to a session
 
     def _skver(self) -> None:
         self.say(f"EVER {VERSIONS[self.dual][0]}")
@@ -208,9 +213,18 @@ class FakeModule(Sessions):
             raise CommandFailed("ER10")
 
     def _sksave(self) -> None:
-        raise CommandFailed("ER10")
+        self._saved = dict(self.registers)
+        self._ok()
 
-    _skload = _skerase = _sksave
+    def _skload(self) -> None:
+        self._need(bool(self._saved))
+        self.registers |= self._saved
+        self.echo = self.registers["SFE"] == "1"
+        self._ok()
+
+    def _skerase(self) -> None:
+        self._saved.clear()
+        self._ok()
 
     def _sksreg(self, register: str, value: str | None = None) -> None:
         name = re.sub("^S([0-9A-F])$", r"S0\1", register.upper())

@@ -14,7 +14,7 @@ from meterline.protocols.broute.skstack import link_local, scan_seconds
 
 CHANNELS = range(0x21, 0x3D)
 NEW_REGISTERS = {
-    **dict.fromkeys(("S15", "SFF"), "0"),
+    **dict.fromkeys(("S15", "SA2", "SFF"), "0"),
     **dict.fromkeys(("S17", "SA0", "SA1", "SFE"), "1"),
     "S02": "21",
     "S03": "FFFF",
@@ -22,7 +22,8 @@ NEW_REGISTERS = {
     "S0A": "CCDDEEFF",
     "S16": "384",
 }
-NEW_DUAL_REGISTERS = {"S0B": "CCDDEEFFCCDDEEFF", "SA2": "0", "SA9": "1", "SF0": "0"}
+"""SA2 asks for a column of the link quality: the single edition takes it, and adds none."""
+NEW_DUAL_REGISTERS = {"S0B": "CCDDEEFFCCDDEEFF", "SA9": "1", "SF0": "0"}
 """What the dual edition has beside the others."""
 
 
@@ -88,7 +89,7 @@ class Air(Port):
     def datagram(self, meter: FakeMeter, payload: bytes, port: int = PORT, to: str = "") -> None:
         """ERXUDP, in the form of the edition."""
         words = ["ERXUDP", link_local(meter.mac), to or self.address, f"{port:04X}", f"{port:04X}", meter.mac]
-        words += [f"{self._lqi(meter):02X}"] if self.registers.get("SA2") == "1" else []
+        words += [f"{self._lqi(meter):02X}"] if self.dual and self.registers["SA2"] == "1" else []
         words += ["1" if port == PORT else "0", *(["0"] if self.dual else [])]
         length = len(payload) + (self.dice.of("wrong_length").choice((-4, 22)) if self.dice.hit("wrong_length") else 0)
         body = payload if self.binary else payload.hex().upper().encode()

@@ -25,6 +25,10 @@ UNITS = {0: 1000.0, 1: 100.0, 2: 10.0, 3: 1.0, 4: 0.1, 0x0A: 1e4, 0x0B: 1e5, 0x0
 """Watt-hours of one count, by the code of E1."""
 _REMEMBERED = 96
 """Half-hours before it was made that it knows."""
+SECOND_GENERATION = (0xC0, 0xD0, 0xEE, 0xEF)
+"""What a meter of release R has beside the others."""
+_MINUTES = 60
+"""Minutes that it knows. ⚠ How many a real one does is not known."""
 
 
 @dataclass
@@ -60,10 +64,11 @@ class FakeMeter:
         self.location: int = 0x61
         self.day: int = 0xFF
         self.selector: bytes = bytes.fromhex("FFFFFFFFFFFFFF")
-        self.minute = (0.0, 0.0, 0.0)
+        self.minute_selector: bytes = self.selector
         self.holder: tuple[str, float] | None = None
         """Which module has a session with it, and until when."""
         self._marks: dict[int, tuple[float, float]] = {}
+        self._minutes: dict[int, tuple[float, float]] = {}
         self._earliest = (0.0, 0.0, 0.0)
 
     @property
@@ -97,22 +102,28 @@ class FakeMeter:
         self.imported = self.exported = UNITS[self.unit] * (self.coefficient or 1) * (10**self.digits - 0.5)
         self.now = 0.0
         self._marks.clear()
+        self._minutes.clear()
 
     def advance(self, now: float) -> None:
         """Let the time pass until `now`."""
         if not self.now:
             self.now = now
             self._earliest = (now, self.imported, self.exported)
-            drawn, fed = self._energy(now // 60 * 60, now)
-            self.minute = (now // 60 * 60, self.imported - drawn, self.exported - fed)
+            self._mark()
         while self.now < now:
             stop = min(now, (self.now // 60 + 1) * 60)
             drawn, fed = self._energy(self.now, stop)
             self.imported, self.exported, self.now = self.imported + drawn, self.exported + fed, stop
-            if stop % 60 == 0:
-                self.minute = (stop, self.imported, self.exported)
-            if stop % HALF_HOUR == 0:
-                self._marks[int(stop // HALF_HOUR)] = (self.imported, self.exported)
+            self._mark()
+
+    def _mark(self) -> None:
+        """Remember both energies of a full minute and of a half-hour."""
+        minute, seconds = divmod(self.now, 60)
+        if not seconds:
+            self._minutes[int(minute)] = (self.imported, self.exported)
+            self._minutes.pop(int(minute) - _MINUTES, None)
+        if self.now % HALF_HOUR == 0:
+            self._marks[int(self.now // HALF_HOUR)] = (self.imported, self.exported)
 
     def register(self, energy: float) -> int:
         """What a register shows: it wraps after its significant digits."""
@@ -125,6 +136,16 @@ class FakeMeter:
             while self._earliest[0] > index * HALF_HOUR:
                 self._look_back()
         return self._marks.get(index)
+
+    def at_minute(self, index: int) -> tuple[float, float] | None:
+        """Both energies at a full minute (Unix time / 60); None in the future, and before the last hour."""
+        if not self.now // 60 - _MINUTES < index <= self.now // 60:
+            return None
+        half_hour, past = index * 60 // HALF_HOUR, self.at_half_hour(index * 60 // HALF_HOUR)
+        if index not in self._minutes and past:  # it was made since
+            drawn, fed = self._energy(half_hour * HALF_HOUR, index * 60)
+            return past[0] + drawn, past[1] + fed
+        return self._minutes.get(index)
 
     def _look_back(self) -> None:
         end, imported, exported = self._earliest
@@ -149,7 +170,7 @@ class FakeMeter:
         """The properties of the meter that can be got."""
         lacking = {0xE3, 0xE4, 0xEB} if not self.exports else set()
         lacking |= {0xD3} if self.coefficient is None else set()
-        lacking |= set() if self.second_generation else {0xC0, 0xD0}
+        lacking |= set() if self.second_generation else set(SECOND_GENERATION)
         refused = {epc for epc, value in self.overrides.items() if value is None}
         return (set(VALUES) - lacking | set(self.overrides)) - refused
 
@@ -183,7 +204,7 @@ class FakeMeter:
     def _set(self, frame: Frame) -> Frame:
         """An accepted property comes back empty, a refused one with what was to be set."""
         meter = frame.deoj == METER
-        done = [meter and epc in SETTABLE and SETTABLE[epc](self, edt) for epc, edt in frame.properties]
+        done = [meter and epc in SETTABLE and epc in self.epcs() and SETTABLE[epc](self, edt) for epc, edt in frame.properties]
         left = tuple(Property(epc, b"" if set_ else edt) for set_, (epc, edt) in zip(done, frame.properties, strict=True))
         return Frame(frame.tid, frame.deoj, frame.seoj, echonet.SET_RES if all(done) else echonet.SETC_SNA, left)
 

@@ -55,25 +55,27 @@ def _day(meter: FakeMeter, which: int) -> bytes:
     return meter.day.to_bytes(2) + b"".join(slots)
 
 
-def _history(meter: FakeMeter) -> bytes:
-    """Pairs of registers, going back in half-hours from the time that ED chose."""
-    when, count = meter.selector[:6], meter.selector[6]
+def _history(meter: FakeMeter, selector: bytes, step: int, at: Callable[[int], tuple[float, float] | None]) -> bytes:
+    """Pairs of registers, going back from a chosen time in steps of so many seconds. `at`: the energies of a step."""
+    when, count = selector[:6], selector[6]
     try:
         chosen = datetime(int.from_bytes(when[:2]), when[2], when[3], when[4], when[5], tzinfo=meter.local.tzinfo)
     except ValueError:
         return when + bytes([1]) + 2 * NOT_MEASURED
-    first = int(chosen.timestamp() // _HALF_HOUR)
-    pairs = [
-        _slot(meter, first - back, 0) + (_slot(meter, first - back, 1) if meter.exports else NOT_MEASURED)
-        for back in range(count)
-    ]
-    return when + bytes([count]) + b"".join(pairs)
+    first = int(chosen.timestamp() // step)
+    return when + bytes([count]) + b"".join(_pair(meter, at(first - back)) for back in range(count))
+
+
+def _pair(meter: FakeMeter, energies: tuple[float, float] | None) -> bytes:
+    """Import and export."""
+    if energies is None:
+        return 2 * NOT_MEASURED
+    return _count(meter, energies[0]) + (_count(meter, energies[1]) if meter.exports else NOT_MEASURED)
 
 
 def _minute(meter: FakeMeter) -> bytes:
-    when, imported, exported = meter.minute
-    reverse = _count(meter, exported) if meter.exports else NOT_MEASURED
-    return stamp(datetime.fromtimestamp(when, meter.local.tzinfo)) + _count(meter, imported) + reverse
+    index = int(meter.now // 60)
+    return stamp(datetime.fromtimestamp(index * 60, meter.local.tzinfo)) + _pair(meter, meter.at_minute(index))
 
 
 VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
@@ -86,7 +88,7 @@ VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0x97: lambda meter: stamp(meter.local)[4:6],
     0x98: lambda meter: stamp(meter.local)[:4],
     0x9D: lambda meter: encode_property_map((0x80, 0x81, 0x88)),
-    0x9E: lambda meter: encode_property_map(SETTABLE),
+    0x9E: lambda meter: encode_property_map(meter.epcs().intersection(SETTABLE)),
     0x9F: lambda meter: encode_property_map(meter.epcs()),
     0xC0: lambda meter: b"\0" + MAKER + f"{meter.number:012d}".encode(),
     0xD0: _minute,
@@ -102,8 +104,10 @@ VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0xE8: _currents,
     0xEA: lambda meter: _fixed(meter, 0),
     0xEB: lambda meter: _fixed(meter, 1),
-    0xEC: _history,
+    0xEC: lambda meter: _history(meter, meter.selector, _HALF_HOUR, meter.at_half_hour),
     0xED: lambda meter: meter.selector,
+    0xEE: lambda meter: _history(meter, meter.minute_selector, 60, meter.at_minute),
+    0xEF: lambda meter: meter.minute_selector,
 }
 """The meter's properties."""
 
@@ -129,7 +133,19 @@ def _set_selector(meter: FakeMeter, edt: bytes) -> bool:
     return True
 
 
-SETTABLE: dict[int, Callable[[FakeMeter, bytes], bool]] = {0x81: _set_location, 0xE5: _set_day, 0xED: _set_selector}
+def _set_minute_selector(meter: FakeMeter, edt: bytes) -> bool:
+    if len(edt) != 7 or edt[5] > 59 or not 1 <= edt[6] <= 10:
+        return False
+    meter.minute_selector = edt
+    return True
+
+
+SETTABLE: dict[int, Callable[[FakeMeter, bytes], bool]] = {
+    0x81: _set_location,
+    0xE5: _set_day,
+    0xED: _set_selector,
+    0xEF: _set_minute_selector,
+}
 """The properties that can be set: whether the value was accepted."""
 
 NODE_VALUES: dict[int, Callable[[FakeMeter], bytes]] = {

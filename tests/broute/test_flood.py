@@ -9,11 +9,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from broute.world import play
 from stage import bridge, run, until
+from world import play
 
 from meterline.config import Config, MeterConfig
-from meterline.link import AHEAD, CHUNK, MAX_READ, PACE, open_link
+from meterline.link import AHEAD, CHUNK, MAX_READ, PACE, Form, Tap, open_link
 from meterline.meter import Meter
 from meterline.model import Item, Rejected
 from meterline.protocols import broute, tic
@@ -23,7 +23,8 @@ from meterline.protocols.tic import frames
 from meterline.runtime import Runtime
 
 STRETCH = 1 << 16
-HEADER = b"ERXUDP FE80:0000:0000:0000:0212:3456:789A:BCDE FE80:0000:0000:0000:0212:3456:789A:BCDE 0E1A 0E1A 0012345600012345 1 0 "
+ADDRESS = b"FE80:0000:0000:0000:0212:3456:789A:BCDE "
+HEADER = b"ERXUDP " + 2 * ADDRESS + b"0E1A 0E1A 0012345600012345 1 0 "
 WORDS = [b"\n", b"\r", b"\x02", b"\x03", b"A", b"\xff", b"EVENT 2", b"ERXUDP ", b"OK\r\n", b"EPANDESC\r\n", b"\nIINST 002 Y\r"]
 KINDS = {
     "no line ends": Random(1).randbytes(STRETCH).translate(None, b"\r\n\x03\x04"),
@@ -37,7 +38,8 @@ KINDS = {
     "datagrams that never end": (HEADER + b"04D0 ") * (STRETCH // len(HEADER)),
     "a mixture": b"".join(Random(1).choices(WORDS, k=STRETCH // 4)),
 }
-OPTIONS = {"tic": tic.Options(), "broute": broute.Options(id=FakeMeter().id, password=FakeMeter().password)}
+MODULE = broute.Options(id=FakeMeter().id, password=FakeMeter().password)
+OPTIONS: dict[str, tic.Options | broute.Options] = {"tic": tic.Options(), "broute": MODULE}
 DECODERS = {"tic": frames.Decoder, "broute": skstack.Decoder}
 
 
@@ -164,14 +166,14 @@ class Flood:
     """A link in memory that pours, at the pace of a wire."""
 
     url = "tcp://bridge:1"
-    baud = None
     timed = True
     crowd = 1
     rest = 0.0
-    tap = None
     received = 0
 
     def __init__(self, data: bytes) -> None:
+        self.baud: int | None = None
+        self.tap: Tap | None = None
         self._data = data
 
     async def read(self) -> bytes:
@@ -184,7 +186,7 @@ class Flood:
 
     async def write(self, data: bytes) -> None: ...
 
-    async def set_baud(self, baud: int, form: str = "8N1") -> None: ...
+    async def set_baud(self, baud: int, form: Form = "8N1") -> None: ...
 
 
 def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +196,7 @@ def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten(monkeypatch:
     async def scene() -> int:
         link = Flood(b"\x80\n" * (STRETCH // 2))
         with suppress(TimeoutError):  # the module does not answer: nothing was yielded until now
-            async with aclosing(broute.read(link, {"home": OPTIONS["broute"]}, {})) as found:
+            async with aclosing(broute.read(link, {"home": MODULE}, {})) as found:
                 async for item in found:
                     most.add(1)
                     items.append(item)
