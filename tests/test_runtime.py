@@ -19,6 +19,7 @@ from stage import POWER, bridge, fake, line, reading, run, talking, tic, until
 
 from meterline import runtime as runtime_module
 from meterline.config import MeterConfig
+from meterline.exposition import Page
 from meterline.model import Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.tic import Options
@@ -377,6 +378,52 @@ def test_every_kind_of_item_reaches_the_meter(monkeypatch: pytest.MonkeyPatch, c
 
     run(test())
     assert caplog.text.count("mind the gap") == 1
+
+
+def test_what_describes_a_link_goes_with_it_and_what_was_counted_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = (
+        Observation(("smartmeter_link_speed_bauds",), 1200),
+        Observation(("smartmeter_radio_rssi_dbm",), -70.0),
+        Observation(("smartmeter_radio_limited",), 1.0),
+        Observation(("smartmeter_session_start_timestamp_seconds",), 1e9),
+        Observation(("smartmeter_session_up",), 1.0),
+        Observation(("smartmeter_polls_failed_total",), 3.0, increment=True),
+        Observation(("smartmeter_poll_duration_seconds",), 0.3),
+    )
+    monkeypatch.setitem(PROTOCOLS, "driver", driver(*items, OSError("the device was unplugged")))
+    monkeypatch.setattr(runtime_module, "FIRST_PAUSE", 60.0)
+
+    async def test() -> None:
+        async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
+            home = runtime.meters["home"]
+            await until(lambda: "smartmeter_session_up" in Page([home]).text())
+            await until(lambda: home.observed == {("smartmeter_session_up",): 0.0, ("smartmeter_polls_failed_total",): 3.0})
+            text = Page([home]).text()
+            for gone in ("link_speed_bauds", "radio_rssi_dbm", "radio_limited", "session_start_timestamp_seconds"):
+                assert f"smartmeter_{gone}" not in text
+            assert 'smartmeter_session_up{meter="home"} 0.0' in text
+            assert 'smartmeter_polls_failed_total{meter="home"} 3.0' in text
+            assert 'smartmeter_poll_duration_seconds_count{meter="home"} 1.0' in text
+
+    run(test())
+
+
+def test_the_speed_of_a_line_goes_with_its_device_and_comes_back_with_it(tmp_path: Path) -> None:
+    speed = ("smartmeter_link_speed_bauds",)
+
+    async def test() -> None:
+        path = str(tmp_path / "linky")
+        async with reading(tic("home", path)) as runtime:
+            home = runtime.meters["home"]
+            for opened in (1, 2):
+                async with talking(fake(), path):
+                    await until(lambda: home.observed.get(speed) == 1200)
+                    assert home.opened >= opened
+                await until(lambda: speed not in home.observed)
+                assert home.frames
+                assert home.received
+
+    run(test())
 
 
 def test_a_drivers_memory_lives_as_long_as_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,8 +110,13 @@ def _let_go(meter: Meter) -> None:
     """It is read over another line from now on: what was counted stays, what was so of the old one goes."""
     meter.start_anew()
     meter.last_frame = -math.inf
+    _forget_link(meter, None)
+
+
+def _forget_link(meter: Meter, up: float | None = 0.0) -> None:
+    """The link is gone, and with it what its driver said of it. What was counted stays; what was `up` is not any more."""
     for series in [series for series in meter.observed if FAMILIES[series[0]].type != "counter"]:
-        meter.observe(Observation(series, None))
+        meter.observe(Observation(series, up if series[0].endswith("_up") else None))
 
 
 def _by_link(config: Config) -> dict[str, tuple[MeterConfig, ...]]:
@@ -156,7 +161,11 @@ class _Follower:
                 async with open_link(self._link) as link:
                     link.crowd = self._crowd
                     self._speaking_since = None
-                    await self._read(link)
+                    try:
+                        await self._read(link)
+                    finally:
+                        for meter in self._all:
+                            _forget_link(meter)
                 pause = next(self._pauses)
             except EOFError:
                 self._tell(logging.INFO, "the capture has ended")
