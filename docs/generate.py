@@ -55,7 +55,9 @@ def metrics() -> str:
             "`rung` is one of `request`, `join`, `scan`, `reset`, `reopen`: the ladder by which a lost B-route meter is found",
             "again. `every` is `30m` or `1m`. `property` is the code of a property, such as `E8`.",
             "",
-            "The page also holds `process_*` of the program itself and `meterline_build_info`.",
+            "The page also holds what is said of the program itself: `process_*`, `meterline_build_info`,",
+            "`meterline_config_last_reload_successful` and `meterline_config_last_reload_success_timestamp_seconds`, and",
+            "`meterline_state_writable`, 0 while what must survive a restart cannot be kept.",
             "",
         ]
     )

@@ -21,6 +21,7 @@ from stage import free_port, page, program
 from meterline.exposition import Page, Reloads
 from meterline.metrics import FAMILIES
 from meterline.protocols.tic.status import BREAKER, COLOURS
+from meterline.state import State
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "prometheus" / "rules" / "meterline.yml"
@@ -54,7 +55,7 @@ def without_labels(expression: str) -> str:
 
 
 def test_every_metric_that_a_rule_asks_for_exists() -> None:
-    ours = set(re.findall(r"^# TYPE (\S+)", Page([], reloads=Reloads()).text(), re.MULTILINE))
+    ours = set(re.findall(r"^# TYPE (\S+)", Page([], reloads=Reloads(), writable=State().writable).text(), re.MULTILINE))
     known = {*FAMILIES, *RECORDS, *ours, "smartmeter_poll_duration_seconds_count", "up"}
     for expression in expressions():
         names = re.findall(r"\b(?:meter\w*:)?(?:smartmeter|meterline|process)_[\w:]+|\bup\b", without_labels(expression))
@@ -83,12 +84,19 @@ def test_no_series_loses_the_labels_of_its_target() -> None:
             assert not re.search(r"\bon\s*\(", rule["expr"]), "ignoring keeps several jobs apart"
 
 
+OF_THE_PROGRAM = ("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable")
+
+
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_says_whom_it_is_about_how_bad_it_is_and_what_to_do(name: str) -> None:
     rule = ALERTS[name]
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    whom = "instance" if name in ("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed") else "meter"
+    whom = (
+        "instance"
+        if name in ("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable")
+        else "meter"
+    )
     for text in (rule["annotations"]["summary"], rule["annotations"]["description"]):
         assert f"{{{{ $labels.{whom} }}}}" in text
     assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{name.lower()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from random import Random
 
 import pytest
 
+from meterline.exposition import Page
 from meterline.state import FILE, State, default_folder
 
 LINK = "/dev/serial/by-id/usb-module"
@@ -94,6 +96,7 @@ class TestMemory:
     def test_without_a_folder_nothing_is_kept(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         state = State()
         state.keep(LINK, MEMORY)
+        assert shown(state) is None
         assert state.recall(LINK) == {}
         state.close()
         assert warnings(caplog) == []
@@ -102,6 +105,13 @@ class TestMemory:
         link = os.fsdecode(b"file:/captures/\xe9.bin")
         keep(tmp_path, link)
         assert recall(tmp_path, link) in ({}, MEMORY)
+
+
+def shown(state: State) -> str | None:
+    """What /metrics says of it."""
+    text = Page([], writable=state.writable if state.kept else None).text()
+    found = re.search(r"^meterline_state_writable (\S+)$", text, re.MULTILINE)
+    return found[1] if found else None
 
 
 class TestFolder:
@@ -122,9 +132,11 @@ class TestFolder:
         (tmp_path / "file").touch()
         folder = str(tmp_path / "file" / "state")
         state = State(folder)
+        assert shown(state) == "1.0"
         for _ in range(3):
             state.keep(LINK, MEMORY)
             assert state.recall(LINK) == {}
+            assert shown(state) == "0.0"
         state.close()
         remedy = "nothing is remembered over a restart. --state.dir names another folder"
         assert warnings(caplog) == [f"{folder}: the state cannot be written: Not a directory; {remedy}"]
@@ -150,6 +162,7 @@ class TestFolder:
         other.execute("BEGIN IMMEDIATE")
         state.keep(LINK, {})
         state.keep(LINK, {})
+        assert shown(state) == "0.0"
         other.execute("ROLLBACK")
         other.close()
         assert warnings(caplog) == [f"{tmp_path}: the state cannot be written now: database is locked; it is tried again"]
@@ -157,6 +170,7 @@ class TestFolder:
         caplog.set_level(logging.INFO, "meterline")
         state.keep(LINK, {})
         assert caplog.messages[-1] == f"{tmp_path}: the state can be used again"
+        assert shown(state) == "1.0"
         state.close()
         assert recall(tmp_path) == {}
 

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
@@ -24,6 +25,7 @@ from meterline.errors import UserError
 from meterline.exposition import Page, takes_gzip
 from meterline.model import Reading, Snapshot
 from meterline.runtime import Runtime
+from meterline.state import State
 from meterline.web import server as server_module
 from meterline.web.server import application, listen, parse_address
 
@@ -31,9 +33,9 @@ VOLTS = Snapshot((Reading(("smartmeter_voltage_volts", "1"), 230),))
 
 
 @asynccontextmanager
-async def serving(*names: str) -> AsyncIterator[tuple[str, Runtime]]:
+async def serving(*names: str, state: State | None = None) -> AsyncIterator[tuple[str, Runtime]]:
     """A server over meters that nobody reads: its address, and the runtime."""
-    runtime = Runtime(Config(tuple(MeterConfig(name, f"/dev/{name}") for name in names)))
+    runtime = Runtime(Config(tuple(MeterConfig(name, f"/dev/{name}") for name in names)), state)
     port = free_port()
     server = listen(application(runtime), f"127.0.0.1:{port}")
     try:
@@ -94,6 +96,21 @@ def test_two_scrapers_at_once_both_get_the_whole_page() -> None:
         async with serving("home") as (url, _):
             answers = await asyncio.gather(*(get(f"{url}/metrics") for _ in range(8)))
             assert all(status == 200 and "smartmeter_up" in text for status, _, text in answers)
+
+    asyncio.run(test())
+
+
+def test_a_state_that_cannot_be_written_is_a_gauge(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    state = State(str(tmp_path / "file" / "state"))
+
+    async def test() -> None:
+        async with serving("home", state=state) as (url, _):
+            assert "\nmeterline_state_writable 1.0\n" in (await get(f"{url}/metrics"))[2]
+            state.keep("/dev/home", {"channel": "21"})
+            assert "\nmeterline_state_writable 0.0\n" in (await get(f"{url}/metrics"))[2]
+        async with serving("home") as (url, _):
+            assert "meterline_state_writable" not in (await get(f"{url}/metrics"))[2], "nothing is to be kept"
 
     asyncio.run(test())
 

@@ -37,10 +37,17 @@ class Reloads:
 
 
 class Page:
-    """Everything that /metrics shows. `meters` may change; `refresh` is called before each page."""
+    """Everything that /metrics shows. `meters` may change; `refresh` is called before each page.
+
+    `writable`: whether the state can be kept; None where there is none.
+    """
 
     def __init__(
-        self, meters: Collection[Meter], refresh: Callable[[], None] = lambda: None, reloads: Reloads | None = None
+        self,
+        meters: Collection[Meter],
+        refresh: Callable[[], None] = lambda: None,
+        reloads: Reloads | None = None,
+        writable: Callable[[], bool] | None = None,
     ) -> None:
         self._meters = meters
         self._refresh = refresh
@@ -54,6 +61,8 @@ class Page:
             self._add("meterline_config_last_reload_successful", "1 where the configuration was good.", lambda: reloads.good)
             when = "When a good configuration was read last."
             self._add("meterline_config_last_reload_success_timestamp_seconds", when, lambda: reloads.good_at)
+        if writable:
+            self._add("meterline_state_writable", "1 where what must survive a restart can be kept.", writable)
 
     def _add(self, name: str, text: str, value: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._process).set_function(value)

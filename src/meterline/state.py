@@ -54,6 +54,16 @@ class State:
         self._lock = threading.Lock()
         self._full = False
         """The last transaction failed."""
+        self._given_up = False
+
+    @property
+    def kept(self) -> bool:
+        """Something is to be kept: there is a folder, or was until it could not be used."""
+        return self._given_up or self._folder is not None
+
+    def writable(self) -> bool:
+        """Whether what must survive a restart can be kept, as far as the last try says."""
+        return not (self._full or self._given_up)
 
     def readable(self) -> bool:
         """Whether what is kept can be read now, or nothing is kept; False: it should be tried again."""
@@ -162,6 +172,7 @@ class State:
             return
         remedy = "nothing is remembered over a restart. --state.dir names another folder"
         log.warning("%s: the state cannot be %s: %s; %s", self._folder, doing, reason, remedy)
+        self._given_up = True
         self._close()
 
     def _set_aside(self, path: Path, error: sqlite3.Error) -> None:

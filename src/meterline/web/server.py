@@ -193,7 +193,8 @@ def application(
     runtime: Runtime, face: Face | None = None, reloads: Reloads | None = None, page: Sequence[Any] = ()
 ) -> web.Application:
     """The routes. `face`: our own metrics where it is None. `page`: the routes of the page at /; else a list of links."""
-    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads)
+    state = runtime.state
+    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None)
     face = face or Face(metrics.text)
     home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
     scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]
