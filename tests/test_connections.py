@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import certificates
 import pytest
 from secured import Client, ask, connected, serving
-from stage import free_port, page, program, said
+from stage import free_port, page, program, said, until
 
 from bench.malformed import GOOD, OVERSIZED, corpus
 from meterline.web import connections
@@ -118,6 +119,47 @@ def test_who_asks_and_takes_no_answer_is_dropped(monkeypatch: pytest.MonkeyPatch
                         while True:
                             await loop.sock_sendall(client, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 200)
             assert (await ask(port)).status == 200
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("length", [17_000, 100_000, 200_000])
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+def test_headers_that_are_too_large_are_answered_431(
+    encrypted: bool, length: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(connections, "LINGER", 60.0)
+    tls, file = None, None
+    if encrypted:
+        tls, file = certificates.client(certificates.make(tmp_path)), tmp_path / "web.yml"
+        file.write_text("tls_server_config: {cert_file: server.pem, key_file: server-key.pem}", encoding="utf-8")
+
+    async def test() -> None:
+        async with serving(file) as port:
+            async with connected(port, tls) as client:
+                assert (await client.ask()).status == 200, "the first request of a connection, and then"
+                client.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * length + b"\r\n\r\n")
+                answer = await client.answer()
+                assert (answer.status, answer.headers["Connection"]) == (431, "close")
+                assert await client.closed()
+            assert (await ask(port, tls)).status == 200
+
+    asyncio.run(test())
+
+
+def test_no_more_is_read_of_a_request_that_was_refused_than_a_moment_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LINGER", 0.05)
+
+    async def test() -> None:
+        async with serving() as port, connected(port) as client:
+            client.writer.write(SLOW + b"x" * 17_000)
+            assert (await client.answer()).status == 431
+            await until(lambda: not connections._lingering)
+            with pytest.raises(ConnectionError):
+                async with asyncio.timeout(20):
+                    while True:
+                        client.writer.write(b"x" * 1000)
+                        await client.writer.drain()
 
     asyncio.run(test())
 

@@ -58,9 +58,10 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(url: str, query: str = "", version: str = "1.1") -> AsyncIterator[Listener]:
-    """A stream that was begun."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]), limit=64 << 20)
+async def listening(url: str, query: str = "", version: str = "1.1", source: str = "127.0.0.1") -> AsyncIterator[Listener]:
+    """A stream that was begun, from an address of the loopback."""
+    port = int(url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=64 << 20, local_addr=(source, 0))
     writer.write(f"GET /events{query} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     if " 200 " in head:
@@ -248,6 +249,31 @@ def test_one_stream_too_many_is_told_when_to_come_back_and_may_ask_meanwhile(mon
             await until(lambda: live.hub.count == 0)
             async with listening(url) as again:
                 assert again.head.startswith("HTTP/1.1 200 ")
+
+    asyncio.run(test())
+
+
+def test_an_address_that_takes_all_streams_leaves_others_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MOST", 6)
+
+    async def test() -> None:
+        async with paged("home") as (url, live), contextlib.AsyncExitStack() as stack:
+
+            async def begun(source: str) -> Listener:
+                return await stack.enter_async_context(listening(url, source=source))
+
+            greedy = [await begun("127.0.0.2") for _ in range(6)]
+            assert (await begun("127.0.0.2")).head.startswith("HTTP/1.1 503 ")
+            for other in range(3):
+                assert (await begun("127.0.0.3")).head.startswith("HTTP/1.1 200 "), other
+                with pytest.raises(asyncio.IncompleteReadError):  # the oldest of the greedy one made room
+                    while True:
+                        await greedy[other].raw()
+                assert live.hub.count == 6
+            for source in ("127.0.0.2", "127.0.0.3"):  # each has as much as the other: none pushes out the other
+                assert (await begun(source)).head.startswith("HTTP/1.1 503 ")
+            assert (await begun("127.0.0.4")).head.startswith("HTTP/1.1 200 ")
+            assert live.hub.count == 6
 
     asyncio.run(test())
 

@@ -2,19 +2,25 @@
 
 Nobody is refused. Where `MOST` connections are open, each new one takes the place of the oldest of the address that has the
 most. So a scraper gets in however many connections others hold open, and slow clients only push out one another.
+
+Headers that are too large are answered 431. What the client still sends is then read and thrown away for a moment: a connection
+that is closed with bytes unread is reset, and the answer lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import resource
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
+from re import Pattern
 from typing import TYPE_CHECKING, Any
 
 from tornado import httpserver, netutil
-from tornado.iostream import IOStream, SSLIOStream
+from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
 
 if TYPE_CHECKING:
     from meterline.web.rules import Rules
@@ -25,12 +31,66 @@ MOST = 512
 """Open connections. Never more than a quarter of the files that this process may open: meters and open pages need some too."""
 AT_ONCE = 128
 """Connections accepted in one turn of the loop."""
+LINGERING = 64
+"""Connections at once that were refused and whose rest is read."""
+LINGER = 2.0
+LONGEST_REST = 1 << 18
+"""Seconds, and bytes, for which the rest of a refused request is read."""
+_TOO_LARGE = b"431 Request Header Fields Too Large"
+_REFUSAL = b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b\n" % (
+    _TOO_LARGE,
+    len(_TOO_LARGE) + 1,
+    _TOO_LARGE,
+)
 
 
 def at_most(wanted: int) -> int:
     """As many, or a quarter of the files that this process may open."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 4)
+
+
+_lingering: set[asyncio.Task[None]] = set()
+
+
+async def _linger(connection: socket.socket) -> None:
+    """Take what still comes, until the other side has read our answer and ends, or for long enough."""
+    with connection, contextlib.suppress(OSError):  # a time-out is one
+        connection.setblocking(False)
+        connection.shutdown(socket.SHUT_WR)
+        left = LONGEST_REST
+        async with asyncio.timeout(LINGER):
+            while left > 0 and (rest := await asyncio.get_running_loop().sock_recv(connection, 1 << 16)):
+                left -= len(rest)
+
+
+class _Refusing(IOStream):
+    """Answers headers that are too large. Tornado reads them, and nothing else, until a pattern."""
+
+    _of_headers = False
+
+    def read_until_regex(self, regex: bytes | Pattern[bytes], max_bytes: int | None = None) -> Awaitable[bytes]:
+        self._of_headers = True
+        return super().read_until_regex(regex, max_bytes)  # type: ignore[arg-type]
+
+    def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        self._of_headers = False
+        return super().read_until(delimiter, max_bytes)
+
+    def close(self, exc_info: Any = False) -> None:
+        if isinstance(exc_info, UnsatisfiableReadError) and self._of_headers and not self.closed() and not self.writing():
+            with contextlib.suppress(OSError):
+                self.socket.send(_REFUSAL)
+                if len(_lingering) < LINGERING:
+                    # The descriptor of the connection under a TLS session too: its rest is nothing to understand.
+                    task = asyncio.create_task(_linger(socket.socket(fileno=os.dup(self.socket.fileno()))))
+                    _lingering.add(task)
+                    task.add_done_callback(_lingering.discard)
+        super().close(exc_info)
+
+
+class _RefusingTLS(_Refusing, SSLIOStream):
+    """The same, encrypted."""
 
 
 class Server(httpserver.HTTPServer):
@@ -104,10 +164,10 @@ class Server(httpserver.HTTPServer):
             self._rules.renew()
             context = self._rules.context
         if not context:
-            return IOStream(connection, max_buffer_size=self.max_buffer_size)
+            return _Refusing(connection, max_buffer_size=self.max_buffer_size)
         wrapped = netutil.ssl_wrap_socket(connection, context, server_side=True, do_handshake_on_connect=False)
         # Without ssl_options the stream would load the system's authorities, for a client that it never is.
-        return SSLIOStream(wrapped, max_buffer_size=self.max_buffer_size, ssl_options=context)
+        return _RefusingTLS(wrapped, max_buffer_size=self.max_buffer_size, ssl_options=context)
 
     def _make_room(self) -> None:
         if not self._full:

@@ -9,6 +9,7 @@ from typing import Any
 
 from meterline.runtime import Runtime
 from meterline.web import stream
+from meterline.web.connections import place_of
 from meterline.web.details import configuration, details
 from meterline.web.facts import balance
 from meterline.web.history import History
@@ -153,7 +154,9 @@ class Events(_Page):
         if self.get_query_argument("once", None) is not None:
             await self.answer(stream.message(self.live.slots(view), view.mark), "application/json")
             return
-        if self.live.hub.full:
+        context = self.request.connection.context  # type: ignore[union-attr]
+        place = place_of(context.address_family, context.address)
+        if not self.live.hub.has_room(place):
             self.set_status(503)
             self.set_header("Retry-After", "10")
             await self.answer("503 too many open pages\n", PLAIN)
@@ -165,4 +168,4 @@ class Events(_Page):
         self.request.connection.dress(self._headers)  # type: ignore[union-attr]
         lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
         head = f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
-        self.live.hub.join(view, self.detach(), head)
+        self.live.hub.join(view, self.detach(), place, head)

@@ -1,5 +1,7 @@
 """Server-sent events: once a second what has changed, computed once for all who watch the same view: the same bytes to all.
 
+An address that has few streams gets one more, also when all are taken: then the oldest of the address that has the most ends.
+
 Nothing runs while nobody watches. A reader that does not keep up gets nothing more until it has taken what it was sent, then
 everything at once, and is dropped when that takes too long: nothing piles up.
 """
@@ -11,6 +13,7 @@ import contextlib
 import json
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable
 
 from tornado.iostream import IOStream, StreamClosedError
@@ -35,10 +38,11 @@ GONE_AFTER = 30_000
 
 
 class _Reader:
-    """One open stream."""
+    """One open stream. `place`: whose it is."""
 
-    def __init__(self, stream: IOStream) -> None:
+    def __init__(self, stream: IOStream, place: str) -> None:
         self.stream = stream
+        self.place = place
         self.behind = 0
 
     def write(self, data: bytes) -> None:
@@ -92,35 +96,46 @@ class Hub:
     def __init__(self, slots: Callable[[View], dict[str, str]]) -> None:
         self._slots = slots
         self._channels: dict[View, _Channel] = {}
+        self._readers: dict[_Reader, None] = {}
         self._beat: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
-    def full(self) -> bool:
-        """No further stream can be served now."""
-        return self.count >= at_most(MOST)
-
-    @property
     def count(self) -> int:
         """Open streams."""
-        return sum(len(channel.readers) for channel in self._channels.values())
+        return len(self._readers)
 
-    def join(self, view: View, stream: IOStream, head: bytes) -> None:
+    def has_room(self, place: str) -> bool:
+        """Whether that address may have one more. Where all are taken, only if another has more, also afterwards."""
+        shares = Counter(reader.place for reader in self._readers)
+        return self.count < at_most(MOST) or shares[place] + 1 < max(shares.values(), default=0)
+
+    def join(self, view: View, stream: IOStream, place: str, head: bytes) -> None:
         """Serve a stream whose request was read: `head` of the answer, everything once, and from then on what changes."""
         if self._closed:
             stream.close()
         if stream.closed():
             return
+        if self.count >= at_most(MOST):
+            self._make_room()
         _bound(stream.socket)
         channel = self._channels.get(view) or self._channels.setdefault(view, _Channel(self._slots(view), view.mark))
-        reader = _Reader(stream)
+        reader = _Reader(stream, place)
         channel.readers.add(reader)
+        self._readers[reader] = None
         stream.set_close_callback(lambda: self._leave(view, channel, reader))
         reader.write(head + b"retry: %d\n\n" % RETRY + channel.whole())
         if self._beat is None or self._beat.done():
             self._beat = asyncio.create_task(self._tick())
 
+    def _make_room(self) -> None:
+        ((greediest, _),) = Counter(reader.place for reader in self._readers).most_common(1)
+        oldest = next(reader for reader in self._readers if reader.place == greediest)
+        del self._readers[oldest]
+        oldest.stream.close()
+
     def _leave(self, view: View, channel: _Channel, reader: _Reader) -> None:
+        self._readers.pop(reader, None)
         channel.readers.discard(reader)
         if not channel.readers and self._channels.get(view) is channel:
             del self._channels[view]
