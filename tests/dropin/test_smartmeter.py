@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stage import fetch, free_port
 
 from meterline import asked
+from meterline.dropin import start
 from meterline.dropin.smartmeter import DEFAULTS, adapt
 from meterline.dropin.smartmeter_page import page as render
 from meterline.errors import UserError
@@ -117,6 +118,43 @@ def test_errors_are_counted_by_type_and_no_secret_is_in_the_log() -> None:
     assert RIGHT["SMARTMETER_PASSWORD"] not in log
     assert "-id=(masked) (environment)" in log
     assert "the same for meterline" in log
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="this system does not show arguments as Linux does")
+def test_an_id_and_a_password_given_as_flags_vanish_from_the_process_list(tmp_path: Path) -> None:
+    secrets = RIGHT["SMARTMETER_ID"], RIGHT["SMARTMETER_PASSWORD"]
+    flags = [f"-device={tmp_path / 'module'}", "-id", secrets[0], f"--password={secrets[1]}", f"-port={free_port()}"]
+    clean = {name: value for name, value in environment().items() if name not in RIGHT}
+    with subprocess.Popen([SCRIPT, *flags], env=clean, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            log = ""
+            while "the same for meterline" not in log:
+                log += (line := process.stderr.readline())
+                assert line, "it ended"
+            shown = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode().split("\0")
+        finally:
+            process.terminate()
+    assert shown[-6:-1] == [flags[0], "-id", "x" * 32, f"--password={'x' * 12}", flags[4]]
+    assert "process list" not in log
+    assert not [secret for secret in secrets if secret in log]
+
+
+def test_where_arguments_cannot_be_hidden_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def serve(*_: object) -> None:
+        """Not here."""
+
+    monkeypatch.setattr(start, "serve", serve)
+    monkeypatch.setattr(start, "hide", lambda flags: False)
+    monkeypatch.setattr("meterline.logs.set_up", lambda *_: None)
+    told = "-password can be read in the process list by every user of this machine: use the environment instead"
+    start.start(adapt((), RIGHT))
+    assert told not in caplog.messages
+    start.start(adapt((f"-password={RIGHT['SMARTMETER_PASSWORD']}",), RIGHT))
+    assert told in caplog.messages
+    assert RIGHT["SMARTMETER_PASSWORD"] not in caplog.text
 
 
 def test_after_joining_the_log_says_channel_and_address_to_paste() -> None:

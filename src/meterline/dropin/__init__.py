@@ -33,6 +33,8 @@ class Dropin(NamedTuple):
     style: str = "logfmt"
     advice: tuple[str, ...] = ()
     """What is strange about the settings, a line each."""
+    secret_flags: tuple[str, ...] = ()
+    """Flags whose values nobody else may see, and which were given."""
 
 
 def whole(name: str, text: str, highest: int) -> int:

@@ -26,6 +26,7 @@ DEFAULTS = {
     "verbosity": "1",
 }
 """Flag → its default; the variable is SMARTMETER_ and the flag in capitals."""
+SECRETS = ("id", "password")
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
@@ -37,7 +38,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
         variable = environment.get(f"SMARTMETER_{flag.upper()}", "").strip()
         settings[flag] = given.get(flag, "").strip() or variable or default
         sources[flag] = "flag" if given.get(flag, "").strip() else "environment" if variable else "default"
-    for flag in ("id", "password"):
+    for flag in SECRETS:
         if not settings[flag]:
             raise UserError(f"-{flag} (or SMARTMETER_{flag.upper()}) is required", 1)
     style = environment.get("SMARTMETER_LOG_FORMAT", "").strip() or "text"
@@ -56,6 +57,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
         _level(settings["verbosity"]),
         "json" if style == "json" else "logfmt",
         (*advice, *_advice(settings)),
+        secret_flags=tuple(flag for flag in SECRETS if sources[flag] == "flag"),
     )
 
 
@@ -120,7 +122,7 @@ def _advice(settings: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _shown(flag: str, value: str) -> str:
-    return "(masked)" if flag in ("id", "password") else value
+    return "(masked)" if flag in SECRETS else value
 
 
 def _native(settings: Mapping[str, str], interval: float, port: int) -> str:

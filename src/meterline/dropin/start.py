@@ -13,6 +13,7 @@ from importlib import import_module
 from meterline import logs
 from meterline.commands.run import Web, serve
 from meterline.dropin import LIKE, Dropin
+from meterline.dropin.argv import hide
 from meterline.errors import UserError
 from meterline.state import State, default_folder
 
@@ -26,11 +27,15 @@ def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
 
 def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> None:
     """Say what was taken from where, and what of ours would do the same; then serve until told to stop."""
+    hidden = not dropin.secret_flags or hide(dropin.secret_flags)
     logs.set_up(dropin.level, dropin.style)
     for line in dropin.taken:
         log.info("setting: %s", line)
     for line in dropin.advice:
         log.warning("%s", line)
+    if not hidden:
+        flags = " and ".join(f"-{flag}" for flag in dropin.secret_flags)
+        log.warning("%s can be read in the process list by every user of this machine: use the environment instead", flags)
     for line in dropin.native.splitlines():
         log.info("the same for meterline: %s", line)
     asyncio.run(serve(dropin.config, Web(dropin.address, web), State(folder or default_folder()), dropin.face))
