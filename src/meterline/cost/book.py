@@ -34,8 +34,8 @@ class Book:
 
     def __init__(self, meter: Meter, account: Account, by_tariff: bool) -> None:
         self.meter, self.account = meter, account
-        self.kept = self.recalled = account.began > 0
-        self.batches = self.settled = self.corrections = 0
+        self.kept = account.began > 0
+        self.batches = self.settled = 0
         self.doubted_since: float | None = None
         """Since when the clock does not fit the books (monotonic)."""
         self.by_tariff = by_tariff
