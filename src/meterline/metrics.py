@@ -169,6 +169,28 @@ CATALOGUE: tuple[Family, ...] = (
         "booked",
     ),
     Family("smartmeter_price_next_change_timestamp_seconds", "gauge", "When that changes, as far as known.", (), "booked"),
+    Family(
+        "smartmeter_price_known",
+        "gauge",
+        "1 while the tariffs have a price for the meter, and no levy of it has run out.",
+        (),
+        "booked",
+    ),
+    Family("smartmeter_price_remaining_seconds", "gauge", "For how long that is so; 0 once it is over.", (), "booked"),
+    Family(
+        "smartmeter_unpriced_energy_watthours_total",
+        "counter",
+        "Energy drawn that the tariffs had no price for.",
+        (),
+        "booked",
+    ),
+    Family(
+        "smartmeter_tariffs_match_contract",
+        "gauge",
+        "1 while the tariffs price the registers of the contract that the meter names.",
+        (),
+        "booked",
+    ),
     # Power, current, voltage.
     Family("smartmeter_power_watts", "gauge", "Active power: positive drawn, negative injected.", (), "E7"),
     Family("smartmeter_apparent_power_import_voltamperes", "gauge", "Apparent power drawn.", (), "PAPP, SINSTS, SINST1"),

@@ -25,7 +25,7 @@ from meterline.cost.ledger import Day, days_from_json
 from meterline.cost.record import from_json, to_json
 from meterline.cost.said import Said, Subject
 from meterline.cost.tariffs import Tariffs
-from meterline.cost.wall import JUMP, TRIAL, Wall
+from meterline.cost.wall import IS_SET, JUMP, TRIAL, Wall
 from meterline.logs import about
 from meterline.meter import Meter
 from meterline.metrics import BOOKED
@@ -91,6 +91,8 @@ class Books:
         now = int(self.now())
         book.show_kept(now)
         book.show_prices(now)
+        if now >= IS_SET:
+            self._say(meter, ("prices",), book.look_ahead(now))
 
     def account(self, meter: str) -> Account | None:
         """The account of a meter, once its registers are booked after a start."""
@@ -129,6 +131,8 @@ class Books:
             doubt = "this machine's clock is not set, or jumped: nothing is booked until it can be believed"
             self._say(meter, ("clock",), doubt)
             return
+        self._say(meter, ("prices",), book.look_ahead(now))
+        self._say(meter, ("contract",), book.compare_contract(snapshot.contract, now))
         if not (registers := book.registers()) or not self._is_time(book, now, monotonic):
             return
         account = book.account
