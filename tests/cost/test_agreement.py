@@ -95,6 +95,7 @@ def test_a_contract_that_changed_is_a_gauge_and_one_line(
         ("historic", "BASE", {"HCHC": "0.1", "HCHP": "0.2"}, 0),
         ("historic", "BASE", {"BASE": "0.2", "HCHC": "0.1", "HCHP": "0.2"}, 1),
         ("historic", "HC", {"EASF01": "0.1", "EASF02": "0.2"}, 0),
+        ("standard", "HC", {"EASF01": "0", "EASF02": "0.2", "EASF03": "0"}, 1),
     ],
 )
 def test_registers_and_contract_agree_or_not(

@@ -100,7 +100,9 @@ def _books(folder: str | None, meter: str | None) -> list[Books]:
 def _read(state: State, name: str) -> Books:
     account: dict[str, Any] = state.account(name) or {}
     days = days_from_json(state.days(name)) | days_from_json(account.get("days", {}))
-    return Books(name, str(account.get("currency", "")), int(account.get("reading_day", 1)), days)
+    # A clock that was ahead leaves days that have given back what was booked on them.
+    booked = {day: it for day, it in days.items() if it.lines or it.standing or it.export}
+    return Books(name, str(account.get("currency", "")), int(account.get("reading_day", 1)), booked)
 
 
 def _label(by: By, reading_day: int) -> Callable[[date], str]:

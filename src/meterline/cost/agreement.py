@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from decimal import Decimal
 
 from meterline.model import Contract
 
@@ -29,16 +30,19 @@ class Agreement:
         if self._times >= SURE_AFTER:
             self.contract, self._times = said, 0
 
-    def agrees(self, priced: Collection[str]) -> bool | None:
-        """Whether the registers that have a price are those of the contract; None where it is not one that we know."""
+    def agrees(self, prices: Mapping[str, Decimal]) -> bool | None:
+        """Whether the registers that have a price are those of the contract; None where it is not one that we know.
+
+        Of another contract a price of 0 is none.
+        """
         if self.contract is None or not self.contract.registers:
             return None
-        missing = any(register not in priced for register in self.contract.registers)
-        return not missing and not any(register in priced for register in self.contract.others)
+        missing = any(register not in prices for register in self.contract.registers)
+        return not missing and not any(prices.get(register) for register in self.contract.others)
 
-    def words(self, priced: Collection[str]) -> str:
+    def words(self, registers: Mapping[str, Decimal]) -> str:
         """What does not agree, in words."""
         contract = self.contract
         said = f"{contract.name}, which counts on {', '.join(contract.registers)}" if contract else "none"
-        prices = ", ".join(sorted(priced))
+        prices = ", ".join(sorted(register for register, price in registers.items() if price)) or "none"
         return f"tariffs: the meter's contract is {said}; here the priced registers are {prices}: has the contract changed?"

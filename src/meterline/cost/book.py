@@ -10,7 +10,7 @@ from meterline.cost.agreement import Agreement
 from meterline.cost.calendar import ONE_DAY
 from meterline.cost.lapses import Lapse, to_come
 from meterline.cost.pricing import EXPORT, names
-from meterline.cost.tariffs import WHOLE
+from meterline.cost.tariffs import WHOLE, Terms
 from meterline.cost.wall import IS_SET
 from meterline.meter import Meter
 from meterline.model import Contract, Series
@@ -52,7 +52,8 @@ class Book:
         self._day_ends = 0
         self._price_changes = 0
         self._agreement = Agreement()
-        self._agrees: bool | None = None
+        self._compared: tuple[Contract | None, Terms | None] | None = None
+        """What was compared last; None where it is not shown."""
         self._lapse: Lapse | None = None
         """What makes prices unknown, now or next."""
         self._soon: str | None = None
@@ -131,11 +132,12 @@ class Book:
         """Whether the tariffs price the registers of the contract that the meter names; in words where they do not any more."""
         self._agreement.hear(said)
         terms = self.account.calendar.at(now).terms
-        priced = terms.period.registers if terms else None
-        before, self._agrees = self._agrees, self._agreement.agrees(priced) if priced else None
-        if self._agrees != before:
-            self.meter.show(_MATCH, [] if self._agrees is None else [((_MATCH,), float(self._agrees))])
-        return self._agreement.words(priced) if priced and self._agrees is False and before is not False else None
+        if (compared := (self._agreement.contract, terms)) == self._compared:
+            return None
+        self._compared, prices = compared, terms.period.registers if terms else None
+        agrees = self._agreement.agrees(prices) if prices else None
+        self.meter.show(_MATCH, [] if agrees is None else [((_MATCH,), float(agrees))])
+        return self._agreement.words(prices) if prices and agrees is False else None
 
     def look_ahead(self, now: int) -> str | None:
         """Whether prices are known, and for how long, found anew each day. In words where they are not, or not for long."""
@@ -172,7 +174,7 @@ class Book:
     def refresh(self, now: int) -> None:
         """Hide what the meter does not bear out any more; show a price that changed without a reading."""
         if self._day_ends and not self.is_live(now):
-            self._day_ends, self._agrees = 0, None
+            self._day_ends, self._compared = 0, None
             for family in _LIVE:
                 self.meter.show(family, [])
         if self.account.currency and now >= IS_SET:

@@ -33,6 +33,8 @@ class StandingCharges:
         """Which start of the machine its uptime counts from; empty where that is not known."""
         self.began_after: tuple[str, float] | None = None
         """The same when the account began, and the uptime then."""
+        self._looked: tuple[int, date] | None = None
+        """For which begin and day this was done last."""
         self.first: date | None = None
         self.last: date | None = None
         self.ahead = ZERO
@@ -52,9 +54,10 @@ class StandingCharges:
     def book(self, at: int) -> None:
         """Bring the days up to date: from the begin of the account to this moment."""
         account = self._account
-        first, last = account.calendar.day(account.began), account.calendar.at(at).day
-        if (first, last) == (self.first, self.last):
+        last = account.calendar.at(at).day
+        if self._looked == (account.began, last):
             return
+        self._looked, first = (account.began, last), account.calendar.day(account.began)
         if self.first is not None and self.last is not None:
             self._give_back(self.first, min(self.last, first - ONE_DAY))
             self._give_back(max(self.first, last + ONE_DAY), self.last)
