@@ -176,7 +176,13 @@ CATALOGUE: tuple[Family, ...] = (
         (),
         "booked",
     ),
-    Family("smartmeter_price_remaining_seconds", "gauge", "For how long that is so; 0 once it is over.", (), "booked"),
+    Family(
+        "smartmeter_price_remaining_seconds",
+        "gauge",
+        "Time until a period or a levy of the tariffs runs out; 0 once it has.",
+        (),
+        "booked",
+    ),
     Family(
         "smartmeter_unpriced_energy_watthours_total",
         "counter",

@@ -157,6 +157,16 @@ def test_json_has_exact_numbers_of_every_meter(folder: Path, capsys: pytest.Capt
     assert rows[2]["export_credit"] == "50"
 
 
+def test_days_on_which_nothing_is_booked_any_more_are_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A clock that was two years ahead left them, and would be all that is shown of the last 31 days."""
+    state = State(str(tmp_path))
+    booked = [(JANUARY, day()), (date(2028, 1, 1), Day("EUR"))]
+    state.book({"home": {"currency": "EUR", "days": {}}}, [("home", f"{when}", it.to_json()) for when, it in booked])
+    state.close()
+    rows = output(capsys, "--state.dir", str(tmp_path), "--json").splitlines()
+    assert [json.loads(row)["day"] for row in rows] == ["2026-01-01"]
+
+
 def test_a_range_includes_its_last_day(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--meter", "home", "--from", "2026-01-03", "--to", "2026-01-04", "--json")
     assert len(output(capsys, "--state.dir", str(folder), *words).splitlines()) == 2
