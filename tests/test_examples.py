@@ -131,6 +131,36 @@ def test_each_contract_says_where_its_figures_are_from(name: str) -> None:
     assert "# Sources: " in text or "EVERY PRICE HERE IS MADE UP" in text
 
 
+UNCONFIRMED = {
+    "france-base.yml": ["amount: 15.65", "19.56"],
+    "france-hphc.yml": ["amount: 15.65", "19.56"],
+    "france-tempo.yml": ["amount: 19.38", "15.59"],
+    "france-ejp.yml": ["amount: 19.20", "EJPHPM: 0.4324", "amount: 19.52"],
+    "france-before-taxes.yml": ["BASE: 0.1308", "amount: 13.0417"],
+    "france-standard-mode.yml": ["amount: 16.84"],
+    "japan-tiered.yml": ["per_kwh: -5.80", "per_kwh: -3.50", "24 for four years, then 8.3"],
+}
+"""What nobody could confirm."""
+
+
+@pytest.mark.parametrize("name", UNCONFIRMED)
+def test_a_figure_that_could_not_be_confirmed_says_so_beside_it(name: str) -> None:
+    lines = TARIFFS[name].read_text(encoding="utf-8").splitlines()
+    for figure in UNCONFIRMED[name]:
+        (line,) = [line for line in lines if figure in line]
+        assert "not confirmed" in line, figure
+
+
+def test_a_home_that_feeds_in_pays_more_for_the_network() -> None:
+    with_roof, without = tariffs("france-standard-mode.yml").on(COLLECTED), tariffs("france-hphc.yml").on(COLLECTED)
+    assert with_roof
+    assert without
+    assert with_roof.period.standing
+    assert without.period.standing
+    more = 12 * (with_roof.period.standing.amount - without.period.standing.amount)
+    assert more == pytest.approx(Decimal("11.81"), abs=Decimal("0.06"))
+
+
 def test_the_bill_before_taxes_comes_to_the_one_with_taxes() -> None:
     day = date(2026, 3, 1)
     before, after = tariffs("france-before-taxes.yml"), tariffs("france-base.yml")

@@ -38,6 +38,16 @@ class Total(NamedTuple):
     parts: tuple[Series, ...]
 
 
+class Contract(NamedTuple):
+    """The contract that a meter is programmed for, as far as it tells by which registers energy is counted."""
+
+    name: str
+    registers: tuple[str, ...] = ()
+    """Those of the tariffs it has; empty where that is not known."""
+    others: tuple[str, ...] = ()
+    """Registers that mean something else in another contract: a price for one of them is a price for another contract."""
+
+
 class Snapshot(NamedTuple):
     """All readings of one frame, or of one round of questions."""
 
@@ -55,6 +65,8 @@ class Snapshot(NamedTuple):
     """Where its registers begin again at 0."""
     words: Mapping[str, str] = MappingProxyType({})
     """What was said, as it was sent: the wire's own label → its data."""
+    contract: Contract | None = None
+    """None where it is not said."""
 
 
 class Rejected(NamedTuple):

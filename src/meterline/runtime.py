@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 from meterline.config import Config, MeterConfig
 from meterline.cost.books import Books
-from meterline.cost.wall import uptime
+from meterline.cost.wall import boot, uptime
 from meterline.detect import detect
 from meterline.link import Link, open_link
 from meterline.logs import News, about
@@ -41,7 +41,7 @@ class Runtime:
         self.clock = clock or asyncio.get_running_loop().time
         self.started = self.clock()
         self.state = state or State()
-        self.books = Books(self.state, uptime=None if clock else uptime)
+        self.books = Books(self.state) if clock else Books(self.state, uptime=uptime, boot=boot())
         self.config = Config(())
         self.meters: dict[str, Meter] = {}
         """By name, in the order of the configuration."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -28,6 +29,68 @@ def day(peak: str = "10000", off_peak: str = "5000", **more: str) -> Day:
 
 def days(count: int) -> dict[date, Day]:
     return {JANUARY + timedelta(days=n): day() for n in range(count)}
+
+
+def tiers(used: Decimal) -> dict[str, Line]:
+    """29.80 up to 120 kWh, 36.40 up to 300, then 40.49."""
+    found, below = {}, Decimal(0)
+    for name, limit, price in (("tier1", 120_000, "29.80"), ("tier2", 300_000, "36.40"), ("tier3", 10**9, "40.49")):
+        if used > below:
+            part = min(used, Decimal(limit)) - below
+            found[name] = Line(part, part * Decimal(price) / 1000)
+        below = Decimal(limit)
+    return found
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    """September: ten days without tariffs, ten in euros, ten in yen."""
+    september = date(2026, 9, 1)
+    booked = [day() for _ in range(30)]
+    for number in range(10):
+        booked[number] = Day("", {"BASE": Line(Decimal(5000), unpriced=Decimal(5000))})
+        booked[20 + number] = Day("JPY", {"tier1": Line(Decimal(1000), Decimal(30))}, Decimal(40), export=Decimal(100))
+    state = State(str(tmp_path))
+    rows = [("home", f"{september + timedelta(days=number)}", it.to_json()) for number, it in enumerate(booked)]
+    state.book({"home": {"currency": "JPY", "days": {}}}, rows)
+    state.close()
+    return tmp_path
+
+
+def test_a_month_in_which_the_currency_changed_is_one_row(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output(capsys, "--state.dir", str(changed), "--by", "month").splitlines()
+    assert lines[1].split()[0] == "month"
+    assert lines[1].split()[6:] == ["energy", "standing", "JPY", "EUR", "exported", "credit"]
+    assert lines[2].split() == [
+        "2026-09",
+        "210.00",
+        "50.00",
+        "100.00",
+        "50.00",
+        "10.00",
+        "?300",
+        "400",
+        "700",
+        "30.00",
+        "1.00",
+        "0",
+    ]
+    assert lines[3].split() == ["total", *lines[2].split()[1:]]
+
+
+def test_a_month_in_which_the_currency_changed_is_one_object(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = output(capsys, "--state.dir", str(changed), "--by", "month", "--json").splitlines()
+    row = json.loads(line)
+    assert (row["currency"], row["days"], row["cost"], row["other_costs"]) == ("JPY", 30, "700", {"EUR": "30.00"})
+    assert row["import_watthours"] == "210000"
+    assert row["unpriced_watthours"] == "50000"
+
+
+def test_a_day_alone_is_in_its_own_currency(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [json.loads(line) for line in output(capsys, "--state.dir", str(changed), "--json").splitlines()]
+    assert [row["currency"] for row in rows] == [""] * 10 + ["EUR"] * 10 + ["JPY"] * 10
+    assert {row["cost"] for row in rows} == {"0", "3.00", "70"}
+    assert not any(row["other_costs"] for row in rows)
 
 
 @pytest.fixture
@@ -94,6 +157,16 @@ def test_json_has_exact_numbers_of_every_meter(folder: Path, capsys: pytest.Capt
     assert rows[2]["export_credit"] == "50"
 
 
+def test_days_on_which_nothing_is_booked_any_more_are_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A clock that was two years ahead left them, and would be all that is shown of the last 31 days."""
+    state = State(str(tmp_path))
+    booked = [(JANUARY, day()), (date(2028, 1, 1), Day("EUR"))]
+    state.book({"home": {"currency": "EUR", "days": {}}}, [("home", f"{when}", it.to_json()) for when, it in booked])
+    state.close()
+    rows = output(capsys, "--state.dir", str(tmp_path), "--json").splitlines()
+    assert [json.loads(row)["day"] for row in rows] == ["2026-01-01"]
+
+
 def test_a_range_includes_its_last_day(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--meter", "home", "--from", "2026-01-03", "--to", "2026-01-04", "--json")
     assert len(output(capsys, "--state.dir", str(folder), *words).splitlines()) == 2
@@ -142,6 +215,48 @@ class TestCheck:
     def test_what_may_be_off_because_of_a_gap_is_allowed_for(self) -> None:
         assert not compare(Bill.parse("15kWh=3.50EUR"), {JANUARY: day()}, JANUARY, JANUARY).agrees
         assert compare(Bill.parse("15kWh=3.50EUR"), {JANUARY: day(doubt="0.60")}, JANUARY, JANUARY).agrees
+
+    def test_days_that_were_booked_without_tariffs_are_counted_and_named(self) -> None:
+        bare = Day("", {"HCHP": Line(Decimal(32_460), unpriced=Decimal(32_460))})
+        verdict = compare(
+            Bill.parse("62.46kWh=13EUR"), days(2) | {JANUARY + timedelta(days=2): bare}, JANUARY, date(2026, 1, 3)
+        )
+        assert not verdict.agrees
+        assert verdict.lines[1].split()[:3] == ["here", "62.46", "kWh"]
+        assert "1 of the days were booked without tariffs: their 32.46 kWh are counted here, and cost nothing" in verdict.lines
+        assert not any("compare the readings" in line or "had no price" in line for line in verdict.lines)
+
+    def test_days_in_another_currency_are_counted_and_named(self) -> None:
+        yen = Day("JPY", {"HCHP": Line(Decimal(5000), Decimal(150))}, Decimal(40))
+        verdict = compare(Bill.parse("20kWh=3EUR"), {JANUARY: day(), date(2026, 1, 2): yen}, JANUARY, date(2026, 1, 2))
+        assert not verdict.agrees
+        assert verdict.lines[1].split() == ["here", "20.00", "kWh", "3.00", "EUR"]
+        assert "some of the days cost 190 JPY: their 5.00 kWh are counted here" in verdict.lines
+
+    def test_each_of_two_thousand_right_bills_by_tiers_agrees(self) -> None:
+        """The supplier takes whole kilowatt-hours, and cuts the total to whole yen."""
+        chance = Random(2000)
+        for _ in range(2000):
+            used = chance.randrange(0, 7000) * 100
+            booked = Day("JPY", tiers(Decimal(used)), Decimal("935.25"))
+            billed = sum((line.cost for line in tiers(Decimal(used // 1000 * 1000)).values()), Decimal("935.25"))
+            bill = Bill(Decimal(used // 1000 * 1000), Decimal(int(billed)), "JPY")
+            verdict = compare(bill, {JANUARY: booked}, JANUARY, JANUARY)
+            assert verdict.agrees, verdict.lines
+
+    def test_a_wrong_price_of_the_last_tier_differs(self) -> None:
+        verdict = compare(Bill.parse("400kWh=16200JPY"), {JANUARY: Day("JPY", tiers(Decimal(400_400)))}, JANUARY, JANUARY)
+        assert not verdict.agrees
+        assert "energy agrees: bills count whole kilowatt-hours, which makes -16 JPY" in verdict.lines
+
+    def test_each_of_a_thousand_right_bills_with_whole_kilowatt_hours_of_each_register_agrees(self) -> None:
+        chance = Random(1000)
+        for _ in range(1000):
+            peak, off_peak = chance.randrange(0, 400_000), chance.randrange(0, 400_000)
+            amount = Decimal(peak // 1000) / 5 + Decimal(off_peak // 1000) / 10 + Decimal("0.50")
+            bill = Bill(Decimal(peak // 1000 * 1000 + off_peak // 1000 * 1000), amount, "EUR")
+            verdict = compare(bill, {JANUARY: day(str(peak), str(off_peak))}, JANUARY, JANUARY)
+            assert verdict.agrees, verdict.lines
 
     def test_a_bill_in_another_currency_is_no_bill_of_this_meter(self) -> None:
         verdict = compare(Bill.parse("15kWh=3JPY"), {JANUARY: day()}, JANUARY, JANUARY)

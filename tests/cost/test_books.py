@@ -18,8 +18,10 @@ from contracts import PARIS, TOKYO, Contract, tariffs, unix
 from stage import until
 
 from meterline.cost import books as books_module
+from meterline.cost.account import Account
 from meterline.cost.book import SURE_AFTER
 from meterline.cost.books import KEEP_EVERY
+from meterline.cost.calendar import Calendar
 from meterline.cost.pricing import EXPORT
 from meterline.cost.tariffs import WHOLE
 from meterline.cost.wall import IS_SET
@@ -209,6 +211,63 @@ class TestBelieved:
         program.clock.now += 1
         program.speak(HCHC=1100)
         assert program.account.totals.costs == {"HCHC": D("0.01")}
+
+    @pytest.mark.parametrize("fall", [800, 40_000])
+    def test_a_register_that_flips_there_and_back_is_one_line_one_commit_and_no_energy(
+        self, start: Callable[..., Program], caplog: pytest.LogCaptureFixture, fall: int
+    ) -> None:
+        program = start()
+        program.speak(HCHC=50_000)
+        program.keep()
+        commits = 0
+        for second in range(100):
+            for _ in range(2):
+                program.read({"HCHC": D(50_000 + second - fall * (second % 2))})
+            program.clock.now += 1
+            commits += program.account.due
+            program.keep_due()
+        assert commits == 1
+        (line,) = warnings(caplog)
+        assert line.startswith("register HCHC went from 50000 to ")
+        assert program.account.totals.costs.get("HCHC", 0) == 0
+        assert len(program.books._said._said) == 1
+
+    def test_two_meters_that_answer_in_turn_are_one_line_and_one_commit(
+        self, start: Callable[..., Program], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        program = start()
+        program.speak(HCHC=1000)
+        program.keep()
+        commits = 0
+        for turn in range(40):
+            for _ in range(SURE_AFTER + 1):
+                program.read({"HCHC": D(1000 + turn)}, f"04217500000{2 + turn % 2}")
+                program.clock.now += 1
+            commits += program.account.due
+            program.keep_due()
+        assert commits <= 1
+        assert warnings(caplog) == ["another meter answers: its registers are billed from here on"]
+
+    def test_what_is_so_the_next_day_is_said_again(
+        self, start: Callable[..., Program], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        program = start()
+        for day, value in enumerate((50_000, 10_000, 9_000)):
+            program.clock.now = NOON + day * DAY
+            program.speak(HCHC=value)
+            program.keep()
+        assert [line.split(":")[0] for line in warnings(caplog)] == [
+            "register HCHC went from 50000 to 10000 Wh",
+            "register HCHC went from 10000 to 9000 Wh",
+        ]
+
+    def test_a_rise_while_the_clock_is_set_back_is_billed(self) -> None:
+        """The books stand still until the clock is there again; what the meter counts meanwhile is no jump of its register."""
+        account = Account(Calendar(PARIS, HC.tariffs))
+        account.take(NOON, {"HCHC": D(1000)}, "042175000001", uptime=1000.0)
+        account.take(NOON - 900, {"HCHC": D(4000)}, "042175000001", uptime=1900.0)
+        assert account.totals.costs == {"HCHC": D("0.3")}
+        assert not account.complaints
 
     def test_a_register_that_begins_again_at_its_end_goes_on(self, start: Callable[..., Program]) -> None:
         program = start(contract(price="0.2"))

@@ -89,8 +89,8 @@ class Shelf:
     def __post_init__(self) -> None:
         self.account = Account(self.contract.calendar)
 
-    def take(self, at: int, values: Mapping[str, D]) -> None:
-        self.account.take(at, values, ADDRESS, self.contract.step)
+    def take(self, at: int, values: Mapping[str, D], uptime: int | None = None) -> None:
+        self.account.take(at, values, ADDRESS, self.contract.step, uptime=uptime)
 
     def keep_due(self, at: int) -> None:
         if self.account.due or at - self.kept_at >= KEEP_EVERY:
@@ -174,7 +174,7 @@ def disturbed(story: Story) -> tuple[Shelf, bool]:
         for register, mark in shelf.account.marks.items():
             when = max(when, shelf.account.at)
             clear &= values[register] == mark.value or mark.at == when or contract.one_price(register, mark.at, when)
-        shelf.take(when, values)
+        shelf.take(when, values, at)
 
     read(at)
     shelf.keep(at)

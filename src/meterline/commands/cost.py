@@ -41,12 +41,13 @@ def cost(folder: str | None, meter: str | None, by: By, since: date | None, unti
         recent = max(books.days) - timedelta(days=RECENT - 1) if books.days and by == "day" else date.min
         first = since or recent
         days = {day: booked for day, booked in books.days.items() if first <= day <= (until or date.max)}
-        found = rows(days, _label(by, books.reading_day))
+        label = _label(by, books.reading_day)
         if as_json:
-            for row in found:
+            for row in rows(days, label):
                 print(json.dumps({"meter": books.meter, by: row.label, **_facts(row)}, ensure_ascii=False))
         else:
-            _print_table(books, by, found)
+            total = rows(days, lambda _: "total", books.currency) or [Row("total")]
+            _print_table(books, by, rows(days, label, books.currency), *total)
 
 
 def check(folder: str | None, meter: str | None, text: str, since: date | None, until: date | None) -> bool:
@@ -99,7 +100,9 @@ def _books(folder: str | None, meter: str | None) -> list[Books]:
 def _read(state: State, name: str) -> Books:
     account: dict[str, Any] = state.account(name) or {}
     days = days_from_json(state.days(name)) | days_from_json(account.get("days", {}))
-    return Books(name, str(account.get("currency", "")), int(account.get("reading_day", 1)), days)
+    # A clock that was ahead leaves days that have given back what was booked on them.
+    booked = {day: it for day, it in days.items() if it.lines or it.standing or it.export}
+    return Books(name, str(account.get("currency", "")), int(account.get("reading_day", 1)), booked)
 
 
 def _label(by: By, reading_day: int) -> Callable[[date], str]:
@@ -123,21 +126,24 @@ def _facts(row: Row) -> dict[str, Any]:
         "unpriced_watthours": day.unpriced,
         "doubt": day.doubt,
     }
-    return {"currency": day.currency, "days": row.days, **{name: f"{n:f}" for name, n in numbers.items()}, "tariffs": tariffs}
+    others = {currency: f"{other.cost:f}" for currency, other in row.others.items()}
+    texts = {name: f"{number:f}" for name, number in numbers.items()}
+    return {"currency": row.currency, "days": row.days, **texts, "other_costs": others, "tariffs": tariffs}
 
 
-def _print_table(books: Books, by: By, found: list[Row]) -> None:
-    """A dash where a column says nothing; ~ before energy that was spread over a gap, ? where some had no price."""
-    total = Row("total")
-    for row in found:
-        total.add(row.day)
+def _print_table(books: Books, by: By, found: list[Row], total: Row) -> None:
+    """A dash where a column says nothing; ~ before energy that was spread over a gap, ? where some had no price.
+
+    What days cost in another currency stands in a column of its own.
+    """
     tariffs = list(total.day.lines) if len(total.day.lines) > 1 else []
     heads = [by, "kWh", *tariffs]
     if books.currency:
         heads += ["energy", "standing", f"{books.currency}"]
+    heads += total.others
     if total.day.export:
         heads += ["exported", "credit"] if books.currency else ["exported"]
-    lines = [_cells(row, tariffs, books, bool(total.day.export)) for row in [*found, total]]
+    lines = [_cells(row, tariffs, books, total) for row in [*found, total]]
     bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
     widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
     print(f"{bold}{books.meter}{plain}")
@@ -150,14 +156,16 @@ def _print_table(books: Books, by: By, found: list[Row]) -> None:
     print()
 
 
-def _cells(row: Row, tariffs: list[str], books: Books, exports: bool) -> list[str]:
+def _cells(row: Row, tariffs: list[str], books: Books, total: Row) -> list[str]:
     day, currency = row.day, books.currency
     cells = [row.label, "~" * _is_spread(day) + kwh(day.watthours)]
     cells += [kwh(day.lines[tariff].watthours) if tariff in day.lines else "–" for tariff in tariffs]
     if currency:
         unknown = "?" * bool(day.unpriced)
         cells += [unknown + money(day.energy_cost, currency), money(day.standing, currency), money(day.cost, currency)]
-    if exports:
+    for other in total.others:
+        cells.append(money(row.others[other].cost, other) if other in row.others else "–")
+    if total.day.export:
         cells += [kwh(day.export), money(day.credit, currency)] if currency else [kwh(day.export)]
     return cells
 

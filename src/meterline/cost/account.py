@@ -9,16 +9,17 @@ counters   never fall: only totals that have been kept are shown (`kept`), so th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
 
 from meterline.cost.calendar import ONE_DAY, Calendar, Stretch
 from meterline.cost.ledger import ZERO, Day, Sum, Totals
+from meterline.cost.mark import Mark
 from meterline.cost.pricing import EXPORT, doubtful, lines, names, spread, tier_name
+from meterline.cost.said import Subject
+from meterline.cost.standing import StandingCharges
 from meterline.cost.tariffs import WHOLE, Terms
-from meterline.registers import HIGHEST_POWER, MARGIN, SLACK
 
 History: TypeAlias = Callable[[date, date], dict[date, Day]]
 
@@ -26,19 +27,8 @@ GAP = 600
 """Seconds without a reading."""
 FORGOTTEN = 3600
 """Seconds that a register is not read while others are."""
-NOT_WORTH_WAITING = 1000
-"""Watt-hours, of which a clock that is late may change the price."""
 DAYS_KEPT = 2
 """Days that stay open: today, and yesterday for a register that is read late."""
-
-
-@dataclass(slots=True)
-class Mark:
-    """Where a register stood, and when it was read last. `seen`: since this start."""
-
-    value: Decimal
-    at: int
-    seen: bool = False
 
 
 class Account:
@@ -57,7 +47,7 @@ class Account:
         self.kept = Totals()
         self.due = False
         self.changed = False
-        self.complaints: list[str] = []
+        self.complaints: dict[Subject, str] = {}
         """What a person should know, in words; whoever reads them takes them out."""
         self._resumed = 0
         """Since when it is read without a gap."""
@@ -65,9 +55,9 @@ class Account:
         """Registers that rose faster than they can."""
         self.money = self.currency
         """Currency of the totals: they stay while there are no prices."""
-        self.charged: date | None = None
-        """Last day whose standing charge is booked."""
-        self._unpriced: set[tuple[str, date | None]] = set()
+        self.standing = StandingCharges(self)
+        self._kept_for: dict[Subject, int] = {}
+        """Why it was asked to keep out of turn → when."""
 
     def take(
         self,
@@ -76,12 +66,15 @@ class Account:
         address: str | None = None,
         step: Decimal = Decimal(1),
         wraps_at: Decimal | None = None,
+        uptime: float | None = None,
     ) -> bool:
         """What the registers (watt-hours) stand at; True where something is to be booked.
 
-        A clock that went back stands still here until it is there again.
+        A clock that went back stands still here until it is there again. `uptime`: seconds by one that does not jump.
         """
+        self.standing.find_begin(at, uptime)
         at, moved = max(at, self.at), False
+        now = at if uptime is None else uptime
         if at - self.at > GAP:
             self._resumed = at
         same_meter = self._is_same(address)
@@ -90,19 +83,26 @@ class Account:
         for register, value in registers.items():
             mark = self.marks.get(register)
             if mark is None:
-                self.marks[register] = Mark(value, at, seen=True)
-                self.due = moved = True
+                self.marks[register] = Mark(value, at, now)
+                self.changed = moved = True
+                self._keep_soon(("new", register), at)
                 continue
             if value != mark.value:
-                if not self._step(register, mark, value, at, same_meter, step, wraps_at):
+                rise = mark.rise(value, wraps_at)
+                sudden = mark.sudden(rise, at, now, step)
+                if sudden and same_meter and value > mark.value and mark.read is None:
+                    self._wait(register, rise)
                     continue
+                if rise < 0 or sudden:
+                    self._begin_anew(register, mark, value, at)
+                else:
+                    self._book(register, rise, mark.at, at, step)
                 mark.value = value
                 self.changed = moved = True
-            mark.at, mark.seen = at, True
+            mark.at, mark.read = at, now
             self._waiting.discard(register)
         self._drop_unread(at)
-        self._charge(at)
-        self.began = self.began or at
+        self.standing.book(at)
         self.at = at
         return moved
 
@@ -136,10 +136,11 @@ class Account:
 
     def go_back_to(self, at: int) -> None:
         """The clock was wrong: what comes next is booked from this moment on, which may be long before the last one."""
-        self.at, self.changed = at, True
+        self.at, self.began, self.changed = at, min(self.began, at), True
         for mark in self.marks.values():
             mark.at = min(mark.at, at)
         self._resumed = min(self._resumed, at)
+        self._kept_for.clear()
         self.periods.clear()
 
     def closed(self) -> dict[date, Day]:
@@ -160,23 +161,25 @@ class Account:
         for period in sorted(self.periods)[:-2]:
             del self.periods[period]
 
-    def _step(
-        self, register: str, mark: Mark, value: Decimal, at: int, same_meter: bool, step: Decimal, wraps_at: Decimal | None
-    ) -> bool:
-        """Book what a register rose; False where that has to wait: by this clock, which is late, it cannot have risen so."""
-        rise = value - mark.value + (wraps_at if wraps_at is not None and value < mark.value else 0)
-        sudden = rise > _most(at - mark.at, step)
-        if sudden and same_meter and value > mark.value and not mark.seen:
-            if register not in self._waiting:
-                self._waiting.add(register)
-                self.complaints.append(f"register {register} rose by {rise} Wh: booked when this machine's clock allows for it")
-            return False
-        if rise < 0 or sudden:
-            self.complaints.append(f"register {register} went from {mark.value} to {value} Wh: it is billed from there on")
+    def _wait(self, register: str, rise: Decimal) -> None:
+        """By this clock, which is late, it cannot have risen so."""
+        if register not in self._waiting:
+            self._waiting.add(register)
+            what = f"register {register} rose by {rise} Wh: booked when this machine's clock allows for it"
+            self.complaints["waits", register] = what
+
+    def _begin_anew(self, register: str, mark: Mark, value: Decimal, at: int) -> None:
+        """It fell, or rose as no register can."""
+        what = f"register {register} went from {mark.value} to {value} Wh: it is billed from there on"
+        self.complaints["begins anew", register] = what
+        mark.fell = mark.fell or value < mark.value
+        self._keep_soon(("begins anew", register), at)
+
+    def _keep_soon(self, why: Subject, at: int) -> None:
+        """Where a register begins is kept at once, so that a kill loses nothing; one that flips costs no commit each time."""
+        if at - self._kept_for.get(why, at - GAP) >= GAP:
+            self._kept_for[why] = at
             self.due = True
-        else:
-            self._book(register, rise, mark.at, at, step)
-        return True
 
     def _drop_unread(self, at: int) -> None:
         """A register that is not there any more, while others are: a meter in another mode counts the same on others."""
@@ -190,7 +193,7 @@ class Account:
         if address is None:
             return False
         if self.address not in (None, address):
-            self.complaints.append("another meter answers: its registers are billed from here on")
+            self.complaints[("another meter",)] = "another meter answers: its registers are billed from here on"
             self.marks.clear()
         same, self.address = address == self.address, address
         return same
@@ -207,12 +210,13 @@ class Account:
             if part:
                 cost += write(register, stretch, part)
                 if passed[0].day != passed[-1].day:
-                    self._open(stretch.day).spread += part
+                    self.open_day(stretch.day).spread += part
         if doubt := doubtful(register, passed, rise, cost):
             self.totals.estimated += doubt
-            self._open(stretches[-1].day).doubt += doubt
+            self.open_day(stretches[-1].day).doubt += doubt
 
-    def _open(self, day: date) -> Day:
+    def open_day(self, day: date) -> Day:
+        """A day to book something on."""
         booked = self.days.get(day)
         if booked is None:
             booked = self.days[day] = self._history(day, day + ONE_DAY).get(day) or Day()
@@ -220,11 +224,18 @@ class Account:
         booked.changed = self.changed = True
         return booked
 
+    def booked(self, since: date, until: date) -> dict[date, Day]:
+        """Days from one on, before another."""
+        return self._history(since, until) | {day: booked for day, booked in self.days.items() if since <= day < until}
+
+    def period_of(self, day: date) -> Sum:
+        """The billing period that holds a day."""
+        return self._period(self.calendar.period(day))
+
     def _period(self, start: date) -> Sum:
         if start not in self.periods:
-            end = self.calendar.period_end(start)
-            days = self._history(start, end) | {day: booked for day, booked in self.days.items() if start <= day < end}
-            self.periods[start] = Sum.of(booked for booked in days.values() if booked.currency in ("", self.currency))
+            days = self.booked(start, self.calendar.period_end(start)).values()
+            self.periods[start] = Sum.of(booked for booked in days if booked.currency in ("", self.currency))
         return self.periods[start]
 
     def _use(self, register: str, stretch: Stretch, watthours: Decimal) -> Decimal:
@@ -232,11 +243,13 @@ class Account:
         period = self._period(stretch.period)
         cost = ZERO
         for tariff, part, price in lines(register, stretch, watthours, period.watthours):
-            line = self._open(stretch.day).line(tariff)
+            line = self.open_day(stretch.day).line(tariff)
             line.watthours += part
             if price is None:
                 line.unpriced += part
-                self._complain_of_price(register, stretch.terms)
+                if self.calendar.tariffs:
+                    self.totals.unpriced += part
+                    self._complain_of_price(register, stretch.terms)
                 continue
             line.cost += part * price / 1000
             self.totals.costs[tariff] = self.totals.costs.get(tariff, ZERO) + part * price / 1000
@@ -247,32 +260,14 @@ class Account:
 
     def _feed_in(self, register: str, stretch: Stretch, watthours: Decimal) -> Decimal:
         """Book energy that was fed in; its credit."""
-        day = self._open(stretch.day)
+        day = self.open_day(stretch.day)
         credit = watthours * stretch.terms.period.feed_in / 1000 if stretch.terms else ZERO
         day.export += watthours
         day.credit += credit
         self.totals.credit += credit
         return credit
 
-    def _charge(self, at: int) -> None:
-        """Book the standing charge of every day up to today, once."""
-        today = self.calendar.at(at).day
-        day = self.charged or today - ONE_DAY
-        while day < today:
-            day += ONE_DAY
-            if amount := self.calendar.standing(day):
-                self._period(self.calendar.period(day)).cost += amount
-                self._open(day).standing += amount
-                self.totals.standing += amount
-        self.charged = day
-
     def _complain_of_price(self, register: str, terms: Terms | None) -> None:
-        if self.calendar.tariffs and (key := (register, terms.since if terms else None)) not in self._unpriced:
-            self._unpriced.add(key)
-            where = f"in the period since {terms.period.since}" if terms else "today"
-            self.complaints.append(f"tariffs: register {register} has no price {where}: its energy is counted, not its cost")
-
-
-def _most(seconds: int, step: Decimal) -> Decimal:
-    """By how much a register can rise in that time."""
-    return SLACK * step + NOT_WORTH_WAITING + Decimal(MARGIN * HIGHEST_POWER) * (seconds + 1) / 3600
+        where = f"in the period since {terms.period.since}" if terms else "today"
+        what = f"tariffs: register {register} has no price {where}: its energy is counted, not its cost"
+        self.complaints["no price", register, str(terms and terms.period.since)] = what

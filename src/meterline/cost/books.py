@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -22,8 +23,9 @@ from meterline.cost.book import Book, decimal
 from meterline.cost.calendar import Calendar
 from meterline.cost.ledger import Day, days_from_json
 from meterline.cost.record import from_json, to_json
+from meterline.cost.said import Said, Subject
 from meterline.cost.tariffs import Tariffs
-from meterline.cost.wall import JUMP, TRIAL, Wall
+from meterline.cost.wall import IS_SET, JUMP, TRIAL, Wall
 from meterline.logs import about
 from meterline.meter import Meter
 from meterline.metrics import BOOKED
@@ -44,10 +46,20 @@ OPEN_AGAIN = 60.0
 class Books:
     """`open` a meter, `take` its snapshots, `refresh` before a page, `run` beside the meters, `close` at the end."""
 
-    def __init__(self, state: State, now: Callable[[], float] | None = None, uptime: Callable[[], float] | None = None) -> None:
-        """`now`: Unix time. `uptime`: what jumps of it are told by; the clock of the meter where it is None."""
+    def __init__(
+        self,
+        state: State,
+        now: Callable[[], float] | None = None,
+        uptime: Callable[[], float] | None = None,
+        boot: str | None = "",
+    ) -> None:
+        """`now`: Unix time. `uptime`: what jumps of it are told by; the clock of the meter where it is None.
+
+        `boot`: which start of the machine `uptime` counts from; empty: one of its own; None: it does not count all time.
+        """
         self._state = state
         self._uptime = uptime
+        self._boot = secrets.token_hex(8) if boot == "" else boot or ""
         self.now = now or (lambda: time.time())
         self._wall = Wall(self.now)
         self._books: dict[str, Book] = {}
@@ -55,7 +67,7 @@ class Books:
         """Books that could not be read yet: when to try again, and how."""
         self._due = asyncio.Event()
         self._writing: asyncio.Future[bool] | None = None
-        self._said: set[tuple[str, str]] = set()
+        self._said = Said()
 
     def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
         """Begin or go on with the books of a meter. `zone`: of its country; `by_tariff`: it has a register for each tariff."""
@@ -74,10 +86,13 @@ class Books:
             account.kept = known.account.kept if account.currency == known.account.currency else account.kept
         else:
             account = self._recall(meter.name, calendar, history)
+        account.standing.boot = self._boot
         book = self._books[meter.name] = Book(meter, account, by_tariff)
         now = int(self.now())
         book.show_kept(now)
         book.show_prices(now)
+        if now >= IS_SET:
+            self._say(meter, ("prices",), book.look_ahead(now))
 
     def account(self, meter: str) -> Account | None:
         """The account of a meter, once its registers are booked after a start."""
@@ -89,6 +104,7 @@ class Books:
         self._later.pop(meter, None)
         if book := self._books.pop(meter, None):
             self.keep([book])
+            self._said.forget(meter)
             for family in BOOKED:
                 book.meter.show(family, [])
 
@@ -110,21 +126,24 @@ class Books:
         book = self._books.get(meter.name) or self._open_again(meter)
         if book is None:
             return
-        monotonic = self._uptime() if self._uptime else meter.clock()
+        monotonic = self._monotonic(meter)
         if (now := self._wall.moment(monotonic)) is None:
-            self._say(meter.name, "this machine's clock is not set, or jumped: nothing is booked until it can be believed")
+            doubt = "this machine's clock is not set, or jumped: nothing is booked until it can be believed"
+            self._say(meter, ("clock",), doubt)
             return
+        self._say(meter, ("prices",), book.look_ahead(now))
+        self._say(meter, ("contract",), book.compare_contract(snapshot.contract, now))
         if not (registers := book.registers()) or not self._is_time(book, now, monotonic):
             return
         account = book.account
-        moved = account.take(now, registers, meter.address, decimal(snapshot.step), _limit(snapshot.wraps_at))
+        moved = account.take(now, registers, meter.address, decimal(snapshot.step), _limit(snapshot.wraps_at), monotonic)
         book.show_live(now, moved)
         if account.due or (account.changed and account.calendar.by_tier):
             book.show_prices(now)
         if account.due:
             self._due.set()
         while account.complaints:
-            self._say(meter.name, account.complaints.pop())
+            self._say(meter, *account.complaints.popitem())
 
     def _open_again(self, meter: Meter) -> Book | None:
         at, again = self._later.get(meter.name, (math.inf, lambda: None))
@@ -135,10 +154,6 @@ class Books:
     def _is_time(self, book: Book, now: int, monotonic: float) -> bool:
         """Whether it can be booked now. A clock behind the books, or far ahead, is believed when it has been so for a while."""
         account = book.account
-        if book.corrections != self._wall.corrections:
-            book.corrections = self._wall.corrections
-            if not book.recalled:
-                account.charged = None  # it began by a clock that was late
         behind, far = account.at - now > JUMP, 0 < account.at < now - FAR and not book.booked
         if not (behind or far):
             book.doubted_since = None
@@ -146,7 +161,8 @@ class Books:
         if book.doubted_since is None:
             book.doubted_since = monotonic
             what = "an earlier time than the books" if behind else "a time long after the last one in the books"
-            self._say(book.meter.name, f"this machine shows {what}: nothing is booked for an hour, unless its clock is set")
+            held = f"this machine shows {what}: nothing is booked for an hour, unless its clock is set"
+            self._say(book.meter, ("clock", "behind" if behind else "far"), held)
         if monotonic - book.doubted_since < TRIAL:
             return False
         book.doubted_since = None
@@ -214,10 +230,12 @@ class Books:
     def _days(self, name: str, since: date, until: date) -> dict[date, Day]:
         return days_from_json(self._state.days(name, since.isoformat(), until.isoformat()))
 
-    def _say(self, name: str, text: str) -> None:
-        if (name, text) not in self._said:
-            self._said.add((name, text))
-            log.warning("%s", text, extra=about(name))
+    def _monotonic(self, meter: Meter) -> float:
+        return self._uptime() if self._uptime else meter.clock()
+
+    def _say(self, meter: Meter, subject: Subject, text: str | None) -> None:
+        if text:
+            self._said.warn(meter.name, subject, text, self._monotonic(meter))
 
 
 class Kept:

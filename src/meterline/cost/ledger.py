@@ -6,7 +6,7 @@ Each has a form for JSON, in which numbers are texts, so that they come back as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -114,21 +114,29 @@ class Totals:
     standing: Decimal = ZERO
     credit: Decimal = ZERO
     estimated: Decimal = ZERO
+    unpriced: Decimal = ZERO
+    """Watt-hours that no price was known for, although there are tariffs."""
 
     def copy(self) -> Totals:
         """As they stand now."""
-        return Totals(dict(self.costs), self.standing, self.credit, self.estimated)
+        return replace(self, costs=dict(self.costs))
 
     def to_json(self) -> dict[str, Any]:
         """Numbers as texts."""
         costs = {tariff: str(cost) for tariff, cost in self.costs.items()}
-        return {"costs": costs, "standing": str(self.standing), "credit": str(self.credit), "estimated": str(self.estimated)}
+        return {"costs": costs, **{name: str(getattr(self, name)) for name in (*_TOTALS, *_ADDED)}}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Totals:
         """What `to_json` made."""
         costs = {tariff: number(cost) for tariff, cost in found["costs"].items()}
-        return cls(costs, number(found["standing"]), number(found["credit"]), number(found["estimated"]))
+        rest = {name: number(found[name]) for name in _TOTALS} | {name: number(found.get(name, "0")) for name in _ADDED}
+        return cls(costs, **rest)
+
+
+_TOTALS = ("standing", "credit", "estimated")
+_ADDED = ("unpriced",)
+"""Not in what version 0.1.0 wrote."""
 
 
 def days_from_json(found: Mapping[str, Mapping[str, Any]]) -> dict[date, Day]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from meterline.cost.account import Account, History, Mark
+from meterline.cost.account import Account, History
 from meterline.cost.calendar import Calendar
 from meterline.cost.ledger import Day, Line, Sum, Totals, number
+from meterline.cost.mark import Mark
 
 YEAR_3000 = 32_503_680_000
 
@@ -22,7 +23,10 @@ def to_json(account: Account) -> dict[str, Any]:
         "reading_day": account.calendar.reading_day,
         "began": account.began,
         "at": account.at,
-        "charged": account.charged and account.charged.isoformat(),
+        "charged": account.standing.last and account.standing.last.isoformat(),
+        "charged_from": account.standing.first and account.standing.first.isoformat(),
+        "ahead": str(account.standing.ahead),
+        "began_after": account.standing.began_after,
         "registers": {register: [str(mark.value), mark.at] for register, mark in account.marks.items()},
         "days": {day.isoformat(): booked.to_json() for day, booked in account.days.items()},
         "periods": {day.isoformat(): [str(total.watthours), str(total.cost)] for day, total in account.periods.items()},
@@ -38,7 +42,7 @@ def from_json(calendar: Calendar, found: Mapping[str, Any], history: History = l
     account = Account(calendar, history)
     account.address = found["address"]
     account.began, account.at = int(found["began"]), int(found["at"])
-    account.charged = found["charged"] and date.fromisoformat(found["charged"])
+    _read_standing(account, found)
     account.marks = {register: Mark(number(value), int(at)) for register, (value, at) in found["registers"].items()}
     if not max((mark.at for mark in account.marks.values()), default=0) <= account.at < YEAR_3000:
         raise ValueError("not a time at which registers were read")
@@ -48,6 +52,7 @@ def from_json(calendar: Calendar, found: Mapping[str, Any], history: History = l
     account.money = account.currency or found["currency"]
     if found["currency"] in ("", account.money):
         account.totals = Totals.from_json(found["totals"])
+        account.standing.ahead = number(found.get("ahead", "0"))
         account.periods = {
             date.fromisoformat(day): Sum(number(watthours), number(cost))
             for day, (watthours, cost) in found["periods"].items()
@@ -55,6 +60,17 @@ def from_json(calendar: Calendar, found: Mapping[str, Any], history: History = l
         }
     account.kept = account.totals.copy()
     return account
+
+
+def _read_standing(account: Account, found: Mapping[str, Any]) -> None:
+    """Version 0.1.0 wrote the last day only. It let an account begin later than it is when its clock had been ahead."""
+    if found["charged"]:
+        account.standing.last, first = date.fromisoformat(found["charged"]), found.get("charged_from")
+        account.standing.first = date.fromisoformat(first) if first else account.calendar.day(account.began)
+    account.began = min(account.began, account.at)
+    if after := found.get("began_after"):
+        boot, uptime = after
+        account.standing.began_after = str(boot), float(uptime)
 
 
 def _in(currency: str, day: Day) -> Day:

@@ -105,7 +105,7 @@ class Period:
             raise ValueError(f"needs one of price, registers, times, tiers; found {found}")
         for what, price in self.prices():
             if price < 0:
-                raise ValueError(f"{what}: {price} is not allowed; allowed: 0 or more (a levy may be negative)")
+                raise ValueError(f"{what}: {price} is not allowed; allowed: 0 or more{_remedy(what)}")
         if self.registers == {}:
             raise ValueError("registers: expected at least one, such as {HCHC: 0.1579}")
         if self.times is not None:
@@ -261,6 +261,15 @@ class Tariffs:
             for register in period.registers or ()
             if register not in known
         ]
+
+
+def _remedy(what: str) -> str:
+    """What can be written in place of a price below 0."""
+    if what == "feed_in":
+        return ""
+    if what.startswith("standing"):
+        return "; take a discount on it off its amount"
+    return "; a reduction of each kWh is a levy with a negative per_kwh that leaves the price at 0 or more"
 
 
 def _factor(levies: Sequence[Levy], on: str) -> Decimal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 IS_SET = 1_735_689_600
 """2025: a machine without a battery begins in 1970."""
@@ -22,13 +23,20 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+def boot() -> str | None:
+    """Which start of the machine `uptime` counts from; None where that is not known, or where it stops in sleep."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return text if hasattr(time, "CLOCK_BOOTTIME") else None
+
+
 class Wall:
     """`moment` is what it shows, or None while that is in doubt."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-        self.corrections = 0
-        """How often it was late after the start, and was set."""
         self._started: float | None = None
         self._offset = self._doubted = 0.0
         self._doubted_since: float | None = None
@@ -44,7 +52,6 @@ class Wall:
         step, young = offset - self._offset, monotonic - self._started < TRIAL
         if abs(step) > JUMP and not (young and step > 0) and not self._held(offset, monotonic):
             return None
-        self.corrections += young and step > JUMP
         self._offset, self._doubted_since = offset, None
         return now
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from meterline.model import Reading, Snapshot, Text, Total
+from meterline.protocols.tic.contracts import contract_of
 from meterline.protocols.tic.frames import Frame, Group
 from meterline.protocols.tic.labels import CONTRACT_OF, CONTRACTS, HISTORIC
 from meterline.protocols.tic.moments import day_after, moment, on_day, profile
@@ -62,6 +63,7 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         totals=tuple(_totals(groups)) if historic else (),
         short="IINST1" in groups and groups.keys() <= _SHORT,
         words={label: group.data for label, group in groups.items()},
+        contract=contract_of(groups),
     )
 
 

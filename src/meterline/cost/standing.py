@@ -1,0 +1,91 @@
+"""The standing charge: every day from the one on which the account began until today has its own, once, whatever the clock did.
+
+Where the clock turns out to have been wrong, a day that was booked by it gives its charge back. Counters never fall: the amount
+stays in the total, and pays for the next days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from meterline.cost.calendar import ONE_DAY
+from meterline.cost.ledger import ZERO
+
+if TYPE_CHECKING:
+    from meterline.cost.account import Account
+
+
+YOUNG = 7 * 86_400
+"""Seconds in which the begin of an account is found anew when the clock is set: later it was right when the account began."""
+SET = 60
+"""Seconds by which a clock that was set differs."""
+
+
+class StandingCharges:
+    """Books them for an account: on each of the days from `first` to `last`, and on no other."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.boot = ""
+        """Which start of the machine its uptime counts from; empty where that is not known."""
+        self.began_after: tuple[str, float] | None = None
+        """The same when the account began, and the uptime then."""
+        self._looked: tuple[int, date] | None = None
+        """For which begin and day this was done last."""
+        self.first: date | None = None
+        self.last: date | None = None
+        self.ahead = ZERO
+        """What the total holds of days that gave it back."""
+
+    def find_begin(self, at: int, uptime: float | None) -> None:
+        """When the account began; while it is young by what the clock shows now, since that may have been wrong then."""
+        account = self._account
+        if not account.began:
+            account.began = at
+            self.began_after = (self.boot, uptime) if self.boot and uptime is not None else None
+        elif self.began_after and uptime is not None and self.began_after[0] == self.boot:
+            age = uptime - self.began_after[1]
+            if age < YOUNG and abs(at - age - account.began) >= SET:
+                account.began, account.changed = at - int(age), True
+
+    def book(self, at: int) -> None:
+        """Bring the days up to date: from the begin of the account to this moment."""
+        account = self._account
+        last = account.calendar.at(at).day
+        if self._looked == (account.began, last):
+            return
+        self._looked, first = (account.began, last), account.calendar.day(account.began)
+        if self.first is not None and self.last is not None:
+            self._give_back(self.first, min(self.last, first - ONE_DAY))
+            self._give_back(max(self.first, last + ONE_DAY), self.last)
+        for day in _days(first, last):
+            if self.first is None or self.last is None or not self.first <= day <= self.last:
+                self._charge(day, account.calendar.standing(day))
+        self.first, self.last = first, last
+
+    def _charge(self, day: date, amount: Decimal) -> None:
+        if amount:
+            account = self._account
+            account.period_of(day).cost += amount
+            account.open_day(day).standing += amount
+            paid = min(amount, self.ahead)
+            self.ahead -= paid
+            account.totals.standing += amount - paid
+
+    def _give_back(self, since: date, until: date) -> None:
+        """These days are none of the account."""
+        account = self._account
+        for day, booked in account.booked(since, until + ONE_DAY).items():
+            if booked.standing and booked.currency == account.currency:
+                account.period_of(day).cost -= booked.standing
+                self.ahead += booked.standing
+                account.open_day(day).standing = ZERO
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += ONE_DAY
