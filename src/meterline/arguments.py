@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from datetime import date
+from typing import TypeAlias
 
 from meterline import __version__, logs
 from meterline.dropin import LIKE
+from meterline.parser import Parser
 from meterline.protocols import PROTOCOLS
 
 DEFAULT_ADDRESS = ":10230"
@@ -21,9 +23,12 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+def parser() -> Parser:
     """All commands and flags."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="meterline",
         description="Reads smart meters at the customer's port and serves them to Prometheus.",
         epilog=EXAMPLES,
@@ -56,16 +61,19 @@ def parser() -> argparse.ArgumentParser:
     _add_capture(commands)
     decode = _command(commands, "decode", "print a capture as JSON, one object a line, with what is rejected and why")
     decode.add_argument("file", help="a capture; - is standard input")
-    decode.add_argument("--protocol", choices=tuple(PROTOCOLS), default="tic", help="default: tic")
+    decode.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: found out")
 
     _add_cost(commands)
     _command(commands, "hash-password", "turn a password (one line of standard input) into what basic_auth_users takes")
 
     _add_simulate(commands)
+
+    help_ = _command(commands, "help", "show this, or the flags of a command")
+    help_.add_argument("words", nargs="*", metavar="COMMAND", help="such as: run, or simulate tic")
     return top
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_run(commands: Commands) -> None:
     run = _command(commands, "run", "read meters and serve them to Prometheus")
     run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
     run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
@@ -77,11 +85,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _serving(run)
 
 
-def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, text: str) -> Parser:
     return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
 
-def _kept(command: argparse.ArgumentParser) -> None:
+def _kept(command: Parser) -> None:
     command.add_argument(
         "--state.dir",
         dest="state",
@@ -90,7 +98,7 @@ def _kept(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _served(command: argparse.ArgumentParser) -> None:
+def _served(command: Parser) -> None:
     command.add_argument(
         "--web.listen-address",
         dest="address",
@@ -100,13 +108,13 @@ def _served(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _serving(command: argparse.ArgumentParser) -> None:
+def _serving(command: Parser) -> None:
     _served(command)
     command.add_argument("--log.level", dest="level", choices=logs.LEVELS, default="info", help="default: info")
     command.add_argument("--log.format", dest="style", choices=logs.FORMATS, default="logfmt", help="default: logfmt")
 
 
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_doctor(commands: Commands) -> None:
     doctor = _command(commands, "doctor", "say what is wrong with links, devices and this machine, and what to do about it")
     doctor.add_argument("link", nargs="?", help="a device or tcp://host:port (default: all of the file, else every adapter)")
     doctor.add_argument("--config.file", dest="config", metavar="FILE", help="where the meters and their secrets are")
@@ -115,12 +123,14 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.add_argument("--seconds", type=float, default=10.0, help="how long to listen to each line (default 10)")
     doctor.add_argument("--json", action="store_true", help="one JSON object a finding")
     doctor.add_argument("--bundle", metavar="FILE", help="write a zip for a bug report: nothing in it names the household")
+    doctor.add_argument("--force", action="store_true", help="overwrite a bundle that is there already")
 
 
-def _add_capture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_capture(commands: Commands) -> None:
     capture = _command(commands, "capture", "write what a meter sends to a file, byte by byte")
     capture.add_argument("link", help="a device or tcp://host:port")
     capture.add_argument("-o", dest="file", metavar="FILE", required=True, help="the file to write")
+    capture.add_argument("--force", action="store_true", help="overwrite a file that is there already")
     capture.add_argument("--redact", action="store_true", help="take the household out: numbers of meter, contract, radio")
     capture.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
     capture.add_argument("--baud", type=int, help="speed of the line: only listen, nothing is detected")
@@ -128,7 +138,7 @@ def _add_capture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     capture.add_argument("--config.file", dest="config", metavar="FILE", help="where the link's meters and secrets are")
 
 
-def _add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_cost(commands: Commands) -> None:
     cost = _command(commands, "cost", "what energy has cost, by day, month or billing period; whether a bill agrees")
     cost.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
     cost.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
@@ -146,14 +156,14 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-01-15") from None
 
 
-def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate(commands: Commands) -> None:
     simulate = _command(commands, "simulate", "a meter without hardware, at the speed of its line")
     kinds = simulate.add_subparsers(dest="kind", metavar="PROTOCOL", required=True)
     _add_simulate_tic(kinds)
     _add_simulate_broute(kinds)
 
 
-def _add_simulate_tic(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate_tic(kinds: Commands) -> None:
     tic = _command(kinds, "tic", "a Linky: its mode, contract and wiring, with a household behind it")
     tic.add_argument("--mode", choices=("historic", "standard"), default="historic", help="default: historic")
     tic.add_argument("--contract", choices=("base", "hc", "ejp", "tempo"), default="hc", help="default: hc")
@@ -166,7 +176,7 @@ def _add_simulate_tic(kinds: argparse._SubParsersAction[argparse.ArgumentParser]
     )
 
 
-def _add_simulate_broute(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate_broute(kinds: Commands) -> None:
     broute = _command(kinds, "broute", "a Wi-SUN module with a B-route meter on its air, and a household behind it")
     broute.add_argument("--edition", choices=("single", "dual"), default="dual", help="of the module (default dual)")
     broute.add_argument("--form", choices=("hex", "binary"), default="hex", help="of what it receives (default hex)")
@@ -184,7 +194,7 @@ def _add_simulate_broute(kinds: argparse._SubParsersAction[argparse.ArgumentPars
     )
 
 
-def _simulating(kind: argparse.ArgumentParser, faults: str) -> None:
+def _simulating(kind: Parser, faults: str) -> None:
     """Flags of every simulated meter."""
     kind.add_argument("--seed", type=int, default=1, help="another number, another household (default 1)")
     place = kind.add_mutually_exclusive_group()

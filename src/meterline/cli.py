@@ -118,7 +118,7 @@ def _capture(args: argparse.Namespace) -> None:
         raise UserError(f"{args.config}: no meter has the link {args.link}")
     if args.protocol:
         config = Config(tuple(replace(meter, protocol=args.protocol) for meter in config.meters))
-    capture(config, args.link, args.file, args.redact, args.seconds, args.baud)
+    capture(config, args.link, args.file, args.redact, args.seconds, args.baud, args.force)
 
 
 def _decode(args: argparse.Namespace) -> None:
@@ -148,6 +148,10 @@ def _simulate(args: argparse.Namespace) -> None:
     SIMULATORS[args.kind](args)
 
 
+def _help(args: argparse.Namespace) -> None:
+    parser().command(args.words).print_help()
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
     "migrate": _migrate,
@@ -161,4 +165,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "cost": _cost,
     "hash-password": _hash_password,
     "simulate": _simulate,
+    "help": _help,
 }
