@@ -17,6 +17,7 @@ EXAMPLES = """\
 examples:
   meterline demo                                   four simulated meters, no hardware
   meterline detect /dev/ttyUSB0                    what speaks there, and the configuration for it
+  meterline read /dev/ttyUSB0                      what the meter says now
   meterline doctor                                 it does not work: why, and what to do
   meterline run /dev/ttyUSB0                       read one meter; look at http://localhost:10230/, scrape /metrics
   meterline run --config.file meterline.yml        read many
@@ -24,6 +25,8 @@ examples:
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+LANGUAGES = ("en", "fr", "ja")
 
 
 def parser() -> Parser:
@@ -38,6 +41,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     _add_run(commands)
+    _add_read(commands)
 
     migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
     migrate.add_argument("--like", choices=tuple(LIKE), required=True, help="the exporter whose settings are there")
@@ -83,6 +87,24 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--web.config.file", dest="web", metavar="FILE", help="TLS and passwords, as node_exporter takes them")
     run.add_argument("--web.page", dest="page", choices=("on", "off"), default="on", help="the live page at / (default on)")
     _serving(run)
+
+
+def _add_read(commands: Commands) -> None:
+    read = _command(commands, "read", "say what a meter says now: its power, energy, tariff and all else, with their units")
+    read.add_argument("link", nargs="?", help="a device, tcp://host:port or file:CAPTURE")
+    read.add_argument("--config.file", dest="config", metavar="FILE", help="where the meter and its secrets are, instead")
+    read.add_argument("--meter", metavar="NAME", help="which of the file's meters, where it has several")
+    read.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: detected")
+    read.add_argument(
+        "--options",
+        metavar="OPTIONS",
+        help="of the protocol, written as in a configuration: {id_file: FILE, password_file: FILE} (default: those that "
+        "meterline detect prints; the B-route's take BROUTE_ID and BROUTE_PASSWORD from the environment)",
+    )
+    read.add_argument("--watch", action="store_true", help="go on, and show each change (default: say it once)")
+    read.add_argument("--json", dest="as_json", action="store_true", help="one JSON object; with --watch one a frame")
+    read.add_argument("--lang", choices=LANGUAGES, help="default: that of LANG, else English")
+    read.add_argument("--seconds", type=float, default=90.0, help="how long to wait for the first values (default 90)")
 
 
 def _command(commands: Commands, name: str, text: str) -> Parser:

@@ -71,6 +71,12 @@ def _run(args: argparse.Namespace) -> None:
     run(read(), web, folder, read)
 
 
+def _read(args: argparse.Namespace) -> None:
+    from meterline.commands.read import read
+
+    read(args)
+
+
 def _migrate(args: argparse.Namespace) -> None:
     from meterline.dropin.start import adapter
 
@@ -154,6 +160,7 @@ def _help(args: argparse.Namespace) -> None:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
+    "read": _read,
     "migrate": _migrate,
     "demo": _demo,
     "check": _check,
