@@ -54,7 +54,10 @@ def test_the_wheel_holds_the_package_and_its_metadata(dist: Path) -> None:
         info = f"meterline-{__version__}.dist-info"
         metadata = email.message_from_bytes(wheel.read(f"{info}/METADATA"))
         scripts = wheel.read(f"{info}/entry_points.txt").decode()
-    assert {name for name in source if not name.endswith(".pyc")} == {name for name in names if not name.startswith(info)}
+    manual = f"meterline-{__version__}.data/data/share/man/man1/meterline.1"
+    assert {name for name in source if not name.endswith(".pyc")} | {manual} == {
+        name for name in names if not name.startswith(info)
+    }
     assert "meterline/py.typed" in names
     assert f"{info}/licenses/LICENSE" in names
     assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == ("meterline", __version__, "MIT")
@@ -96,6 +99,7 @@ def test_the_wheel_installs_without_a_network_and_its_program_says_its_version(d
     subprocess.run([*install, wheel], check=True, capture_output=True, timeout=60)
     for name in PROJECT["project"]["scripts"]:
         assert (tmp_path / "venv" / "bin" / name).exists()
+    assert (tmp_path / "venv" / "share" / "man" / "man1" / "meterline.1").exists(), "where man looks beside bin"
     # What meterline depends on is not installed there; --version needs none of it that is not in this environment.
     site = next(path for path in sys.path if path.endswith("site-packages"))
     said = subprocess.run(

@@ -26,6 +26,7 @@ examples:
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
+SHELLS = ("bash", "zsh", "fish", "tcsh")
 LANGUAGES = ("en", "fr", "ja")
 
 
@@ -72,6 +73,8 @@ def parser() -> Parser:
 
     _add_simulate(commands)
 
+    completion = _command(commands, "completion", "print a script by which a shell completes commands and flags")
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
     help_ = _command(commands, "help", "show this, or the flags of a command")
     help_.add_argument("words", nargs="*", metavar="COMMAND", help="such as: run, or simulate tic")
     return top

@@ -154,6 +154,12 @@ def _simulate(args: argparse.Namespace) -> None:
     SIMULATORS[args.kind](args)
 
 
+def _completion(args: argparse.Namespace) -> None:
+    from meterline.commands.completion import completion
+
+    completion(parser(), args.shell)
+
+
 def _help(args: argparse.Namespace) -> None:
     parser().command(args.words).print_help()
 
@@ -172,5 +178,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "cost": _cost,
     "hash-password": _hash_password,
     "simulate": _simulate,
+    "completion": _completion,
     "help": _help,
 }
