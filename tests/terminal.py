@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -22,11 +23,11 @@ class Terminal:
         self._master, self.process = master, process
         self.shown = ""
 
-    def until(self, text: str, seconds: float = 60.0) -> str:
-        """All that was shown, once it holds the text."""
+    def until(self, pattern: str, seconds: float = 60.0) -> str:
+        """All that was shown, once it holds what the regular expression describes."""
         deadline = time.monotonic() + seconds
-        while text not in self.shown:
-            assert self._take(deadline), f"never shown: {text!r}; but {self.shown!r}"
+        while not re.search(pattern, self.shown):
+            assert self._take(deadline), f"never shown: {pattern!r}; but {self.shown!r}"
         return self.shown
 
     def end(self, seconds: float = 60.0) -> str:

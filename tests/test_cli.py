@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -139,6 +140,8 @@ def test_decode_finds_the_protocol_by_itself_also_on_a_pipe_that_stays_open(capt
     ):
         words = [sys.executable, "-u", "-m", "meterline", "decode", "-"]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as decoding:
+            limit = threading.Timer(60, decoding.kill)
+            limit.start()
             assert decoding.stdin
             assert decoding.stdout
             decoding.stdin.write(sent)
@@ -147,6 +150,7 @@ def test_decode_finds_the_protocol_by_itself_also_on_a_pipe_that_stays_open(capt
                 assert line, "it ended"
             decoding.stdin.close()
             decoding.stdout.read()
+            limit.cancel()
         assert decoding.returncode == 0
 
 

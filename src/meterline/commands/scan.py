@@ -66,11 +66,12 @@ async def _sweep(session: Session, mode: int, duration: int) -> list[Pan]:
     scanning = asyncio.ensure_future(session.sweep(mode, duration))
     started = time.monotonic()
     try:
-        while not (await asyncio.wait({scanning}, timeout=0.2))[0]:
+        while not scanning.done():
             passed = min((time.monotonic() - started) / seconds, 0.999)
             channel = ALL_CHANNELS[int(passed * len(ALL_CHANNELS))]
             heard = f", {len(session.module.pans)} found" if session.module.pans else ""
             line.show(f"channel {channel:02X}: {seconds * (1 - passed):.0f} s left{heard}")
+            await asyncio.wait({scanning}, timeout=0.2)
         return scanning.result()
     finally:  # at Ctrl-C it has not ended
         line.clear()
