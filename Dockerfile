@@ -23,6 +23,7 @@ RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trov
     && python3 -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes --requirement /wheels/build.txt
 COPY pyproject.toml README.md LICENSE /source/
+COPY packaging/man/ /source/packaging/man/
 COPY src/ /source/src/
 WORKDIR /source
 RUN /opt/build/bin/hatchling build --target wheel --directory /source/dist \

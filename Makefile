@@ -10,15 +10,22 @@ help: ## list the targets
 
 setup: .venv/ready ## create .venv with everything, pinned and hashed
 
-.venv/ready: requirements/dev.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("meterline needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+# What the program itself needs: the demo waits for no tool of developers.
+.venv/run: requirements/run.txt
+	@$(PYTHON) -c 'import sys; sys.exit("meterline needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv || { echo "no venv: sudo apt install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@touch $@
+
+.venv/ready: .venv/run requirements/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## four simulated meters on http://localhost:10230/
-	@$(BIN)/meterline demo
+ADDRESS ?= :10230
+
+demo: .venv/run ## four simulated meters on http://localhost:10230/ (make demo ADDRESS=:10231)
+	@PYTHONPATH=src $(BIN)/python -m meterline demo --web.listen-address $(ADDRESS)
 
 WORKERS ?= 4
 
@@ -47,7 +54,7 @@ fleet: setup ## 1,000 simulated meters, two processes, two Prometheus agents, on
 year: setup ## a simulated year of both contracts, of which `make test` plays some weeks
 	METERLINE_YEAR=1 $(BIN)/python -m pytest -k "simulated_year" -p no:cacheprovider
 
-docs: setup ## write the generated pages (docs/metrics.md, docs/meters.md) and dashboards (grafana/*.json)
+docs: setup ## write what is generated: docs/metrics.md, docs/meters.md, packaging/man/*, grafana/*.json
 	$(BIN)/python docs/generate.py
 	$(BIN)/python grafana/generate.py
 

@@ -1,15 +1,20 @@
-"""Write docs/metrics.md and docs/meters.md from the code: `make docs`."""
+"""Write docs/metrics.md, docs/meters.md and packaging/man/meterline.1 from the code: `make docs`."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
+from meterline import __version__
+from meterline.arguments import EXAMPLES, parser
 from meterline.metrics import CATALOGUE
 from meterline.model import REASONS
 from meterline.protocols.broute.properties import MAKERS
 from meterline.protocols.tic.readers import DEVICE_TYPES, MANUFACTURERS
 
 FOLDER = Path(__file__).parent
+MANUAL = FOLDER.parent / "packaging" / "man" / "meterline.1"
 GENERATED = "<!-- Written by `make docs`; change the code instead. -->\n"
 
 
@@ -102,10 +107,62 @@ def meters() -> str:
     )
 
 
+def manual() -> str:
+    """The manual page, in the language of man(7)."""
+    top = parser()
+    lines = [
+        '.\\" Written by `make docs`; change the code instead.',
+        f'.TH METERLINE 1 "" "meterline {__version__}" "User Commands"',
+        *(".SH NAME", "meterline \\- read smart meters and serve them to Prometheus"),
+        *(".SH SYNOPSIS", ".B meterline", ".I COMMAND", "\\&..."),
+        *(".SH DESCRIPTION", _roff(top.description or "")),
+        ".SH COMMANDS",
+    ]
+    lines += [line for command in top.commands.values() for line in _section(command)]
+    lines += [
+        ".SH EXIT STATUS",
+        *(".TP", "0", "Done."),
+        *(".TP", "1", "A link or a file cannot be used, or the meter says nothing; doctor found a fault; a bill differs."),
+        *(".TP", "2", "The command or its configuration is wrong."),
+        ".SH ENVIRONMENT",
+        *(".TP", r"\fBBROUTE_ID\fR, \fBBROUTE_PASSWORD\fR", "ID and password of a B\\-route, for scan and read."),
+        *(
+            ".TP",
+            r"\fBSTATE_DIRECTORY\fR, \fBXDG_STATE_HOME\fR",
+            "Where the state is kept unless \\-\\-state.dir says otherwise.",
+        ),
+        *(".TP", r"\fBLC_ALL\fR, \fBLC_MESSAGES\fR, \fBLANG\fR", "The language of read."),
+        *(".SH EXAMPLES", ".nf", *(_roff(line.strip()) for line in EXAMPLES.splitlines()[1:]), ".fi"),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _section(command: argparse.ArgumentParser) -> Iterator[str]:
+    """A command and all that it takes; then its kinds."""
+    yield f".SS {_roff(command.prog)}"
+    yield _roff(command.description or "")
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for kind in action.choices.values():
+                yield from _section(kind)
+        elif not isinstance(action, argparse._HelpAction):
+            value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+            value = f"\\fI{_roff(str(value))}\\fR" if action.nargs != 0 else ""
+            flags = ", ".join(f"\\fB{_roff(flag)}\\fR" for flag in action.option_strings)
+            yield from (".TP", " ".join(filter(None, (flags, value))), _roff(action.help or ""))
+
+
+def _roff(text: str) -> str:
+    """A text as roff wants it: a hyphen stays one, and no line is taken for a request."""
+    escaped = text.replace("\\", "\\\\").replace("-", "\\-").replace("'", "\\(aq")
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped
+
+
 def main() -> None:
-    """Write both."""
+    """Write all of them."""
     (FOLDER / "metrics.md").write_text(metrics(), encoding="utf-8")
     (FOLDER / "meters.md").write_text(meters(), encoding="utf-8")
+    MANUAL.write_text(manual(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -286,7 +286,8 @@ def test_hash_password_says_what_is_wrong_in_one_line(typed: str, fault: str) ->
 def test_hash_password_without_bcrypt_says_how_to_install_it() -> None:
     hidden = "import sys; sys.modules['bcrypt'] = None; from meterline.cli import main; main(['hash-password'])"
     refused = subprocess.run([sys.executable, "-c", hidden], input="x\n", capture_output=True, text=True, check=False)
-    remedy = "bcrypt is not installed; pip install 'meterline[auth]'"
+    pinned = Path(__file__).parents[1] / "requirements" / "auth.txt"
+    remedy = f"bcrypt is not installed; {sys.executable} -m pip install --require-hashes -r {pinned}"
     assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", f"meterline: hash-password: {remedy}\n")
 
 

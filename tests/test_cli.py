@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from stage import command, environment, fake, fetch, free_port, page, program
 
 from meterline import __version__
 from meterline.arguments import parser
+from meterline.protocols import PROTOCOLS
 
 NOW = 1_763_800_000
 
@@ -113,22 +117,50 @@ def test_decode_reads_standard_input(capture: Path) -> None:
     assert len(answer.stdout.splitlines()) == sum(line.count("\n") for line in [answer.stdout]) > 200
 
 
-def test_decode_of_what_is_no_capture_says_so_and_still_ends_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", bytes(range(256)) * 20, b"OOK\r\nwords of a text\r\nmore of them\r\n"])
+def test_decode_of_what_is_no_capture_says_so_and_ends_with_1(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.bin"
-    file.write_bytes(bytes(range(256)) * 20)
+    file.write_bytes(content)
     answer = command("decode", str(file))
-    assert answer.returncode == 0
-    assert answer.stderr == "meterline: nothing in it is tic; is it a capture of a meter?\n"
-    assert all("rejected" in json.loads(line) for line in answer.stdout.splitlines())
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith(f"meterline: {file}: no capture of a meter: nothing in it is tic or broute; --protocol ")
+    for protocol in PROTOCOLS:
+        named = command("decode", "--protocol", protocol, str(file))
+        assert (named.returncode, named.stderr) == (
+            1,
+            f"meterline: {file}: no capture of a meter: nothing in it is {protocol}\n",
+        )
+
+
+def test_decode_finds_the_protocol_by_itself_also_on_a_pipe_that_stays_open(capture: Path) -> None:
+    module = b"SKVER\r\nEVER 1.5.2\r\nOK\r\nEVENT 20 FE80:0000:0000:0000:021D:1290:1234:5678 0\r\n"
+    for sent, wanted in (
+        (module, {"ok": ""}),
+        (capture.read_bytes(), {"label": "ADSC", "timestamp": None, "data": "042176000077"}),
+    ):
+        words = [sys.executable, "-u", "-m", "meterline", "decode", "-"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as decoding:
+            limit = threading.Timer(60, decoding.kill)
+            limit.start()
+            assert decoding.stdin
+            assert decoding.stdout
+            decoding.stdin.write(sent)
+            decoding.stdin.flush()
+            while json.loads(line := decoding.stdout.readline()) != wanted:
+                assert line, "it ended"
+            decoding.stdin.close()
+            decoding.stdout.read()
+            limit.cancel()
+        assert decoding.returncode == 0
 
 
 def test_detect_prints_what_it_is_and_a_ready_configuration(capture: Path, tmp_path: Path) -> None:
     answer = command("detect", f"file:{capture}")
     assert answer.returncode == 0, answer.stderr
-    assert "protocol: tic\nmode: standard\n" in answer.stdout
-    assert "meter: Linky three-phase 60 A G3, Landis+Gyr\ncontract: TEMPO\n" in answer.stdout
+    assert "protocol: tic\nmode: standard\n" in answer.stderr
+    assert "meter: Linky three-phase 60 A G3, Landis+Gyr\ncontract: TEMPO\n" in answer.stderr
     ready = tmp_path / "meterline.yml"
-    ready.write_text(answer.stdout[answer.stdout.index("meters:") :])
+    ready.write_text(answer.stdout)
     assert command("check", str(ready)).returncode == 0
 
 
@@ -139,8 +171,8 @@ def test_detect_finds_the_speed_of_a_real_terminal_and_leaves_out_the_household(
         assert simulator.stdout.readline() == f"simulated meter at {path}; read it with: meterline run {path}\n"
         answer = command("detect", str(path))
     assert answer.returncode == 0, answer.stderr
-    assert "mode: historic\nbaud: 1200\nmeter: Linky single-phase 90 A G3, Landis+Gyr\ncontract: EJP\n" in answer.stdout
-    assert "042175000001" not in answer.stdout
+    assert "mode: historic\nbaud: 1200\nmeter: Linky single-phase 90 A G3, Landis+Gyr\ncontract: EJP\n" in answer.stderr
+    assert "042175000001" not in answer.stdout + answer.stderr
     assert not path.is_symlink(), "the simulator takes its link away"
 
 
@@ -148,7 +180,7 @@ def test_capture_writes_the_bytes_of_the_line(capture: Path, tmp_path: Path) -> 
     out = tmp_path / "out.bin"
     answer = command("capture", f"file:{capture}", "-o", str(out))
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout == f"{out}: {out.stat().st_size} bytes\n"
+    assert (answer.stdout, answer.stderr) == ("", f"{out}: {out.stat().st_size} bytes\n")
     assert out.read_bytes() == capture.read_bytes()
 
 
@@ -180,7 +212,8 @@ def test_run_serves_a_capture_and_ends_at_sigterm_within_a_second(capture: Path)
         assert running.stdout
         log = running.stdout.read()
     assert "Traceback" not in log
-    assert log.count("\n") == 4  # serving, the meter speaks, the capture has ended, stopping
+    assert f'msg="serving 1 meter at http://127.0.0.1:{port}/"' in log
+    assert log.count("\n") == 5  # serving, the meter speaks, the capture has ended, what it draws, stopping
     assert "042176000077" not in log
 
 
@@ -213,7 +246,7 @@ def test_the_log_can_be_json(capture: Path) -> None:
         assert running.stdout
         rows = [json.loads(line) for line in running.stdout]
     assert rows[0]["level"] == "info"
-    assert rows[0]["msg"].startswith("serving 1 meter on")
+    assert rows[0]["msg"].startswith("serving 1 meter at http://127.0.0.1:")
 
 
 def test_a_simulated_meter_on_tcp_is_read(tmp_path: Path) -> None:

@@ -54,7 +54,10 @@ def test_the_wheel_holds_the_package_and_its_metadata(dist: Path) -> None:
         info = f"meterline-{__version__}.dist-info"
         metadata = email.message_from_bytes(wheel.read(f"{info}/METADATA"))
         scripts = wheel.read(f"{info}/entry_points.txt").decode()
-    assert {name for name in source if not name.endswith(".pyc")} == {name for name in names if not name.startswith(info)}
+    manual = f"meterline-{__version__}.data/data/share/man/man1/meterline.1"
+    assert {name for name in source if not name.endswith(".pyc")} | {manual} == {
+        name for name in names if not name.startswith(info)
+    }
     assert "meterline/py.typed" in names
     assert f"{info}/licenses/LICENSE" in names
     assert (metadata["Name"], metadata["Version"], metadata["License-Expression"]) == ("meterline", __version__, "MIT")
@@ -96,6 +99,7 @@ def test_the_wheel_installs_without_a_network_and_its_program_says_its_version(d
     subprocess.run([*install, wheel], check=True, capture_output=True, timeout=60)
     for name in PROJECT["project"]["scripts"]:
         assert (tmp_path / "venv" / "bin" / name).exists()
+    assert (tmp_path / "venv" / "share" / "man" / "man1" / "meterline.1").exists(), "where man looks beside bin"
     # What meterline depends on is not installed there; --version needs none of it that is not in this environment.
     site = next(path for path in sys.path if path.endswith("site-packages"))
     said = subprocess.run(
@@ -218,3 +222,33 @@ def test_the_hooks_of_pre_commit_are_those_of_make_and_need_no_address() -> None
     hooks = repositories[0]["hooks"]
     assert [hook["entry"] for hook in hooks] == [".venv/bin/ruff format", ".venv/bin/ruff check", ".venv/bin/mypy"]
     assert {hook["language"] for hook in hooks} == {"system"}
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+def test_the_demo_needs_the_pins_of_the_program_alone_and_the_tests_need_all() -> None:
+    def would_do(target: str) -> str:
+        planned = make("--always-make", "--dry-run", target)
+        assert planned.returncode == 0, planned.stderr
+        return planned.stdout
+
+    demo, tests = would_do("demo"), would_do("test")
+    assert re.findall(r"-r (\S+)", demo) == ["requirements/run.txt"]
+    assert "--editable" not in demo
+    assert re.findall(r"-r (\S+)", tests) == ["requirements/run.txt", "requirements/dev.txt"]
+    assert "meterline demo --web.listen-address :10230" in demo
+    assert "--web.listen-address :10231" in make("--dry-run", "demo", "ADDRESS=:10231").stdout
+
+
+def test_the_pins_of_the_program_are_all_that_it_imports(tmp_path: Path) -> None:
+    pins = re.findall(r"^([a-z-]+)==", (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8"), re.M)
+    modules = {"pyyaml": "yaml", "prometheus-client": "prometheus_client", "typing-extensions": "typing_extensions"}
+    allowed = {modules.get(pin, pin) for pin in pins} | {"attr", "cattr"}
+    code = (
+        "import sys, meterline.commands.demo, meterline.cli, meterline.web.live, meterline.config, cattrs, yaml;"
+        "found = {name.partition('.')[0] for name, module in sys.modules.items()"
+        " if 'site-packages' in (getattr(module, '__file__', None) or '')};"
+        "print(*sorted(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    ours = {name for name in done.stdout.split() if not name.startswith(("_", "meterline"))}
+    assert ours <= allowed

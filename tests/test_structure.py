@@ -17,6 +17,8 @@ LAYERS: dict[str, set[str]] = {
     # file or folder → what of ours it may import
     "model": set(),
     "errors": set(),
+    "extras": set(),
+    "parser": set(),
     "house": set(),
     "holders": set(),
     "logs": set(),
@@ -39,20 +41,23 @@ LAYERS: dict[str, set[str]] = {
     "simulator": set(),
     "asked": {"simulator"},
     "exposition": {"meter", "metrics", "model"},
-    "web": {"cost", "document", "errors", "exposition", "holders", "meter", "metrics", "model", "runtime", "typed", "web"},
+    "web": {
+        *("cost", "document", "errors", "exposition", "extras", "holders", "meter", "metrics", "model", "runtime", "typed"),
+        "web",
+    },
     "doctor": {
         *("config", "doctor", "errors", "holders", "hosts", "link", "meter", "model", "protocols", "reasons", "samples"),
         "web",
     },
     "commands": {
-        *("asked", "commands", "config", "cost", "detect", "doctor", "errors", "exposition", "house", "link", "logs"),
-        *("meter", "model", "protocols", "runtime", "simulator", "state", "systemd", "typed", "web"),
+        *("asked", "commands", "config", "cost", "detect", "doctor", "document", "errors", "exposition", "extras", "house"),
+        *("link", "logs", "meter", "model", "parser", "protocols", "runtime", "simulator", "state", "systemd", "typed", "web"),
     },
     "dropin": {
         *("commands", "config", "cost", "dropin", "errors", "logs", "meter", "metrics", "model", "protocols", "runtime"),
         *("samples", "state", "web"),
     },
-    "arguments": {"dropin", "logs", "protocols"},
+    "arguments": {"dropin", "logs", "parser", "protocols"},
     "cli": {"arguments", "dropin", "commands", "config", "errors", "house", "logs", "protocols", "state"},
     "__main__": {"cli"},
     "__init__": set(),

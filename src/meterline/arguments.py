@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from datetime import date
+from typing import TypeAlias
 
 from meterline import __version__, logs
 from meterline.dropin import LIKE
+from meterline.parser import Parser
 from meterline.protocols import PROTOCOLS
 
 DEFAULT_ADDRESS = ":10230"
@@ -15,15 +17,22 @@ EXAMPLES = """\
 examples:
   meterline demo                                   four simulated meters, no hardware
   meterline detect /dev/ttyUSB0                    what speaks there, and the configuration for it
+  meterline read /dev/ttyUSB0                      what the meter says now
   meterline doctor                                 it does not work: why, and what to do
   meterline run /dev/ttyUSB0                       read one meter; look at http://localhost:10230/, scrape /metrics
   meterline run --config.file meterline.yml        read many
 """
 
 
-def parser() -> argparse.ArgumentParser:
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+LANGUAGES = ("en", "fr", "ja")
+
+
+def parser() -> Parser:
     """All commands and flags."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="meterline",
         description="Reads smart meters at the customer's port and serves them to Prometheus.",
         epilog=EXAMPLES,
@@ -33,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     _add_run(commands)
+    _add_read(commands)
 
     migrate = _command(commands, "migrate", "print the configuration of ours that does what another exporter's settings do")
     migrate.add_argument("--like", choices=tuple(LIKE), required=True, help="the exporter whose settings are there")
@@ -56,16 +66,21 @@ def parser() -> argparse.ArgumentParser:
     _add_capture(commands)
     decode = _command(commands, "decode", "print a capture as JSON, one object a line, with what is rejected and why")
     decode.add_argument("file", help="a capture; - is standard input")
-    decode.add_argument("--protocol", choices=tuple(PROTOCOLS), default="tic", help="default: tic")
+    decode.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: found out")
 
     _add_cost(commands)
     _command(commands, "hash-password", "turn a password (one line of standard input) into what basic_auth_users takes")
 
     _add_simulate(commands)
+
+    completion = _command(commands, "completion", "print a script by which a shell completes commands and flags")
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+    help_ = _command(commands, "help", "show this, or the flags of a command")
+    help_.add_argument("words", nargs="*", metavar="COMMAND", help="such as: run, or simulate tic")
     return top
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_run(commands: Commands) -> None:
     run = _command(commands, "run", "read meters and serve them to Prometheus")
     run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
     run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
@@ -77,11 +92,29 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _serving(run)
 
 
-def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+def _add_read(commands: Commands) -> None:
+    read = _command(commands, "read", "say what a meter says now: its power, energy, tariff and all else, with their units")
+    read.add_argument("link", nargs="?", help="a device, tcp://host:port or file:CAPTURE")
+    read.add_argument("--config.file", dest="config", metavar="FILE", help="where the meter and its secrets are, instead")
+    read.add_argument("--meter", metavar="NAME", help="which of the file's meters, where it has several")
+    read.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: detected")
+    read.add_argument(
+        "--options",
+        metavar="OPTIONS",
+        help="of the protocol, written as in a configuration: {id_file: FILE, password_file: FILE} (default: those that "
+        "meterline detect prints; the B-route's take BROUTE_ID and BROUTE_PASSWORD from the environment)",
+    )
+    read.add_argument("--watch", action="store_true", help="go on, and show each change (default: say it once)")
+    read.add_argument("--json", dest="as_json", action="store_true", help="one JSON object; with --watch one a frame")
+    read.add_argument("--lang", choices=LANGUAGES, help="default: that of LANG, else English")
+    read.add_argument("--seconds", type=float, default=90.0, help="how long to wait for the first values (default 90)")
+
+
+def _command(commands: Commands, name: str, text: str) -> Parser:
     return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
 
-def _kept(command: argparse.ArgumentParser) -> None:
+def _kept(command: Parser) -> None:
     command.add_argument(
         "--state.dir",
         dest="state",
@@ -90,7 +123,7 @@ def _kept(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _served(command: argparse.ArgumentParser) -> None:
+def _served(command: Parser) -> None:
     command.add_argument(
         "--web.listen-address",
         dest="address",
@@ -100,13 +133,13 @@ def _served(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _serving(command: argparse.ArgumentParser) -> None:
+def _serving(command: Parser) -> None:
     _served(command)
     command.add_argument("--log.level", dest="level", choices=logs.LEVELS, default="info", help="default: info")
     command.add_argument("--log.format", dest="style", choices=logs.FORMATS, default="logfmt", help="default: logfmt")
 
 
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_doctor(commands: Commands) -> None:
     doctor = _command(commands, "doctor", "say what is wrong with links, devices and this machine, and what to do about it")
     doctor.add_argument("link", nargs="?", help="a device or tcp://host:port (default: all of the file, else every adapter)")
     doctor.add_argument("--config.file", dest="config", metavar="FILE", help="where the meters and their secrets are")
@@ -115,12 +148,14 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.add_argument("--seconds", type=float, default=10.0, help="how long to listen to each line (default 10)")
     doctor.add_argument("--json", action="store_true", help="one JSON object a finding")
     doctor.add_argument("--bundle", metavar="FILE", help="write a zip for a bug report: nothing in it names the household")
+    doctor.add_argument("--force", action="store_true", help="overwrite a bundle that is there already")
 
 
-def _add_capture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_capture(commands: Commands) -> None:
     capture = _command(commands, "capture", "write what a meter sends to a file, byte by byte")
     capture.add_argument("link", help="a device or tcp://host:port")
     capture.add_argument("-o", dest="file", metavar="FILE", required=True, help="the file to write")
+    capture.add_argument("--force", action="store_true", help="overwrite a file that is there already")
     capture.add_argument("--redact", action="store_true", help="take the household out: numbers of meter, contract, radio")
     capture.add_argument("--seconds", type=float, help="stop after so many seconds (default: at Ctrl-C)")
     capture.add_argument("--baud", type=int, help="speed of the line: only listen, nothing is detected")
@@ -128,7 +163,7 @@ def _add_capture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     capture.add_argument("--config.file", dest="config", metavar="FILE", help="where the link's meters and secrets are")
 
 
-def _add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_cost(commands: Commands) -> None:
     cost = _command(commands, "cost", "what energy has cost, by day, month or billing period; whether a bill agrees")
     cost.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
     cost.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
@@ -146,14 +181,14 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-01-15") from None
 
 
-def _add_simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate(commands: Commands) -> None:
     simulate = _command(commands, "simulate", "a meter without hardware, at the speed of its line")
     kinds = simulate.add_subparsers(dest="kind", metavar="PROTOCOL", required=True)
     _add_simulate_tic(kinds)
     _add_simulate_broute(kinds)
 
 
-def _add_simulate_tic(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate_tic(kinds: Commands) -> None:
     tic = _command(kinds, "tic", "a Linky: its mode, contract and wiring, with a household behind it")
     tic.add_argument("--mode", choices=("historic", "standard"), default="historic", help="default: historic")
     tic.add_argument("--contract", choices=("base", "hc", "ejp", "tempo"), default="hc", help="default: hc")
@@ -166,7 +201,7 @@ def _add_simulate_tic(kinds: argparse._SubParsersAction[argparse.ArgumentParser]
     )
 
 
-def _add_simulate_broute(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_simulate_broute(kinds: Commands) -> None:
     broute = _command(kinds, "broute", "a Wi-SUN module with a B-route meter on its air, and a household behind it")
     broute.add_argument("--edition", choices=("single", "dual"), default="dual", help="of the module (default dual)")
     broute.add_argument("--form", choices=("hex", "binary"), default="hex", help="of what it receives (default hex)")
@@ -184,7 +219,7 @@ def _add_simulate_broute(kinds: argparse._SubParsersAction[argparse.ArgumentPars
     )
 
 
-def _simulating(kind: argparse.ArgumentParser, faults: str) -> None:
+def _simulating(kind: Parser, faults: str) -> None:
     """Flags of every simulated meter."""
     kind.add_argument("--seed", type=int, default=1, help="another number, another household (default 1)")
     place = kind.add_mutually_exclusive_group()

@@ -71,6 +71,12 @@ def _run(args: argparse.Namespace) -> None:
     run(read(), web, folder, read)
 
 
+def _read(args: argparse.Namespace) -> None:
+    from meterline.commands.read import read
+
+    read(args)
+
+
 def _migrate(args: argparse.Namespace) -> None:
     from meterline.dropin.start import adapter
 
@@ -118,7 +124,7 @@ def _capture(args: argparse.Namespace) -> None:
         raise UserError(f"{args.config}: no meter has the link {args.link}")
     if args.protocol:
         config = Config(tuple(replace(meter, protocol=args.protocol) for meter in config.meters))
-    capture(config, args.link, args.file, args.redact, args.seconds, args.baud)
+    capture(config, args.link, args.file, args.redact, args.seconds, args.baud, args.force)
 
 
 def _decode(args: argparse.Namespace) -> None:
@@ -148,8 +154,19 @@ def _simulate(args: argparse.Namespace) -> None:
     SIMULATORS[args.kind](args)
 
 
+def _completion(args: argparse.Namespace) -> None:
+    from meterline.commands.completion import completion
+
+    completion(parser(), args.shell)
+
+
+def _help(args: argparse.Namespace) -> None:
+    parser().command(args.words).print_help()
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "run": _run,
+    "read": _read,
     "migrate": _migrate,
     "demo": _demo,
     "check": _check,
@@ -161,4 +178,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "cost": _cost,
     "hash-password": _hash_password,
     "simulate": _simulate,
+    "completion": _completion,
+    "help": _help,
 }

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
 from meterline.cost.tariffs import Tariffs
-from meterline.document import read, substitute, within
+from meterline.document import parse, read, substitute, within
 from meterline.errors import UserError
 from meterline.protocols import PROTOCOLS
 from meterline.typed import structure
@@ -48,6 +48,13 @@ def single(link: str) -> Config:
     if complaint:
         raise UserError(complaint)
     return Config((MeterConfig(default_name(link), link),))
+
+
+def with_options(meter: MeterConfig, protocol: str, options: str) -> MeterConfig:
+    """The same meter, of this protocol. `options`: as they are written in a file, such as ``{baud: 1200}``. UserError."""
+    entry = {"name": meter.name, "link": meter.link, "protocol": protocol}
+    found = parse(options, "options") if options else None
+    return _config(substitute({"meters": [entry | ({"options": found} if found else {})]})).meters[0]
 
 
 def shard(config: Config, text: str) -> Config:

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from functools import cache
-from typing import Any
+from typing import IO, Any
 
 from meterline.errors import UserError
 
 
 def read(path: str) -> Any:
     """What a file holds, every scalar as text; {} where it holds nothing. UserError names the file and the line."""
-    import yaml
-
     try:
         with open(path, encoding="utf-8") as file:
-            return yaml.load(file, Loader=_loader()) or {}
+            return parse(file, path)
     except PermissionError as error:
         raise UserError(f"{path}: {error.strerror}; the user that runs meterline must be able to read it") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text file in UTF-8") from error
+
+
+def parse(text: str | IO[str], source: str) -> Any:
+    """The same of a text, or of an open file. `source`: what an error calls it."""
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_loader()) or {}
     except RecursionError:
-        raise UserError(f"{path}: brackets in brackets, too deep to be a configuration") from None
+        raise UserError(f"{source}: brackets in brackets, too deep to be a configuration") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise UserError(f"{path}: {where}{_in_words(getattr(error, 'problem', None) or 'not YAML')}") from None
+        raise UserError(f"{source}: {where}{_in_words(getattr(error, 'problem', None) or 'not YAML')}") from None
 
 
 _JARGON = {
@@ -67,6 +74,11 @@ def _loader() -> Any:
             return super().construct_mapping(node, deep)
 
     return Loader
+
+
+def plain(text: str) -> str:
+    """A text as it may stand in a YAML file: without quotes where they are not needed."""
+    return text if re.fullmatch(r"[A-Za-z/][\w/.+@=?&-]*(:[\w/.+@=?&-]+)*", text, re.ASCII) else json.dumps(text)
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

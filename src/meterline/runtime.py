@@ -42,6 +42,8 @@ class Runtime:
         self.started = self.clock()
         self.state = state or State()
         self.books = Books(self.state) if clock else Books(self.state, uptime=uptime, boot=boot())
+        self.on_frame: Callable[[Meter], None] = lambda meter: None
+        """Called with each frame, after the meter has taken it."""
         self.config = Config(())
         self.meters: dict[str, Meter] = {}
         """By name, in the order of the configuration."""
@@ -146,6 +148,7 @@ class _Follower:
         self._names = ", ".join(self._options)
         self._crowd = crowd
         self._state, self._books = runtime.state, runtime.books
+        self._runtime = runtime
         self._memory = self._state.recall(self._link)
         self._kept = repr(self._memory)
         self._news = News(meters[0].clock)
@@ -224,6 +227,7 @@ class _Follower:
         now = meter.clock()
         if meter.frames == 1:
             log.info("the meter speaks", extra=about(meter.name))
+        self._runtime.on_frame(meter)
         if self._speaking_since is None:
             self._speaking_since = now
         elif self._troubled and now - self._speaking_since >= meter.stale_after:

@@ -193,13 +193,17 @@ def test_detect_knows_a_module_and_scan_finds_its_meter(tmp_path: Path) -> None:
         simulator.stdout.readline()
         found = command("detect", str(path))
         assert found.returncode == 0, found.stderr
-        assert "protocol: broute\nbaud: 115200\n" in found.stdout
-        assert "SKSTACK 1.2.10, single edition" in found.stdout
+        assert "protocol: broute\nbaud: 115200\n" in found.stderr
+        assert "SKSTACK 1.2.10, single edition" in found.stderr
         scanned = command("scan", str(path))
         assert scanned.returncode == 0, scanned.stderr
-        assert "channel 31, PAN ID 7788, MAC 0014224455667788\nsignal: good (-6" in scanned.stdout
+        assert "channel 31, PAN ID 7788, MAC 0014224455667788: signal good (-6" in scanned.stderr
         assert 'channel: "31", pan_id: "7788", mac: "0014224455667788"' in scanned.stdout
-        assert "channel 21: 1" in scanned.stdout, "progress, channel by channel"
+        for answer in (found, scanned):
+            ready = tmp_path / "meterline.yml"
+            ready.write_text(answer.stdout)
+            secrets = {"BROUTE_ID": "0" * 31 + "1", "BROUTE_PASSWORD": "0123456789AB"}
+            assert command("check", str(ready), env=os.environ | secrets).returncode == 0, answer.stdout
         wrong = command("scan", str(path), env=os.environ | {"BROUTE_ID": "0123"})
         assert wrong.returncode == 2
         assert "id: expected 32 characters" in wrong.stderr
@@ -211,7 +215,9 @@ def test_scan_says_what_to_do_when_nothing_is_found_or_nothing_is_there(tmp_path
     with program("simulate", "broute", *words) as simulator:
         assert simulator.stdout
         simulator.stdout.readline()
-        assert "bring the module nearer" in command("scan", str(path)).stdout
+        empty = command("scan", str(path))
+        assert (empty.returncode, empty.stdout) == (1, "")
+        assert "bring the module nearer" in empty.stderr
     gone = command("scan", str(tmp_path / "nothing"))
     assert gone.returncode == 1
     assert "no such device" in gone.stderr

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from contextlib import aclosing
-from typing import BinaryIO
 
+from meterline.commands.output import Output, output
+from meterline.commands.progress import progress
 from meterline.config import Config
 from meterline.detect import detect
 from meterline.errors import UserError
@@ -15,34 +17,42 @@ from meterline.model import Refused
 from meterline.protocols import PROTOCOLS
 
 
-def capture(config: Config, link: str, path: str, redact: bool, seconds: float | None, baud: int | None) -> None:
+def capture(
+    config: Config, link: str, path: str, redact: bool, seconds: float | None, baud: int | None, force: bool = False
+) -> None:
     """Until `seconds` have passed, the link ends, or Ctrl-C. With `baud` nothing is detected, and nobody asked.
 
-    `config` may hold meters of other links: they are left alone.
+    `config` may hold meters of other links: they are left alone. The file is there from the first byte on: what had its name
+    is not touched before.
     """
     if redact and baud and not any(meter.protocol for meter in config.meters if meter.link == link):
         raise UserError("capture: --redact with --baud needs --protocol, to know what to take out")
-    with open(path, "wb") as file:
+    with output(path, force) as out:
         try:
-            asyncio.run(_capture(config, link, file, redact, seconds, baud))
+            asyncio.run(_capture(config, link, out, redact, seconds, baud))
         except Refused as error:
             raise UserError(f"capture: {error}") from None
         except KeyboardInterrupt:
             pass
-        finally:
-            print(f"{path}: {file.tell()} bytes")
+    if not out.written:
+        raise UserError(f"capture: nothing arrived on {link}; {path} is not written", 1)
+    print(f"{path}: {out.written} bytes", file=sys.stderr)
 
 
-async def _capture(config: Config, url: str, file: BinaryIO, redact: bool, seconds: float | None, baud: int | None) -> None:
+async def _capture(config: Config, url: str, out: Output, redact: bool, seconds: float | None, baud: int | None) -> None:
     meters = {meter.name: meter.options for meter in config.meters if meter.link == url}
     name = next(meter.protocol for meter in config.meters if meter.link == url)
-    async with open_link(url, baud or 9600) as link:
+    async with (
+        open_link(url, baud or 9600) as link,
+        progress(lambda passed: f"{passed:.0f} s: {link.received} bytes; Ctrl-C ends the capture of {url}"),
+    ):
         protocol = PROTOCOLS[name] if name else None if baud else (await detect(link))[1]
         redactor = protocol.Redactor(redact) if protocol else None
 
         def write(data: bytes) -> None:
-            file.write(redactor.feed(data) if redactor else data)
-            file.flush()
+            if shown := redactor.feed(data) if redactor else data:
+                out.written += out.file.write(shown)
+                out.publish()
 
         link.tap = write
         with contextlib.suppress(TimeoutError, EOFError):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
+from meterline.commands.progress import progress
 from meterline.detect import detect as detect_protocol
 from meterline.doctor.device import stable_name
 from meterline.doctor.listening import described, meet
+from meterline.document import plain
 from meterline.link import open_link
 
 LONG_ENOUGH = 8.0
@@ -16,18 +19,20 @@ ENOUGH_FRAMES = 3
 
 
 def detect(url: str) -> None:
-    """Print it. OSError where nothing speaks."""
+    """Print the configuration on standard output, and everything else on standard error. OSError where nothing speaks."""
     asyncio.run(_detect(url))
 
 
 async def _detect(url: str) -> None:
-    print(f"listening on {url} …", flush=True)
-    async with open_link(url) as link:
+    async with (
+        open_link(url) as link,
+        progress(lambda passed: f"{passed:.0f} s: listening{f' at {link.baud} baud' if link.baud else ''} on {url}"),
+    ):
         name, protocol = await detect_protocol(link)
         met = await meet(link, protocol, {"home": None}, LONG_ENOUGH, lambda meter: meter.frames == ENOUGH_FRAMES)
         baud, options = link.baud, protocol.suggested(link)
     for text in filter(None, [*(hint.text for hint in met.hints), met.trouble]):
-        print(f"note: {text}")
+        print(f"note: {text}", file=sys.stderr)
     said, unsaid = described(met.meter), met.meter.frames and "not said"
     facts = {
         "protocol": name,
@@ -36,7 +41,7 @@ async def _detect(url: str) -> None:
         "meter": said["meter"] or unsaid,
         "contract": said["contract"] or unsaid,
     }
-    print("\n".join(f"{key}: {value}" for key, value in facts.items() if value))
-    print(f"\nmeters:\n  - name: home\n    link: {stable_name(url)}\n    protocol: {name}")
+    print("\n".join(f"{key}: {value}" for key, value in facts.items() if value), file=sys.stderr)
+    print(f"meters:\n  - name: home\n    link: {plain(stable_name(url))}\n    protocol: {name}")
     if options:
         print(f"    options: {options}")

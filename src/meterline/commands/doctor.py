@@ -7,18 +7,24 @@ import json
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import IO
+from typing import IO, TypeAlias
 
+from meterline.commands.output import output
+from meterline.commands.progress import Progress, progress
 from meterline.config import Config, load, single
 from meterline.doctor import Finding, bundle, device, fault, instance, machine
 from meterline.doctor.examination import Case, Place, examine
 from meterline.errors import UserError
 from meterline.state import default_folder
+
+Show: TypeAlias = Callable[[str, Finding], None]
+"""Shows a finding about a link."""
 
 SHORTEST, LONGEST = 3.0, 3600.0
 """Seconds: the longest frame lasts three."""
@@ -30,12 +36,11 @@ def doctor(args: Namespace) -> int:
         raise UserError(f"--seconds {args.seconds:g}: expected {SHORTEST:.0f} to {LONGEST:.0f}")
     config = _wanted(args.link, args.config)
     with ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(args.bundle, "wb")) if args.bundle else None
-        except OSError as error:
-            raise UserError(f"{args.bundle}: {error.strerror}") from None
-        status = asyncio.run(_doctor(args, config, file))
-    if file:
+        out = stack.enter_context(output(args.bundle, args.force)) if args.bundle else None
+        status = asyncio.run(_doctor(args, config, out.file if out else None))
+        if out:
+            out.publish()
+    if out:
         print(f"{args.bundle}: written; look into it before you send it", file=sys.stderr)
     return status
 
@@ -54,7 +59,9 @@ def _wanted(link: str | None, file: str | None) -> Config:
 
 
 async def _doctor(args: Namespace, config: Config, file: IO[bytes] | None) -> int:
-    show = _show_json if args.json else _Words().show
+    line = Progress()
+    show = _clearing(line, _show_json if args.json else _Words().show)
+    line.show(f"asking whether a meterline serves at {args.address}")
     own = await asyncio.to_thread(instance.running, args.address)
     kept = machine.synchronised()
     findings = [machine.clock(kept, time.time()), machine.state_folder(args.state or default_folder())]
@@ -65,11 +72,22 @@ async def _doctor(args: Namespace, config: Config, file: IO[bytes] | None) -> in
         show("", finding)
     place, cases = Place(device.this_user(), own, kept, args.seconds), []
     for url, meters in groupby(sorted(config.meters, key=attrgetter("link")), attrgetter("link")):
-        cases.append(Case(url, tuple(meters), partial(show, url)))
-        await examine(cases[-1], place)
+        async with progress(partial("{1:.0f} s: examining {0}".format, url), line):
+            cases.append(Case(url, tuple(meters), partial(show, url)))
+            await examine(cases[-1], place)
     if file:
         bundle.write(file, config, findings, cases, own)
     return int(any(case.failed for case in cases) or any(finding.level == "fault" for finding in findings))
+
+
+def _clearing(line: Progress, show: Show) -> Show:
+    """Findings stand above the line that shows the progress."""
+
+    def show_above(link: str, finding: Finding) -> None:
+        line.clear()
+        show(link, finding)
+
+    return show_above
 
 
 class _Words:

@@ -13,9 +13,11 @@ from meterline import systemd
 from meterline.config import Config
 from meterline.errors import UserError
 from meterline.exposition import Reloads
+from meterline.logs import about
+from meterline.meter import Meter
 from meterline.runtime import Runtime
 from meterline.state import State
-from meterline.web.server import Face, application, listen
+from meterline.web.server import Face, application, listen, urls
 
 if TYPE_CHECKING:
     from meterline.web.live import Live
@@ -59,9 +61,12 @@ async def serve(
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set if read_again else stop.set)
     runtime, reloads = Runtime(config, state), Reloads()
     live = _live(runtime) if web.page and face is None else None
+    if live:
+        runtime.on_frame = _greet()
     routes = application(runtime, face(runtime) if face else None, reloads, live.routes() if live else ())
     server = listen(routes, web.address, rules)
-    log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), web.address)
+    found = urls(server.addresses, bool(rules and rules.context))
+    log.info("serving %d meter%s at %s", len(config.meters), "s" * (len(config.meters) != 1), " and ".join(found))
     reading = asyncio.create_task(runtime.run(for_ever=True))
     reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live))
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
@@ -71,9 +76,10 @@ async def serve(
     log.info("stopping")
     systemd.stopping()
     server.stop()
-    for task in (reading, reloading, telling, remembering):
+    tasks = (reading, reloading, telling, remembering)
+    for task in tasks:
         task.cancel()
-    ends = await asyncio.gather(reading, reloading, telling, remembering, return_exceptions=True)
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
     if live:
         live.hub.close()
     await server.close_all_connections()
@@ -81,6 +87,22 @@ async def serve(
     for end in ends:
         if isinstance(end, Exception):
             raise end
+
+
+def _greet() -> Callable[[Meter], None]:
+    """Gets each frame. Logs once for each meter what it draws: whoever starts the program sees that the numbers are right."""
+    from meterline.web.facts import power
+    from meterline.web.plain import headline
+    from meterline.web.words import LANGUAGES
+
+    said: set[str] = set()
+
+    def greet(meter: Meter) -> None:
+        if meter.name not in said and power(meter):
+            said.add(meter.name)
+            log.info("now: %s", headline(meter, LANGUAGES["en"]), extra=about(meter.name))
+
+    return greet
 
 
 async def _reload(

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from meterline.errors import UserError
+from meterline.extras import how_to_install
 
 AT_ONCE = 2
 WAITING = 32
@@ -32,7 +33,7 @@ def library() -> ModuleType:
     try:
         import bcrypt
     except ImportError:
-        raise UserError("bcrypt is not installed; pip install 'meterline[auth]'") from None
+        raise UserError(f"bcrypt is not installed; {how_to_install('auth', 'bcrypt', 'python3-bcrypt')}") from None
     return bcrypt
 
 

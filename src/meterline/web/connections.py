@@ -112,6 +112,11 @@ class Server(httpserver.HTTPServer):
             self._listening.append(listener)
             asyncio.get_running_loop().add_reader(listener, self._ready, listener)
 
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens: host and real port."""
+        return [listener.getsockname()[:2] for listener in self._listening]
+
     def stop(self) -> None:
         """Accept no more."""
         while self._listening:

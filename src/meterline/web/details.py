@@ -11,38 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from meterline.meter import Meter
-from meterline.metrics import FAMILIES
 from meterline.model import Series
-from meterline.web.facts import ONE_OF_MANY, said, shown
-from meterline.web.names import NAMES, VALUES
+from meterline.web.facts import said, shown
+from meterline.web.plain import name_of, text_of
 from meterline.web.sections import moment
-from meterline.web.words import WORDS, Language
+from meterline.web.words import Language
 
 HARMLESS = {"name", "link", "protocol", "stale_after", "baud", "mode", "interval", "channel", "write_flash"}
 """Keys of a meter and of its options whose values may be on a page."""
-
-_UNITS = {
-    "voltamperes": "VA",
-    "amperes": "A",
-    "volts": "V",
-    "watts": "W",
-    "seconds": "s",
-    "bauds": "baud",
-    "dbm": "dBm",
-    "watthours": "kWh",
-    "varhours": "kvarh",
-}
-_TRUTHS: tuple[str, ...] = (
-    "session_up",
-    "radio_limited",
-    "exporting",
-    "phase_present",
-    "overload",
-    "phase_overload",
-    "peak_notice",
-)
-_TRUTHS += ("peak_running", "switch_contact_closed", "operating", "fault", "contact_closed", "relay_closed", "cover_open")
-_TRUTHS += ("overvoltage", "producer", "plc_synchronised", "clock_degraded")
 
 
 def details(meter: Meter, language: Language) -> dict[str, str]:
@@ -101,37 +77,6 @@ def _without_user(link: str) -> str:
 
 
 def _reading(series: Series, value: float | str, language: Language) -> str:
-    family, *labels = series
-    short = family.removeprefix("smartmeter_")
-    if FAMILIES[family].type == "info":
-        return table_row(_name(f"{short} {labels[0]}", language), escape(str(value)))
-    if family in ONE_OF_MANY:
-        head = _name(short, language) + "".join(f" · {_label(label, language)}" for label in labels[1:])
-        return table_row(head, _label(labels[0], language))
-    names = FAMILIES[family].labels
-    tags = [
-        f"{language.say('phase').lower()} {escape(label)}" if name == "phase" else _label(label, language)
-        for name, label in zip(names, labels, strict=True)
-    ]
-    return table_row(" · ".join([_name(short, language), *tags]), _value(short, float(value), language))
-
-
-def _name(key: str, language: Language) -> str:
-    return escape(NAMES[key][language.column] if key in NAMES else key)
-
-
-def _label(text: str, language: Language) -> str:
-    if f"tariff_{text}" in WORDS:
-        return f"{language.say(f'tariff_{text}')} ({escape(text)})"
-    return escape(VALUES[text][language.column] if text in VALUES else text)
-
-
-def _value(family: str, value: float, language: Language) -> str:
-    if family in _TRUTHS:
-        return language.say("yes" if value else "no")
-    if family.endswith("timestamp_seconds"):
-        return moment(value)
-    unit = _UNITS.get(family.removesuffix("_total").rpartition("_")[2], "")
-    if unit.startswith("k"):
-        return f"{language.number(value / 1000, 3)}\u00a0{unit}"
-    return f"{language.short(value)}\u00a0{unit}".rstrip("\u00a0")
+    is_moment = series[0].endswith("timestamp_seconds")
+    text = moment(float(value)) if is_moment else escape(text_of(series, value, language))
+    return table_row(escape(name_of(series, language)), text)

@@ -60,17 +60,18 @@ class Live:
 
     def view(self, language: Language, arguments: Mapping[str, str]) -> View | None:
         """What a request asks for; None where there is no such meter."""
+        chosen = "lang" in arguments
         if (name := arguments.get("meter")) is not None:
-            return View("meter", (name,), language) if name in self.meters else None
+            return View("meter", (name,), language, chosen=chosen) if name in self.meters else None
         names = tuple(self.meters)
         if len(names) <= CARDS:
-            return View("cards", names, language)
+            return View("cards", names, language, chosen=chosen)
         query = arguments.get("q", "").strip()[:100]
         found = tuple(name for name in names if query.casefold() in name.casefold())
         digits = arguments.get("page", "1")
         number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else 1
         number = min(max(1, number), max(1, -(-len(found) // ROWS)))
-        return View("rows", found[(number - 1) * ROWS : number * ROWS], language, query, number, len(found))
+        return View("rows", found[(number - 1) * ROWS : number * ROWS], language, query, number, len(found), chosen)
 
     def slots(self, view: View) -> dict[str, str]:
         """What stands where on it now."""
@@ -109,7 +110,7 @@ class _Page(Handler):
 
     def arguments(self, *names: str) -> dict[str, str]:
         given = {name: self.get_query_argument(name, None, strip=False) for name in names}
-        return {name: text for name, text in given.items() if text is not None}
+        return {name: text for name, text in given.items() if text is not None and (name != "lang" or text in LANGUAGES)}
 
     async def show(self, view: View | None) -> None:
         """A document, or that there is none."""
@@ -129,14 +130,14 @@ class Home(_Page):
     """/: all meters."""
 
     async def get(self) -> None:
-        await self.show(self.live.view(self.language(), self.arguments("q", "page")))
+        await self.show(self.live.view(self.language(), self.arguments("q", "page", "lang")))
 
 
 class One(_Page):
     """/meter/NAME: everything about one."""
 
     async def get(self, name: str) -> None:
-        await self.show(self.live.view(self.language(), {"meter": name}))
+        await self.show(self.live.view(self.language(), {"meter": name} | self.arguments("lang")))
 
 
 class Events(_Page):

@@ -39,6 +39,8 @@ class View(NamedTuple):
     """Which page of the table."""
     found: int = 0
     """Meters on all pages of the table."""
+    chosen: bool = False
+    """The language was asked for by the address: links keep it. Else the browser says it anew each time."""
 
     @property
     def mark(self) -> str:
@@ -72,7 +74,8 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
     if view.form == "meter":
         body += _table(say("configuration"), say("key"), say("value"), f"<tbody>{setup}</tbody>")
     title = f"{escape(view.names[0])} · meterline" if view.form == "meter" else "meterline"
-    back = f'<p class="back"><a href="{up or "./"}">← {say("back")}</a></p>' if view.form == "meter" else ""
+    home = f"../{_keep(view)}"
+    back = f'<p class="back"><a href="{home}">← {say("back")}</a></p>' if view.form == "meter" else ""
     summary = f'<p class="summary" data-slot="summary">{slots["summary"]}</p>' if "summary" in slots else ""
     return (
         f'<!doctype html>\n<html lang="{language.code}"><head><meta charset="utf-8"><title>{title}</title>'
@@ -121,16 +124,23 @@ def _card(slots: dict[str, str], number: int, head: str) -> str:
     )
 
 
-def _link(name: str) -> str:
-    return f"meter/{quote(name, safe='')}"
+def _keep(view: View, **wanted: str | int) -> str:
+    """What stands behind the path of a link from this page to another, escaped: `wanted`, and the language that was chosen."""
+    if view.chosen:
+        wanted["lang"] = view.language.code
+    return f"?{escape(urlencode(wanted))}" if wanted else ""
+
+
+def _link(view: View, name: str) -> str:
+    return f"meter/{quote(name, safe='')}{_keep(view)}"
 
 
 def _cards(view: View, slots: dict[str, str]) -> str:
     say = view.language.say
     cards = []
     for number, name in enumerate(view.names):
-        head = f'<h2><a href="{_link(name)}">{escape(name)}</a></h2>'
-        more = f'<p class="more"><a href="{_link(name)}" aria-label="{say("details", name=escape(name))}">'
+        head = f'<h2><a href="{_link(view, name)}">{escape(name)}</a></h2>'
+        more = f'<p class="more"><a href="{_link(view, name)}" aria-label="{say("details", name=escape(name))}">'
         cards.append(f"{_card(slots, number, head)}{more}{say('details_short')}</a></p></article>")
     return f'<div class="cards">{"".join(cards)}</div>'
 
@@ -161,15 +171,17 @@ def _table(title: str, head: str, value: str, body: str, open_at_once: bool = Tr
 
 def _rows(view: View, slots: dict[str, str]) -> str:
     say = view.language.say
+    language = f'<input type="hidden" name="lang" value="{view.language.code}">' if view.chosen else ""
     form = (
         f'<form class="search" role="search"><label>{say("search")} <input type="search" name="q" value="{escape(view.query)}">'
-        f"</label> <button>{say('search_button')}</button></form>"
+        f"</label>{language} <button>{say('search_button')}</button></form>"
     )
     if not view.names:
         return f'{form}<p class="empty">{say("none_found")}</p>'
     rows = "".join(
-        f'<tr><th scope="row"><a href="{_link(name)}">{escape(name)}</a></th>{_slot(slots, f"{number}.power", "td", "watts")}'
-        f"{_slot(slots, f'{number}.state', 'td', 'state')}{_slot(slots, f'{number}.seen', 'td', 'seen')}</tr>"
+        f'<tr><th scope="row"><a href="{_link(view, name)}">{escape(name)}</a></th>'
+        f"{_slot(slots, f'{number}.power', 'td', 'watts')}{_slot(slots, f'{number}.state', 'td', 'state')}"
+        f"{_slot(slots, f'{number}.seen', 'td', 'seen')}</tr>"
         for number, name in enumerate(view.names)
     )
     heads = "".join(f'<th scope="col">{say(key)}</th>' for key in ("meter", "power", "state"))
@@ -183,6 +195,6 @@ def _pages(view: View) -> str:
     links = []
     for number, key, there in ((view.number - 1, "previous", first > 0), (view.number + 1, "next", first + ROWS < view.found)):
         if there:
-            links.append(f'<a href="?{escape(urlencode({"q": view.query, "page": number}))}">{say(key)}</a>')
+            links.append(f'<a href="{_keep(view, q=view.query, page=number)}">{say(key)}</a>')
     where = say("shown", first=first + 1, last=first + len(view.names), total=view.found)
     return f'<nav class="pages" aria-label="{say("pages")}"><span>{where}</span> {" ".join(links)}</nav>'

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 HEADER_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 30.0
 PLAIN = "text/plain; charset=utf-8"
+_SOMEWHERE = "192.0.2.1"
+"""An address for documentation, which nobody has (RFC 5737)."""
 LONGEST_HEADER = 16 * 1024
 LONGEST_BUFFER = 64 * 1024
 """Bytes of a connection that wait to be understood: little, since there may be many connections."""
@@ -228,6 +230,26 @@ def listen(application: web.Application, address: str, rules: Rules | None = Non
     )
     server.add_sockets(sockets)
     return server
+
+
+def urls(addresses: Sequence[tuple[str, int]], secure: bool) -> list[str]:
+    """Where a browser finds the page: on this machine, and from another one where all addresses are served."""
+    scheme, (host, port) = "https" if secure else "http", addresses[0]
+    if host not in ("0.0.0.0", "::"):
+        hosts = [f"[{host}]" if ":" in host else host]
+    else:
+        hosts = list(dict.fromkeys(("localhost", _own_address() or "localhost")))
+    return [f"{scheme}://{host}:{port}/" for host in hosts]
+
+
+def _own_address() -> str:
+    """The address of this machine in the network that leads outside; nothing is sent to find it. Empty: there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((_SOMEWHERE, 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def bound(address: str) -> list[socket.socket]:

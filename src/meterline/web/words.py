@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from meterline.cost.tariffs import WITHOUT_CENTS
 
@@ -217,3 +218,9 @@ def preferred(accept: str) -> Language:
         if code in CODES and weight > most:
             best, most = code, weight
     return LANGUAGES[best]
+
+
+def of_environment(variables: Mapping[str, str]) -> Language:
+    """The language of a terminal: LC_ALL, else LC_MESSAGES, else LANG; English for all that we do not speak."""
+    chosen = variables.get("LC_ALL") or variables.get("LC_MESSAGES") or variables.get("LANG") or ""
+    return LANGUAGES.get(chosen[:2].lower(), LANGUAGES["en"])

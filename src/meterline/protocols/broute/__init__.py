@@ -17,7 +17,7 @@ from meterline.protocols.broute.module import Module
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.redact import Redactor
 from meterline.protocols.broute.skstack import BAUD, FORM
-from meterline.protocols.broute.spoken import Decoder, facts
+from meterline.protocols.broute.spoken import Decoder, facts, proves
 
 __all__ = [
     "TARIFF_REGISTERS",
@@ -27,6 +27,7 @@ __all__ = [
     "Options",
     "Redactor",
     "facts",
+    "proves",
     "read",
     "recognise",
     "suggested",

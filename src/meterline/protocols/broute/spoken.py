@@ -26,6 +26,11 @@ class Decoder:
         ]
 
 
+def proves(event: skstack.Message | Frame) -> bool:
+    """Whether only a module says this: a line of text is accepted, and anybody's."""
+    return not isinstance(event, Rejected | skstack.Line)
+
+
 def facts(event: skstack.Message | Frame) -> dict[str, Any] | None:
     """What `decode` prints of an accepted event. Messages of the log-in hold the ID: only their length is told."""
     match event:

@@ -28,6 +28,7 @@ __all__ = [
     "Options",
     "Redactor",
     "facts",
+    "proves",
     "read",
     "recognise",
     "suggested",
@@ -74,6 +75,11 @@ class Options:
 def facts(event: Event) -> dict[str, Any] | None:
     """What `decode` prints of an accepted event."""
     return event._asdict() if isinstance(event, Group) else None
+
+
+def proves(event: Event) -> bool:
+    """Whether only a TIC line says this: the checksum and the table of labels say so of a group."""
+    return isinstance(event, Group)
 
 
 class _Ear:

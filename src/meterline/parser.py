@@ -1,0 +1,65 @@
+"""An argument parser for people: what is wrong is one line, with the word that was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, with other errors."""
+
+    @property
+    def commands(self) -> dict[str, Parser]:
+        """Name → its parser."""
+        kinds = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        return next((dict(choices) for choices in kinds), {})
+
+    @property
+    def flags(self) -> list[str]:
+        """All that it takes."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
+    def command(self, words: Iterable[str]) -> Parser:
+        """The parser of a command, of this one where `words` is empty. Ends the program where there is none."""
+        found = self
+        for word in words:
+            if word not in found.commands:
+                found.error(_unknown("command", word, found.commands))
+            found = found.commands[word]
+        return found
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse does; words that nothing takes are an error of the command that they were given to."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            command = self.command(filter(None, (getattr(found, "command", ""), getattr(found, "kind", ""))))
+            flag = next((word.partition("=")[0] for word in rest if word.startswith("-")), None)
+            command.error(_unknown("flag", flag, command.flags) if flag else f"one word too many: {rest[0]!r}")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """One line, and status 2."""
+        program, *command = self.prog.split()
+        where = f"{' '.join(command)}: " if command else ""
+        self.exit(2, f"{program}: {where}{message} ({' '.join([program, 'help', *command])})\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Argparse's own place for this: its text lists everything there is."""
+        if action.choices is None or value in action.choices:
+            return
+        if isinstance(action, argparse._SubParsersAction):
+            kind = "command" if action.dest == "command" else "kind"
+        else:
+            kind = f"{'/'.join(action.option_strings) or action.dest}:"
+        raise argparse.ArgumentError(None, _unknown(kind, str(value), map(str, action.choices)))
+
+
+def _unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    """The nearest word, or all of them."""
+    from difflib import get_close_matches  # `run` has no use for it
+
+    known = sorted(known)
+    near = get_close_matches(word, known, 1)
+    return f"{kind} {word!r} is not known; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}")
