@@ -55,6 +55,8 @@ class Snapshot(NamedTuple):
     """Where its registers begin again at 0."""
     words: Mapping[str, str] = MappingProxyType({})
     """What was said, as it was sent: the wire's own label → its data."""
+    whole: bool = False
+    """Nothing was lost on the way: a label that is not among the words was not sent."""
 
 
 class Rejected(NamedTuple):

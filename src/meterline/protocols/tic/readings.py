@@ -62,6 +62,7 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         totals=tuple(_totals(groups)) if historic else (),
         short="IINST1" in groups and groups.keys() <= _SHORT,
         words={label: group.data for label, group in groups.items()},
+        whole=frame.complete,
     )
 
 
