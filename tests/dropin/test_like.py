@@ -12,6 +12,9 @@ import pytest
 import yaml
 from stage import command, free_port, page, program
 
+from meterline.dropin.start import adapter
+from meterline.errors import UserError
+
 CREDENTIALS = {"SMARTMETER_ID": f"{1:032X}", "SMARTMETER_PASSWORD": "0123456789AB"}
 
 
@@ -139,3 +142,17 @@ def test_help_of_the_other_is_printed_and_no_error(like: str) -> None:
         answer = command(name, "--like", like, "--", "--help")
         assert (answer.returncode, answer.stderr) == (0, "")
         assert answer.stdout.startswith("usage: ")
+
+
+@pytest.mark.parametrize(
+    ("like", "variable"),
+    [("linky-env", "LINKY_EXPORTER_INTERFACE"), ("linky-json", "DEVICE"), ("smartmeter", "SMARTMETER_DEVICE")],
+)
+def test_a_device_may_be_named_from_the_folder_of_the_start(
+    like: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tty0").touch()
+    monkeypatch.chdir(tmp_path)
+    assert adapter(like)((), CREDENTIALS | {variable: "tty0"}).config.meters[0].link == str(tmp_path / "tty0")
+    with pytest.raises(UserError, match="begins with /"):
+        adapter(like)((), CREDENTIALS | {variable: "tty1"})

@@ -346,6 +346,14 @@ def test_the_address_of_a_serial_line_over_tcp_is_read_in_place_of_its_pseudo_te
     assert choose((), {"LINKY_SOCAT_HOST": "192.0.2.1:2000", "DEVICE": "x"}) == "linky-env"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LINKY_EXPORTER_PORT", "+8123"), ("LINKY_FRAME_TIMEOUT", "100000"), ("TZ", "europe/paris"), ("TZ", "UTC")],
+)
+def test_what_the_original_starts_with_is_taken(name: str, value: str) -> None:
+    assert adapt((), {name: value}).address == ":8123"
+
+
 def test_a_line_over_tcp_is_read(tmp_path: Path) -> None:
     async def test() -> None:
         link = str(tmp_path / "none")

@@ -120,6 +120,23 @@ def test_errors_are_counted_by_type_and_no_secret_is_in_the_log() -> None:
     assert "the same for meterline" in log
 
 
+def test_without_a_device_the_program_goes_on_and_what_alerts_read_stays_true(tmp_path: Path) -> None:
+    async def test() -> str:
+        port = free_port()
+        flags = (f"-device={tmp_path}/nowhere", f"-port={port}", "-interval=10")
+        process = subprocess.Popen([SCRIPT, *flags], env=environment(), stderr=subprocess.DEVNULL)  # noqa: ASYNC220
+        try:
+            return await page(port, 'smartmeter_scrape_errors_total{type="ip_resolve"}')
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait, 60)
+
+    text = asyncio.run(test())
+    assert "\nsmartmeter_last_scrape_timestamp_seconds 0\n" in text
+    assert "\nsmartmeter_scrape_duration_seconds_count 1\n" in text
+    assert "\nsmartmeter_power_watts " not in text
+
+
 def test_after_joining_the_log_says_channel_and_address_to_paste() -> None:
     async def test() -> str:
         async with exporter(module(), "-dse") as (port, log):

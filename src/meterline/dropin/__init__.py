@@ -6,6 +6,7 @@ An adapter is `adapt(words, environment) -> Dropin`. It raises UserError, with t
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,9 +51,18 @@ class Dropin(NamedTuple):
 
 def whole(name: str, text: str, highest: int) -> int:
     """A setting that is a whole number from 1 on. UserError names it."""
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= highest):
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= highest:
         raise UserError(f"{name}: {text!r} is not allowed; allowed: a whole number from 1 to {highest}")
-    return int(text)
+    return number
+
+
+def device(text: str) -> str:
+    """A device may be named from the folder in which the program was started."""
+    return os.path.abspath(text) if text and not text.startswith("/") and os.path.exists(text) else text
 
 
 def assigned(words: Sequence[str], known: Container[str]) -> tuple[dict[str, str], list[str]]:

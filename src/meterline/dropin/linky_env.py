@@ -6,7 +6,7 @@ import zoneinfo
 from collections.abc import Mapping, Sequence
 
 from meterline.config import Config, MeterConfig, check_link
-from meterline.dropin import Dropin, Help, assigned, native, whole
+from meterline.dropin import Dropin, Help, assigned, device, native, whole
 from meterline.dropin.linky_env_page import face
 from meterline.errors import UserError
 from meterline.protocols.tic import Options
@@ -55,10 +55,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     baud = _baud(settings["LINKY_EXPORTER_MODE"])
     port = whole("LINKY_EXPORTER_PORT", settings["LINKY_EXPORTER_PORT"], 65_535)
     timeout = whole("LINKY_FRAME_TIMEOUT", settings["LINKY_FRAME_TIMEOUT"], 10**9)
-    try:
-        zoneinfo.ZoneInfo(settings["TZ"])
-    except (KeyError, ValueError, OSError):
-        raise UserError(f"TZ: {settings['TZ']!r} is no time zone; allowed: names such as Europe/Paris") from None
+    _check_zone(settings["TZ"])
     prm = settings["LINKY_EXPORTER_PRM"] == "1"
     name = settings["LINKY_EXPORTER_NAME"]
     meter = MeterConfig(name, link, "tic", Options(baud=baud, prm=prm), float(timeout))
@@ -80,16 +77,26 @@ def _source(name: str, given: Mapping[str, str], said: Mapping[str, str]) -> str
 
 def _link(settings: Mapping[str, str], said: Mapping[str, str], advice: list[str]) -> str:
     """The device, or the serial line over TCP that the original's container would make one of."""
-    host, file = (said.get(name) for name in SOCAT)
+    host, file = (said.get(name, "").partition(",")[0] for name in SOCAT)  # options of socat may follow
     if host and not check_link(f"tcp://{host}"):
         return f"tcp://{host}"
     if host:
         advice.append(f"LINKY_SOCAT_HOST: {host!r} is not IP:PORT; LINKY_EXPORTER_INTERFACE is read")
     elif file:
         advice.append("LINKY_SOCAT_FILE: not used without LINKY_SOCAT_HOST")
-    if complaint := check_link(settings["LINKY_EXPORTER_INTERFACE"]):
+    link = device(settings["LINKY_EXPORTER_INTERFACE"])
+    if complaint := check_link(link):
         raise UserError(f"LINKY_EXPORTER_INTERFACE: {complaint}")
-    return settings["LINKY_EXPORTER_INTERFACE"]
+    return link
+
+
+def _check_zone(name: str) -> None:
+    """Nothing of ours is in local time, but a name with a mistake ends the original. It takes any case."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        if name.lower() not in map(str.lower, zoneinfo.available_timezones()):
+            raise UserError(f"TZ: {name!r} is no time zone; allowed: names such as Europe/Paris") from None
 
 
 def _level(settings: Mapping[str, str], advice: list[str]) -> str:

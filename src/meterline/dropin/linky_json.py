@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from meterline.config import Config, MeterConfig, check_link
 from meterline.cost.tariffs import Period, Standing, Tariffs
-from meterline.dropin import Dropin, Help, assigned, linky, native
+from meterline.dropin import Dropin, Help, assigned, device, linky, native
 from meterline.dropin.linky_json_page import INDEXES, Settings, face
 from meterline.errors import UserError
 from meterline.protocols.tic import Options
@@ -41,7 +41,7 @@ def _text(value: object) -> str:
 
 
 def _link(value: object) -> str:
-    link = _text(value)
+    link = device(_text(value))
     if complaint := check_link(link):
         raise ValueError(complaint)
     return link

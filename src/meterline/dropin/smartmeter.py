@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
 
 from meterline.config import Config, MeterConfig, check_link
-from meterline.dropin import Dropin, Help, native, whole
+from meterline.dropin import Dropin, Help, device, native, whole
 from meterline.dropin.smartmeter_page import face
 from meterline.dropin.start import script
 from meterline.errors import UserError
@@ -53,11 +53,12 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
         if not settings[flag]:
             raise UserError(f"-{flag} (or SMARTMETER_{flag.upper()}) is required", 1)
     style = _style(environment.get("SMARTMETER_LOG_FORMAT", "").strip(), advice)
-    if complaint := check_link(settings["device"]):
+    link = device(settings["device"])
+    if complaint := check_link(link):
         raise UserError(f"-device: {complaint}")
     level = _level(settings["verbosity"], sources["verbosity"], advice)
     options = _options(settings, advice)
-    meter = MeterConfig(NAME, settings["device"], "broute", options)
+    meter = MeterConfig(NAME, link, "broute", options)
     address = f":{whole('-port', settings['port'], 65_535)}"
     return Dropin(
         Config((meter,)),
