@@ -78,7 +78,7 @@ class Face(NamedTuple):
     """Of /, /favicon.ico and /metrics."""
     home_is_metrics: bool = False
     """/ redirects to /metrics, and there is an empty /favicon.ico."""
-    trouble: Callable[[], str] = str
+    trouble: Callable[[], str] = lambda: ""
     """Why a scrape must fail now, in ASCII; empty where it need not."""
 
 
