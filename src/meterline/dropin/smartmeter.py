@@ -27,6 +27,7 @@ DEFAULTS = {
     "verbosity": "1",
 }
 """Flag → its default; the variable is SMARTMETER_ and the flag in capitals."""
+SECRETS = ("id", "password")
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 STYLES = {"text": "logfmt", "logfmt": "logfmt", "json": "json"}
 HELP = f"""\
@@ -49,7 +50,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
         variable = environment.get(f"SMARTMETER_{flag.upper()}", "").strip()
         settings[flag] = given.get(flag, "").strip() or variable or default
         sources[flag] = "flag" if given.get(flag, "").strip() else "environment" if variable else "default"
-    for flag in ("id", "password"):
+    for flag in SECRETS:
         if not settings[flag]:
             raise UserError(f"-{flag} (or SMARTMETER_{flag.upper()}) is required", 1)
     style = _style(environment.get("SMARTMETER_LOG_FORMAT", "").strip(), advice)
@@ -152,7 +153,7 @@ def _mac(address: str) -> str | None:
 
 
 def _shown(flag: str, value: str) -> str:
-    return "(masked)" if flag in ("id", "password") else value
+    return "(masked)" if flag in SECRETS else value
 
 
 def _native(options: Options) -> str:

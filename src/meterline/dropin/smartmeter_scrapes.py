@@ -60,7 +60,7 @@ class Scrapes:
         """Count what has happened, and the intervals in which nothing was read."""
         now, troubles, given_up = self._meter.clock(), self._troubles(), self._meter.reach.ends["given_up"]
         news: list[Kind] = [kind for kind, times in troubles.items() if times > self._seen[kind]]
-        silent = given_up > self._given_up or now - self._heard > self._meter.stale_after
+        silent = given_up > self._given_up or now - self._heard > self._meter.freshness()
         self._seen, self._given_up = troubles, given_up
         if (read := max(self._meter.confirmed(*series) for series in VALUES)) > self._read:
             self._read, self._new = read, True
