@@ -43,8 +43,8 @@ COPY --from=build /opt/meterline /opt/meterline
 ENV PATH=/opt/meterline/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 STATE_DIRECTORY=/var/lib/meterline
 VOLUME /var/lib/meterline
 USER 10001
-# The port is the one of the variables that the two exporters know, else HEALTH_PORT.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python3", "-c", "import http.client, os, sys; names = 'LINKY_EXPORTER_PORT', 'PROMETHEUS_PORT', 'SMARTMETER_PORT', 'HEALTH_PORT'; port = next(filter(None, (os.environ.get(name, '').strip() for name in names))); ask = http.client.HTTPConnection('127.0.0.1', int(port), timeout=4); ask.request('GET', '/-/healthy'); sys.exit(ask.getresponse().status != 200)"]
+# It is asked where the program serves: at the port of the exporters' variables or JSON file, else at HEALTH_PORT.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python3", "-m", "meterline.health"]
 
 FROM program AS linky-exporter
 ENV HEALTH_PORT=8123

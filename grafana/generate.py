@@ -6,7 +6,7 @@ from pathlib import Path
 
 from broute import broute
 from home import home
-from linky import linky
+from linky import linky, linky_prices
 from panels import dashboard, variables
 
 FOLDER = Path(__file__).parent
@@ -33,7 +33,7 @@ def dashboards() -> dict[str, str]:
             "meterline-linky",
             "Linky (names of linky-exporter)",
             "Historic mode, with the names linky_* of the program that meterline replaces.",
-            variables("job", "linky_papp"),
+            [*variables("job", "linky_papp"), *linky_prices()],
             linky(),
         ),
     }

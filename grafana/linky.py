@@ -1,8 +1,11 @@
-"""What a `linky-exporter` served."""
+"""What a `linky-exporter` served.
+
+The panels that its own dashboard had keep their French titles: who has it looks for those.
+"""
 
 from __future__ import annotations
 
-from panels import DAY, HALF, LOAD, MONTH, TODAY, Json, panel, query, row
+from panels import DAY, HALF, LOAD, MONTH, TODAY, Json, panel, query, row, textbox
 
 JOB = '{job=~"$job"}'
 CURRENTS = '{__name__=~"linky_iinst[123]?",job=~"$job"}'
@@ -20,6 +23,39 @@ def joined(kinds: str, label: str, name: str) -> str:
 def counted(every: str = "$__range:$__interval") -> str:
     """Kilowatt-hours by index."""
     return f"increase({joined(INDEXES, 'index', 'linky_')}[{every}]) / 1000"
+
+
+def linky_prices() -> list[Json]:
+    """What the reader fills in at the top: the program knew no prices."""
+    return [
+        textbox("unit_price", "Prix du kWh", "0.25", "Euros: your price of a kWh, the same for all indexes."),
+        textbox("subscription_price", "Abonnement mensuel", "15.00", "Euros: your subscription of a month."),
+    ]
+
+
+def linky_contract() -> list[Json]:
+    """The meter and its contract."""
+    address = query(f"count by (job, instance, adco) (linky_papp{JOB})", "{{adco}}")
+    phases = f"count by (job, instance) (count by (job, instance, __name__) ({CURRENTS}))"
+    subscribed = f"max by (job, instance) (linky_isousc{JOB}) * 200 * {phases}"
+    cost = f"sum by (job, instance) (increase({joined(INDEXES, 'index', 'linky_')}[$__range:$__interval])) / 1e3 * $unit_price"
+    price, month = (f"0 * max by (job, instance) (linky_papp{JOB}) + ${name}" for name in ("unit_price", "subscription_price"))
+    return [
+        row("Contract"),
+        panel("stat", "Adresse compteur", address, names=True),
+        panel("stat", "Puissance souscrite", query(subscribed, "{{job}}"), unit="voltamp", about="200 V a phase."),
+        panel("stat", "Prix du kWh", query(price, "{{job}}"), unit="currencyEUR", decimals=4, size=(4, 4)),
+        panel("stat", "Abonnement mensuel", query(month, "{{job}}"), unit="currencyEUR", decimals=2, size=(4, 4)),
+        panel(
+            "stat",
+            "Coût période",
+            query(cost, "{{job}}"),
+            unit="currencyEUR",
+            decimals=2,
+            size=(4, 4),
+            about="Energy of the time that the dashboard shows, at the price above; without the subscription.",
+        ),
+    ]
 
 
 def linky_now() -> list[Json]:
@@ -57,6 +93,7 @@ def linky() -> list[Json]:
     currents = query(joined("[123]?", "phase", "linky_iinst"), "{{job}} {{phase}}")
     return [
         *linky_now(),
+        *linky_contract(),
         *linky_energy(),
         row("Curves"),
         panel("timeseries", "Power", power, unit="voltamp", size=HALF),

@@ -190,6 +190,19 @@ def variables(label: str, series: str) -> list[Json]:
     ]
 
 
+def textbox(name: str, label: str, default: str, about: str) -> Json:
+    """A value that the reader types in."""
+    return {
+        "type": "textbox",
+        "name": name,
+        "label": label,
+        "description": about,
+        "query": default,
+        "current": {"text": default, "value": default},
+        "options": [{"text": default, "value": default, "selected": True}],
+    }
+
+
 def dashboard(uid: str, title: str, about: str, chosen: list[Json], panels: list[Json]) -> str:
     """The text of its file."""
     content: Json = {

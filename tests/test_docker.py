@@ -20,6 +20,7 @@ import pytest
 import yaml
 from stage import fake, fetch, free_port, page, talking
 
+from meterline import health as health_module
 from meterline import reasons
 
 ROOT = Path(__file__).parents[1]
@@ -124,6 +125,49 @@ def test_health_is_asked_where_the_program_serves(variable: str) -> None:
     asyncio.run(test())
 
 
+@pytest.mark.parametrize(
+    ("document", "words", "environment", "port"),
+    [
+        ('{"prometheus": {"port": 9133}}', [], {}, 9133),
+        ('{"prometheus": {"port": 9133}}', [], {"LINKY_EXPORTER_PORT": "8124"}, 9133),
+        ('{"prometheus": {"port": 9133}}', [], {"PROMETHEUS_PORT": "9134"}, 9134),
+        ("{}", [], {}, 9100),
+        (None, [], {}, 8123),
+        (None, ["linky-exporter"], {}, 8123),
+        (None, ["linky-exporter"], {"DEVICE": "/dev/serial0"}, 9100),
+        (None, ["linky-exporter"], {"DEVICE": "/dev/serial0", "LINKY_EXPORTER_PORT": "8124"}, 8124),
+        (None, ["linky-exporter", "--config", "OTHER"], {}, 9135),
+        (None, ["tini", "--", "/opt/meterline/bin/linky-exporter", "--config=OTHER"], {}, 9135),
+        (None, ["meterline", "run"], {"DEVICE": "/dev/serial0"}, 8123),
+    ],
+)
+def test_health_of_the_json_exporter_is_asked_at_the_port_of_its_file(
+    document: str | None,
+    words: list[str],
+    environment: dict[str, str],
+    port: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, other, first = tmp_path / "linky-exporter.json", tmp_path / "other.json", tmp_path / "cmdline"
+    monkeypatch.setattr("meterline.dropin.linky.JSON_FILE", str(file))
+    monkeypatch.setattr("meterline.health.FIRST", str(first))
+    if document:
+        file.write_text(document)
+    other.write_text('{"prometheus": {"port": 9135}}')
+    first.write_text("".join(f"{word.replace('OTHER', str(other))}\0" for word in words))
+    assert health_module.port(health_module.started_as(), {"HEALTH_PORT": "8123"} | environment) == port
+
+
+def test_asking_for_health_reads_little_code() -> None:
+    loaded = "import sys, meterline.health; print(len([name for name in sys.modules if name.startswith('meterline')]))"
+    answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=60)
+    assert int(answer.stdout) <= 6
+    others = "import sys, meterline.health; print([name for name in ('asyncio', 'tornado', 'yaml') if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", others], capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("file", COMPOSE, ids=lambda file: file.parent.name)
 def test_a_compose_file_builds_what_is_there_and_mounts_what_is_there(file: Path) -> None:
     compose = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -134,7 +178,8 @@ def test_a_compose_file_builds_what_is_there_and_mounts_what_is_there(file: Path
     assert (file.parent / service["build"]["context"]).resolve() == ROOT
     assert service["image"] == target
     assert service["read_only"] is True
-    port = service.get("environment", {}).get("HEALTH_PORT", PORTS[target])
+    settings = file.parent / "linky-exporter.json"
+    port = json.loads(settings.read_text())["prometheus"]["port"] if settings.exists() else PORTS[target]
     assert service["ports"][0].endswith(f"{port}:{port}")
     for each in compose["services"].values():
         assert ":" in each["image"] or each is service, "the version is pinned"

@@ -172,6 +172,9 @@ LINKYS = {
 }
 """Made-up Linkys: job → indexes."""
 
+PRICES = {"unit_price": "0.25", "subscription_price": "15.00"}
+"""What the reader fills in → what it is before."""
+
 WATTHOURS_A_SECOND = 50
 
 LINKY: dict[str, tuple[float, float, set[str]]] = {
@@ -180,6 +183,11 @@ LINKY: dict[str, tuple[float, float, set[str]]] = {
     "Share of the subscribed current": (30, 40, set()),
     "Subscribed current": (30, 30, set()),
     "Tariff now": (1, 1, {"ptec"}),
+    "Adresse compteur": (1, 100, set()),
+    "Puissance souscrite": (6000, 6000, set()),
+    "Prix du kWh": (0.25, 0.25, set()),
+    "Abonnement mensuel": (15, 15, set()),
+    "Coût période": (0.025, 0.75, set()),
     "Drawn today": (0.1, 3, set()),
     "Drawn this month": (0.1, 3, set()),
     "Drawn today, by index": (0, 3, {"index"}),
@@ -208,7 +216,7 @@ def test_a_dashboard_can_be_imported_anywhere(file: str) -> None:
     assert (board["refresh"], board["tags"]) == ("10s", ["meterline", "smart meter"])
     assert [variable["name"] for variable in board["templating"]["list"]] == [
         "datasource",
-        "job" if "linky" in file else "meter",
+        *(["job", *PRICES] if "linky" in file else ["meter"]),
     ]
     for panel in board["panels"]:
         for part in [panel, *panel.get("targets", [])] if panel["type"] != "row" else []:
@@ -271,7 +279,7 @@ def tools() -> tuple[str, str]:
 
 
 def test_promtool_parses_every_expression(tools: tuple[str, str], tmp_path: Path) -> None:
-    variables = {"$meter": ".*", "$job": ".*"}
+    variables = {"$meter": ".*", "$job": ".*"} | typed("linky.json")
     rules = [
         {"record": f"expression:{number}", "expr": filled(question, variables)}
         for number, question in enumerate(questions(*FILES))
@@ -345,7 +353,17 @@ def choices(database: Database, file: str) -> dict[str, str]:
     assert wanted
     values = database.get(f"label/{wanted[2]}/values", **{"match[]": wanted[1]})
     assert values
-    return {f"${variable['name']}": f"({'|'.join(values)})"}
+    return {f"${variable['name']}": f"({'|'.join(values)})"} | typed(file)
+
+
+def typed(file: str) -> dict[str, str]:
+    """The variables that the reader fills in, as they are before."""
+    found = [variable for variable in BOARDS[file]["templating"]["list"] if variable["type"] == "textbox"]
+    return {f"${variable['name']}": variable["query"] for variable in found}
+
+
+def test_the_prices_are_numbers_that_the_reader_fills_in() -> None:
+    assert typed("linky.json") == {f"${name}": price for name, price in PRICES.items()}
 
 
 def settled(database: Database) -> bool:

@@ -577,3 +577,24 @@ def test_a_link_that_flaps_between_two_troubles_says_each_once(
 
     run(test())
     assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == ["in use by process 999", "lost"]
+
+
+def test_a_meter_knows_how_its_links_ended_and_since_when_none_can_be_had(tmp_path: Path) -> None:
+    async def test() -> None:
+        path = str(tmp_path / "linky")
+        async with reading(tic("home", path)) as runtime:
+            reach = runtime.meters["home"].reach
+            await until(lambda: reach.ends["unopened"] >= 2)
+            since = reach.lost_since
+            await until(lambda: reach.ends["unopened"] >= 4)
+            assert reach.lost_since == since is not None
+            async with talking(fake(), path):
+                await until(lambda: runtime.meters["home"].value(*POWER))
+                assert reach.lost_since is None
+            await until(lambda: reach.ends["lost"])
+            assert reach.lost_since is not None
+            async with line(path):
+                await until(lambda: reach.ends["given_up"])
+                assert reach.lost_since is None, "a silent line is no lost one"
+
+    run(test())

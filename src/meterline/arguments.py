@@ -83,6 +83,7 @@ def parser() -> Parser:
 def _add_run(commands: Commands) -> None:
     run = _command(commands, "run", "read meters and serve them to Prometheus")
     run.add_argument("link", nargs="?", help="one meter: a device, tcp://host:port or file:CAPTURE; all else is detected")
+    run.add_argument("words", nargs="*", metavar="SETTING", help="with --like: the other exporter's settings, after --")
     run.add_argument("--config.file", dest="config", metavar="FILE", help="the meters to read (see docs/configure.md)")
     run.add_argument("--like", choices=tuple(LIKE), help="stand in for another exporter: its settings, its metrics")
     _kept(run)

@@ -19,7 +19,8 @@ def main(words: Sequence[str] | None = None) -> None:
     configuration is wrong.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as at Ctrl-C: tidy up
-    sys.exit(_main(parser().parse_args(words)))
+    given = sys.argv[1:] if words is None else list(words)
+    sys.exit(_main(parser().parse_args(given, argparse.Namespace(apart="--" in given))))
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -51,12 +52,12 @@ def _run(args: argparse.Namespace) -> None:
     if args.like:
         from meterline.dropin.start import adapter, start
 
-        if args.link or (args.config and args.like != "linky-json"):
-            raise UserError("run: --like takes the other exporter's settings, and no LINK or file of ours")
-        words = ["--config", args.config] if args.config else []
+        if (args.link and not args.apart) or (args.config and args.like != "linky-json"):
+            raise UserError("run: --like takes the other exporter's settings (after --), and no LINK or file of ours")
+        words = [*(["--config", args.config] if args.config else []), *filter(None, [args.link]), *args.words]
         start(adapter(args.like)(words, os.environ), args.state, args.web)
         return
-    if bool(args.link) == bool(args.config):
+    if bool(args.link) == bool(args.config) or args.words:
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
     folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on")
     if args.link:
@@ -80,7 +81,10 @@ def _read(args: argparse.Namespace) -> None:
 def _migrate(args: argparse.Namespace) -> None:
     from meterline.dropin.start import adapter
 
-    print(adapter(args.like)(args.words, os.environ).native, end="")
+    dropin = adapter(args.like)(args.words, os.environ)
+    for line in dropin.advice:
+        print(f"# {' '.join(line.split())}")
+    print(dropin.native, end="")
 
 
 def _demo(args: argparse.Namespace) -> None:

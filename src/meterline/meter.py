@@ -16,7 +16,9 @@ from typing import Protocol
 
 from meterline.metrics import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
 from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
+from meterline.reach import Reach
 from meterline.registers import HIGHEST_POWER, Entry, Mark, Registers
+from meterline.said import Said
 from meterline.samples import Histogram, block, escape
 
 SHORT_FRAMES_STALE_AFTER = 30.0
@@ -47,7 +49,6 @@ class Meter:
         self._written: dict[str, float] = {}
         self._moved = True
         self.keeps_words = False
-        self._words: dict[str, tuple[str, float]] = {}
         self.observed: dict[Series, float] = {}
         self.histograms: dict[str, Histogram] = {}
         self.registers: dict[Series, float] = {}
@@ -55,7 +56,7 @@ class Meter:
         self.address: str | None = None
         self.frames = self.opened = self.swaps = self.defects = 0
         self._link: Counted | None = None
-        self._received = 0
+        self._received, self.reach = 0, Reach()
         self.rejected = dict.fromkeys(REASONS, 0)
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
@@ -71,6 +72,7 @@ class Meter:
         self._stranger_at = -math.inf
         self._last_short = -math.inf
         self._oldest = math.inf
+        self.said = Said()
         for family in self.blocks:
             self.texts[COLUMNS[family]] = ""
 
@@ -79,6 +81,7 @@ class Meter:
         self._received = self.received
         self._link = link
         self.opened += 1
+        self.reach.open()
         self._moved = True
 
     def count_defect(self) -> None:
@@ -121,8 +124,11 @@ class Meter:
     @property
     def words(self) -> dict[str, str]:
         """What the meter says in the wire's own labels, where it `keeps_words`; as fresh as its readings."""
-        oldest = self.clock() - self.freshness()
-        return {label: text for label, (text, said) in self._words.items() if said >= oldest}
+        return self.said.since(self.clock() - self.freshness())
+
+    def confirmed(self, *series: str) -> float:
+        """When what is shown of a series was said last (monotonic); -inf where nothing is shown."""
+        return entry.confirmed if (entry := self._entries.get(series)) else -math.inf
 
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
         """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
@@ -135,10 +141,7 @@ class Meter:
         if self._is_stranger(snapshot.address, now):
             self.rejected["implausible"] += 1
             return
-        if self.keeps_words:
-            self._words |= {label: (text, now) for label, text in snapshot.words.items()}
-        elif self._words:
-            self._words = {}
+        self.said.take(snapshot if self.keeps_words else None, now)
         registers, subscribed = self._registers, self._entries.get(_SUBSCRIBED)
         registers.step, registers.wraps_at = snapshot.step, snapshot.wraps_at
         registers.subscribed = float(subscribed.value) if subscribed else HIGHEST_POWER

@@ -67,6 +67,8 @@ class Snapshot(NamedTuple):
     """What was said, as it was sent: the wire's own label → its data."""
     contract: Contract | None = None
     """None where it is not said."""
+    whole: bool = False
+    """Nothing was lost on the way: a label that is not among the words was not sent."""
 
 
 class Rejected(NamedTuple):

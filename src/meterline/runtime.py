@@ -17,12 +17,13 @@ from meterline.config import Config, MeterConfig
 from meterline.cost.books import Books
 from meterline.cost.wall import boot, uptime
 from meterline.detect import detect
-from meterline.link import Link, open_link
+from meterline.link import Link, LinkError, open_link
 from meterline.logs import News, about
 from meterline.meter import Meter
 from meterline.metrics import FAMILIES
 from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
+from meterline.reach import End
 from meterline.state import State
 
 log = logging.getLogger("meterline")
@@ -160,8 +161,10 @@ class _Follower:
     async def follow(self) -> None:
         """Until cancelled; a capture ends by itself."""
         while True:
+            opened = False
             try:
                 async with open_link(self._link) as link:
+                    opened = True
                     link.crowd = self._crowd
                     self._speaking_since = None
                     try:
@@ -174,9 +177,11 @@ class _Follower:
                 self._tell(logging.INFO, "the capture has ended")
                 return
             except Refused as error:
+                self._end("refused")
                 self._say(f"refused: {error}; next try in {REFUSED_PAUSE:.0f} s")
                 pause = REFUSED_PAUSE
             except OSError as error:
+                self._end("given_up" if not isinstance(error, LinkError) else "lost" if opened else "unopened")
                 self._say(str(error))
                 pause = next(self._pauses)
             except Exception as error:  # our own defect: never the end of the other meters
@@ -185,6 +190,11 @@ class _Follower:
                 self._say(f"a defect in meterline; please report it. The link is opened again. {error!r}", error)
                 pause = next(self._pauses)
             await asyncio.sleep(pause)
+
+    def _end(self, end: End) -> None:
+        """Let the meters know how their link ended."""
+        for meter in self._all:
+            meter.reach.end(end, meter.clock())
 
     async def _read(self, link: Link) -> None:
         for meter in self._all:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,8 +19,7 @@ from stage import fake, fetch, free_port, line, talking
 
 from meterline.dropin.linky import choose
 from meterline.dropin.linky_env import DEFAULTS, adapt
-from meterline.dropin.linky_env_page import page as render
-from meterline.errors import UserError
+from meterline.dropin.linky_env_page import Page
 from meterline.meter import Meter
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.frames import Assembler, Decoder, Group, encode_frame
@@ -27,6 +27,15 @@ from meterline.protocols.tic.readings import readings
 
 SCRIPT = str(Path(sys.executable).with_name("linky-exporter"))
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Pragma": "no-cache",
+    "Expires": "0",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 KNOWN = (
     *DEFAULTS,
     *("PROMETHEUS_PORT", "DEVICE"),
@@ -63,7 +72,7 @@ async def page(port: int, wanted: str = "linky_", gone: bool = False, **headers:
         await asyncio.sleep(0.1)
 
 
-def test_the_page_is_the_golden_one_byte_for_byte_whatever_is_accepted(shared: Path) -> None:
+def test_the_page_is_the_golden_one_whatever_is_accepted(shared: Path) -> None:
     frame = (shared / "golden" / "linky-env.bin").read_bytes()
 
     async def test() -> list[str]:
@@ -112,10 +121,9 @@ def test_home_redirects_the_icon_is_empty_and_the_headers_are_the_originals(tmp_
             status, headers, _ = await asyncio.to_thread(ask, "/")
             assert (status, headers["Location"]) == (301, "/metrics")
             assert (await asyncio.to_thread(ask, "/favicon.ico"))[2] == b""
-            _, headers, body = await asyncio.to_thread(ask, "/metrics")
-            assert headers["Cache-Control"] == "no-store"
-            assert headers["X-Content-Type-Options"] == "nosniff"
-            assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+            for place in ("/", "/favicon.ico", "/metrics"):
+                _, headers, body = await asyncio.to_thread(ask, place)
+                assert {name: headers[name] for name in HEADERS} == HEADERS
             assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
             assert b"process_" not in body
             assert b"python_" not in body
@@ -126,14 +134,14 @@ def test_home_redirects_the_icon_is_empty_and_the_headers_are_the_originals(tmp_
 def said(mode: str = "historic", contract: str = "HC", prm: bool = False, **facts: object) -> str:
     """The page of a simulated meter."""
     meter, simulated = Meter("m"), fake(mode, contract, **facts)
-    meter.keeps_words = True
+    shown = Page(meter, "job", prm)
     simulated.advance(1_750_000_000)
     decoder, assembler = Decoder(), Assembler()
     for _ in range(2):
         for event in decoder.feed(simulated.frame()):
             if frame := assembler.take(event):
                 meter.take(readings(frame, prm))
-    return render(meter, "job", prm)
+    return shown.text()
 
 
 @pytest.mark.parametrize(
@@ -153,12 +161,12 @@ def test_every_contract_has_its_indexes(contract: str, names: list[str]) -> None
     assert "linky_papp{" in text
 
 
-def test_three_phases_have_a_current_each_and_imax_stays_a_label() -> None:
+def test_three_phases_have_a_current_and_a_maximum_each_and_no_label_of_their_own() -> None:
     text = said(phases=3)
     for phase in "123":
         assert f"# TYPE linky_iinst{phase} gauge" in text
-        assert f'imax{phase}="' in text
-        assert f"linky_imax{phase}{{" not in text
+        assert f"# TYPE linky_imax{phase} gauge\nlinky_imax{phase}{{" in text
+    assert {*re.findall(r'[{,](\w+)="', text)} == {"adco", "hhphc", "job", "motdetat", "optarif", "ptec"}
 
 
 def test_standard_mode_follows_the_same_rule() -> None:
@@ -178,14 +186,14 @@ def test_standard_mode_follows_the_same_rule() -> None:
 
 def test_a_register_that_is_not_believed_is_not_shown() -> None:
     meter = Meter("m")
-    meter.keeps_words = True
+    shown = Page(meter, "job")
     for base, papp in (("002354947", "02610"), ("002354947", "02610"), ("902354947", "02620")):
         said = {"ADCO": "041876097767", "OPTARIF": "BASE", "BASE": base, "PTEC": "TH..", "PAPP": papp}
         decoder, assembler = Decoder(), Assembler()
         for event in decoder.feed(encode_frame(Group(label, None, data) for label, data in said.items())):
             if frame := assembler.take(event):
                 meter.take(readings(frame))
-    base, papp = [line for line in render(meter, "job").splitlines() if not line.startswith("#")]
+    base, papp = [line for line in shown.text().splitlines() if not line.startswith("#")]
     assert base.endswith("} 2.354947e+06")
     assert papp.endswith("} 2620.0")
 
@@ -220,7 +228,6 @@ def test_defaults_are_those_of_the_readme() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("LINKY_EXPORTER_LOGLEVEL", "LOUD"),
         ("LINKY_EXPORTER_PORT", "http"),
         ("LINKY_EXPORTER_MODE", "MODERN"),
         ("LINKY_EXPORTER_INTERFACE", "ttyUSB0"),
@@ -239,8 +246,6 @@ def test_it_says_what_it_took_from_where_and_what_would_do_the_same() -> None:
     found = adapt((), {"LINKY_EXPORTER_PORT": "9000"})
     assert "LINKY_EXPORTER_PORT=9000 (environment)" in found.taken
     assert "    link: /dev/ttyUSB0\n" in found.native
-    with pytest.raises(UserError, match="no arguments"):
-        adapt(("--help",), {})
 
 
 def test_the_script_tells_the_two_programs_of_its_name_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -253,3 +258,106 @@ def test_the_script_tells_the_two_programs_of_its_name_apart(monkeypatch: pytest
     assert choose(("--config", "x.json"), {}) == "linky-json"
     (tmp_path / "none.json").write_text("{}")
     assert choose((), {}) == "linky-json"
+
+
+# When there is nothing to scrape, and what a setting that cannot be used does ---------------------------------------
+
+
+async def status(port: int, wanted: int, path: str = "/metrics") -> tuple[int, str]:
+    """Status and body, once the status is that one."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            found, _, body = await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}{path}")
+            if found == wanted:
+                return found, body.decode()
+        except OSError:
+            pass
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def test_without_a_device_a_scrape_fails_and_the_program_goes_on(tmp_path: Path) -> None:
+    async def test() -> None:
+        path = str(tmp_path / "linky")
+        async with exporter(path, LINKY_FRAME_TIMEOUT="2") as port:
+            assert (await status(port, 503))[0] == 503
+            assert (await status(port, 200, "/-/healthy"))[0] == 200
+            async with talking(fake(), path):
+                assert "linky_papp" in (await status(port, 200))[1]
+            assert (await status(port, 503))[0] == 503, "it was lost"
+
+    asyncio.run(test())
+
+
+def test_with_a_line_that_says_nothing_a_scrape_fails_until_the_first_frame_and_never_after_it() -> None:
+    async def test() -> None:
+        async with line() as (path, write), exporter(path, LINKY_FRAME_TIMEOUT="1") as port:
+            await status(port, 503)
+            frame = encode_frame(
+                Group(label, None, data)
+                for label, data in {"ADCO": "041876097767", "OPTARIF": "BASE", "BASE": "002354947", "PTEC": "TH.."}.items()
+            )
+
+            async def send() -> None:
+                while True:
+                    write(frame)
+                    await asyncio.sleep(0.1)
+
+            sending = asyncio.create_task(send())
+            assert "linky_base" in await page(port, "linky_base")
+            sending.cancel()
+            assert await page(port, gone=True) == ""
+            for _ in range(30):
+                assert await status(port, 200) == (200, "")
+                await asyncio.sleep(0.05)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("word", "level"),
+    [
+        *(("NOTSET", "debug"), ("debug", "debug"), ("WARN", "warn"), ("WARNING", "warn"), ("ERROR", "error")),
+        *(("CRITICAL", "error"), ("FATAL", "error"), ("LOUD", "info")),
+    ],
+)
+def test_every_level_of_python_is_known_and_another_word_is_info_with_a_warning(word: str, level: str) -> None:
+    found = adapt((), {"LINKY_EXPORTER_LOGLEVEL": word})
+    assert found.level == level
+    assert [line.partition(":")[0] for line in found.advice] == (["LINKY_EXPORTER_LOGLEVEL"] if word == "LOUD" else [])
+
+
+def test_arguments_are_settings_or_are_not_used_and_a_warning_names_them() -> None:
+    found = adapt(("LINKY_EXPORTER_PORT=18602", "stray"), {"LINKY_EXPORTER_PORT": "9000"})
+    assert found.address == ":18602"
+    assert found.advice == ("'stray': not used; this exporter takes environment variables",)
+
+
+def test_the_address_of_a_serial_line_over_tcp_is_read_in_place_of_its_pseudo_terminal() -> None:
+    both = {"LINKY_SOCAT_HOST": " 192.0.2.1:2000 ", "LINKY_SOCAT_FILE": "/dev/tty0", "LINKY_EXPORTER_INTERFACE": "/dev/tty0"}
+    assert adapt((), both).config.meters[0].link == "tcp://192.0.2.1:2000"
+    assert adapt((), both).advice == ()
+    for wrong in ({"LINKY_SOCAT_HOST": "192.0.2.1"}, {"LINKY_SOCAT_HOST": "", "LINKY_SOCAT_FILE": "/dev/tty0"}):
+        found = adapt((), wrong)
+        assert found.config.meters[0].link == "/dev/ttyUSB0"
+        assert len(found.advice) == 1
+        assert found.advice[0].startswith("LINKY_SOCAT_")
+    assert choose((), {"LINKY_SOCAT_HOST": "192.0.2.1:2000", "DEVICE": "x"}) == "linky-env"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LINKY_EXPORTER_PORT", "+8123"), ("LINKY_FRAME_TIMEOUT", "100000"), ("TZ", "europe/paris"), ("TZ", "UTC")],
+)
+def test_what_the_original_starts_with_is_taken(name: str, value: str) -> None:
+    assert adapt((), {name: value}).address == ":8123"
+
+
+def test_a_line_over_tcp_is_read(tmp_path: Path) -> None:
+    async def test() -> None:
+        link = str(tmp_path / "none")
+        async with talking(fake(), tcp=True) as url, exporter(link, LINKY_SOCAT_HOST=url.removeprefix("tcp://")) as port:
+            await page(port, "linky_papp")
+
+    asyncio.run(test())

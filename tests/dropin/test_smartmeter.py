@@ -20,10 +20,10 @@ from stage import fetch, free_port
 from meterline import asked
 from meterline.dropin import start
 from meterline.dropin.smartmeter import DEFAULTS, adapt
-from meterline.dropin.smartmeter_page import page as render
+from meterline.dropin.smartmeter_page import Page
 from meterline.errors import UserError
 from meterline.meter import Meter
-from meterline.model import Observation, Reading, Rejected, Snapshot
+from meterline.model import Observation, Reading, Snapshot
 from meterline.protocols.broute import Options
 from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
 
@@ -86,7 +86,7 @@ def masked(text: str) -> str:
 def test_the_page_is_the_golden_one_byte_for_byte(shared: Path) -> None:
     async def test() -> str:
         async with exporter(module()) as (port, _):
-            return await page(port, "scrape_duration_seconds_count")
+            return await page(port, "scrape_duration_seconds_count 1\n")
 
     assert masked(asyncio.run(test())) == masked((shared / "golden" / "smartmeter.prom").read_text())
 
@@ -94,7 +94,7 @@ def test_the_page_is_the_golden_one_byte_for_byte(shared: Path) -> None:
 def test_power_that_is_sold_is_negative_and_an_absent_phase_is_no_series() -> None:
     async def test() -> str:
         async with exporter(module({0xE7: (-1500).to_bytes(4, signed=True), 0xE8: bytes.fromhex("FFF67FFE")})) as (port, _):
-            return await page(port, "smartmeter_power_watts")
+            return await page(port, "\nsmartmeter_power_watts ")
 
     text = asyncio.run(test())
     assert "\nsmartmeter_power_watts -1500\n" in text
@@ -110,10 +110,11 @@ def test_errors_are_counted_by_type_and_no_secret_is_in_the_log() -> None:
 
     text, log = asyncio.run(test())
     assert (
-        "# HELP smartmeter_scrape_errors_total Total number of failed scrapes\n# TYPE smartmeter_scrape_errors_total counter"
-        in text
-    )
-    assert "smartmeter_power_watts" not in text, "no value before the first success"
+        "# HELP smartmeter_scrape_errors_total Total number of failed scrapes, labeled by error type\n"
+        "# TYPE smartmeter_scrape_errors_total counter\n"
+    ) in text
+    assert "\nsmartmeter_power_watts " not in text, "no value before the first success"
+    assert "\nsmartmeter_last_scrape_timestamp_seconds 0\n" in text
     assert RIGHT["SMARTMETER_ID"] not in log
     assert RIGHT["SMARTMETER_PASSWORD"] not in log
     assert "-id=(masked) (environment)" in log
@@ -157,10 +158,27 @@ def test_where_arguments_cannot_be_hidden_the_log_says_so(
     assert RIGHT["SMARTMETER_PASSWORD"] not in caplog.text
 
 
+def test_without_a_device_the_program_goes_on_and_what_alerts_read_stays_true(tmp_path: Path) -> None:
+    async def test() -> str:
+        port = free_port()
+        flags = (f"-device={tmp_path}/nowhere", f"-port={port}", "-interval=10")
+        process = subprocess.Popen([SCRIPT, *flags], env=environment(), stderr=subprocess.DEVNULL)  # noqa: ASYNC220
+        try:
+            return await page(port, 'smartmeter_scrape_errors_total{type="ip_resolve"}')
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait, 60)
+
+    text = asyncio.run(test())
+    assert "\nsmartmeter_last_scrape_timestamp_seconds 0\n" in text
+    assert "\nsmartmeter_scrape_duration_seconds_count 1\n" in text
+    assert "\nsmartmeter_power_watts " not in text
+
+
 def test_after_joining_the_log_says_channel_and_address_to_paste() -> None:
     async def test() -> str:
         async with exporter(module(), "-dse") as (port, log):
-            await page(port, "smartmeter_power_watts")
+            await page(port, "\nsmartmeter_power_watts ")
             return log.read_text()
 
     log = asyncio.run(test())
@@ -233,45 +251,77 @@ def test_a_wrong_id_is_not_repeated() -> None:
     assert caught.value.status == 1
 
 
-@pytest.mark.parametrize("words", [("-nope",), ("-device",), ("-dse=maybe",), ("positional",), ("-port=x",), ("-verbosity=a",)])
+@pytest.mark.parametrize("words", [("-nope",), ("-device",), ("-dse=maybe",), ("-port=x",), ("-verbosity=a",)])
 def test_a_wrong_flag_is_one_line(words: tuple[str, ...]) -> None:
     with pytest.raises(UserError) as caught:
         adapt(words, RIGHT)
     assert "\n" not in str(caught.value)
 
 
-def test_log_format_is_text_or_json() -> None:
-    assert adapt((), RIGHT | {"SMARTMETER_LOG_FORMAT": "json"}).style == "json"
-    with pytest.raises(UserError, match="SMARTMETER_LOG_FORMAT"):
-        adapt((), RIGHT | {"SMARTMETER_LOG_FORMAT": "xml"})
+@pytest.mark.parametrize(
+    ("text", "style", "known"),
+    [
+        *(("json", "json", True), ("JSON", "json", True), ("Json", "json", True)),
+        *(("text", "logfmt", True), ("TEXT", "logfmt", True), ("logfmt", "logfmt", True), ("xml", "logfmt", False)),
+    ],
+)
+def test_log_format_is_text_or_json_in_any_case_and_else_text(text: str, style: str, known: bool) -> None:
+    found = adapt((), RIGHT | {"SMARTMETER_LOG_FORMAT": text})
+    assert found.style == style
+    assert [line.partition(":")[0] for line in found.advice] == ([] if known else ["SMARTMETER_LOG_FORMAT"])
+
+
+@pytest.mark.parametrize(
+    ("text", "level"), [("debug", "info"), ("1.5", "info"), ("-1", "error"), ("+2", "debug"), ("0", "error")]
+)
+def test_a_verbosity_in_the_environment_that_is_no_number_is_one(text: str, level: str) -> None:
+    found = adapt((), RIGHT | {"SMARTMETER_VERBOSITY": text})
+    assert found.level == level
+    assert ("SMARTMETER_VERBOSITY" in "".join(found.advice)) == (text in ("debug", "1.5"))
+
+
+@pytest.mark.parametrize("words", [("stray",), ("stray", "-port=1"), ("-",), ("--", "-port=1"), ("-dse", "true", "-port", "1")])
+def test_words_from_the_first_that_is_no_flag_on_are_not_used_and_a_warning_says_so(words: tuple[str, ...]) -> None:
+    found = adapt(words, RIGHT)
+    assert found.address == ":9102"
+    (line,) = [line for line in found.advice if "is not a flag" in line]
+    assert ("not -port" in line) == any(word.startswith("-port") for word in words)
+    assert "stray" not in line, "it may be the password"
+
+
+@pytest.mark.parametrize("word", ["-h", "--h", "-help", "--help"])
+def test_help_is_printed_and_no_error(word: str) -> None:
+    answer = subprocess.run([SCRIPT, word], env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "-channel" in answer.stdout
 
 
 def test_channel_and_address_narrow_the_scan() -> None:
     found = options("-channel", "31", "-ipaddr", "FE80:0000:0000:0000:0214:2244:5566:7788")
     assert found.channel == "31"
     assert found.mac == "0014224455667788"
-    with pytest.raises(UserError, match="-ipaddr"):
-        options("-ipaddr=fe80::1")
 
 
 @pytest.mark.parametrize(
-    ("kind", "item"),
+    "text", ["fe80::214:2244:5566:7788", "FE80:0:0:0:214:2244:5566:7788", "fe80::0214:2244:5566:7788%wpan0"]
+)
+def test_an_address_may_be_written_in_any_form_of_ipv6(text: str) -> None:
+    found = adapt(("-ipaddr", text), RIGHT)
+    assert options("-ipaddr", text).mac == "0014224455667788"
+    assert found.advice == ()
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
     [
-        ("ip_resolve", Observation(("smartmeter_radio_scans_total", "empty"), 1.0, True)),
-        ("auth", Observation(("smartmeter_session_joins_total", "failed"), 1.0, True)),
-        ("query", Observation(("smartmeter_polls_failed_total",), 1.0, True)),
-        ("parse", Rejected("malformed")),
+        *(("channel", text) for text in ("99", "0x21", "3D", "x")),
+        *(("ipaddr", text) for text in ("2001:db8::1", "192.0.2.1", "x")),
     ],
 )
-def test_every_type_of_error_of_the_readme_is_counted(kind: str, item: Observation | Rejected) -> None:
-    meter = Meter("m")
-    assert "scrape_errors" not in render(meter)
-    for _ in range(3):
-        if isinstance(item, Rejected):
-            meter.reject(item)
-        else:
-            meter.observe(item)
-    assert f'smartmeter_scrape_errors_total{{type="{kind}"}} 3\n' in render(meter)
+def test_facts_of_the_radio_that_cannot_be_are_not_used_and_a_warning_names_them(flag: str, text: str) -> None:
+    found = adapt((f"-{flag}", text), RIGHT)
+    assert (options(f"-{flag}", text).channel, options(f"-{flag}", text).mac) == (None, None)
+    assert [line.partition(":")[0] for line in found.advice] == [f"-{flag}"]
 
 
 @pytest.mark.parametrize(
@@ -287,6 +337,7 @@ def test_every_type_of_error_of_the_readme_is_counted(kind: str, item: Observati
 @pytest.mark.parametrize("openmetrics", [False, True], ids=["text", "openmetrics"])
 def test_every_metric_of_the_readme_is_there_in_both_formats(row: str, openmetrics: bool) -> None:
     meter = Meter("m")
+    shown = Page(meter, 10.0)
     said = (
         Reading(("smartmeter_power_watts",), 366),
         Reading(("smartmeter_current_amperes", "r"), 2.8),
@@ -294,7 +345,7 @@ def test_every_metric_of_the_readme_is_there_in_both_formats(row: str, openmetri
     )
     meter.take(Snapshot(said))
     meter.observe(Observation(("smartmeter_poll_duration_seconds",), 0.2))
-    text = render(meter, openmetrics)
+    text = shown.text(openmetrics)
     assert f"\n{row} " in text
     parse = openmetrics_families if openmetrics else text_string_to_metric_families
     assert {family.name.removesuffix("_total") for family in parse(text)} >= {"smartmeter_power_watts"}

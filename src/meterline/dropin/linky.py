@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from meterline.dropin.start import script
-
 JSON_FILE = "/etc/linky-exporter.json"
 _JSON_VARIABLES = ("PROMETHEUS_PORT", "DEVICE")
+_OTHERS = ("LINKY_EXPORTER_", "LINKY_SOCAT_")
 
 
 def choose(words: Sequence[str], environment: Mapping[str, str]) -> str:
     """The JSON program where its file is there, a file is given, or one of its variables and none of the other's is set."""
-    others = any(name.startswith("LINKY_EXPORTER_") for name, value in environment.items() if value.strip())
+    others = any(name.startswith(_OTHERS) for name, value in environment.items() if value.strip())
     variables = any(environment.get(name) for name in _JSON_VARIABLES) or any(
         name.startswith("INDEXWHRATES_") for name in environment
     )
@@ -24,4 +23,6 @@ def choose(words: Sequence[str], environment: Mapping[str, str]) -> str:
 
 def main() -> None:
     """The script."""
+    from meterline.dropin.start import script  # whoever only asks which it is needs none of this
+
     script("linky-exporter", choose)

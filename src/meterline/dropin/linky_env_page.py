@@ -1,12 +1,13 @@
 """The page of that exporter: `linky_…` with the French help texts of the original, labels as the meter sends them.
 
 Historic mode is byte for byte the original's (its counters' TYPE lines say `_total`, their samples do not). Standard mode, in
-which the original shows nothing, follows the same rule: each numeric label in lower case, `+` and `-` as `_`.
+which the original shows nothing, follows the same rule: each numeric label in lower case, `+` and `-` as `_`. What the original
+does not know becomes a family of its own (the maximum of each phase), never a label: that would make every series another one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 from meterline.meter import Meter
@@ -20,21 +21,30 @@ from meterline.web.server import Face
 
 HEADERS = {
     "Cache-Control": "no-store",
+    "Pragma": "no-cache",
+    "Expires": "0",
     "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-HISTORIC_LABELS = ("ADCO", "HHPHC", "IMAX", "IMAX1", "IMAX2", "IMAX3", "MOTDETAT", "OPTARIF", "PTEC")
-STANDARD_LABELS = ("ADSC", "LTARF", "NGTF", "VTIC")
+LABELS = {
+    "historic": ("ADCO", "HHPHC", "IMAX", "MOTDETAT", "OPTARIF", "PTEC"),
+    "standard": ("ADSC", "LTARF", "NGTF", "VTIC"),
+}
+"""Mode → what of the frame is a label of each series."""
+EXPECTED = {"historic": {"ADCO", "OPTARIF", "PTEC"}, "standard": {"ADSC"}}
+"""Without these a frame was torn, unless whole frames come without them."""
+LABEL_KEPT = 3600.0
+"""Seconds for which a label that is not said any more is waited for: without it each series would be another one."""
 _TEXTS = {"ADCO", "ADSC", "DATE", "LTARF", "MSG1", "MSG2", "NGTF", "PJOURF+1", "PPOINTE", "PRM", "STGE", "VTIC"}
 NUMERIC_HISTORIC = (
     "ISOUSC",
     *CONTRACT_OF,
-    *("IINST", "IINST1", "IINST2", "IINST3", "ADPS", "ADIR1", "ADIR2", "ADIR3", "PAPP", "PMAX"),
+    *("IINST", "IINST1", "IINST2", "IINST3", "ADPS", "ADIR1", "ADIR2", "ADIR3", "IMAX1", "IMAX2", "IMAX3", "PAPP", "PMAX"),
 )
-"""In the order of the page."""
-NUMERIC_STANDARD = tuple(label for label in STANDARD if label not in _TEXTS)
-_WHOLE_HISTORIC = {"ADCO", "OPTARIF", "PTEC"}
-"""Without these a frame was torn, and its series would have other labels."""
+NUMERIC = {"historic": NUMERIC_HISTORIC, "standard": tuple(label for label in STANDARD if label not in _TEXTS)}
+"""Mode → what is a family, in the order of the page."""
 _DAYS = {"B": "Bleus", "W": "Blancs", "R": "Rouges"}
 
 
@@ -42,8 +52,8 @@ def _historic_help() -> dict[str, str]:
     texts = {
         "ISOUSC": "Intensité Souscrite en A",
         "BASE": "Index Option Base en Wh",
-        "HCHC": "Index Heures Creuses en Wh",
-        "HCHP": "Index Heures Pleines en Wh",
+        "HCHC": "Index Heure Creuse en Wh",
+        "HCHP": "Index Heure Pleine en Wh",
         "EJPHN": "Index Option EJP Heures Normales en Wh",
         "EJPHPM": "Index Option EJP Heures de Pointe Mobile en Wh",
         "PAPP": "Puissance Apparente en VA",
@@ -56,6 +66,7 @@ def _historic_help() -> dict[str, str]:
     for phase in "123":
         texts[f"IINST{phase}"] = f"Intensité Instantanée Phase {phase} en A"
         texts[f"ADIR{phase}"] = f"Dépassement d'Intensité Phase {phase} en A"
+        texts[f"IMAX{phase}"] = f"Intensité Maximale Appelée Phase {phase} en A"
     return texts
 
 
@@ -73,21 +84,50 @@ def register(label: str) -> Series | None:
 
 def face(meter: Meter, job: str, prm: bool) -> Face:
     """What is served."""
-    meter.keeps_words = True
-    return Face(lambda _: page(meter, job, prm), plain=True, headers=HEADERS, home_is_metrics=True)
+    page = Page(meter, job, prm)
+    return Face(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, trouble=page.trouble)
 
 
-def page(meter: Meter, job: str, prm: bool = False) -> str:
-    """The page now; empty while the meter is silent."""
-    meter.expire()
-    words = meter.words
-    historic = "ADCO" in words
-    if not (words.keys() >= _WHOLE_HISTORIC or "ADSC" in words):
+class Page:
+    """The original ends where it cannot read: `trouble` says when it would have, and a scrape fails then too."""
+
+    def __init__(self, meter: Meter, job: str, prm: bool = False) -> None:
+        meter.keeps_words = True
+        self._meter, self._job = meter, job.strip()
+        self._labels = {mode: (*labels, *(("PRM",) if prm and mode == "standard" else ())) for mode, labels in LABELS.items()}
+        self._started = meter.clock()
+        self._spoken = False
+
+    def trouble(self) -> str:
+        """Why there is nothing to scrape; empty where there is, and while the meter is silent after its first frame."""
+        meter, now = self._meter, self._meter.clock()
+        self._spoken = self._spoken or any(self._expected(mode, meter.said.known()) for mode in LABELS)
+        if meter.reach.lost_since is not None and now - meter.reach.lost_since > meter.stale_after:
+            return "the link to the meter cannot be opened"
+        if not self._spoken and now - self._started > meter.stale_after:
+            return "no complete frame has come since the start"
         return ""
-    named = HISTORIC_LABELS if historic else (*STANDARD_LABELS, *(("PRM",) if prm else ()))
-    inside = labels({label.lower(): words[label].strip() for label in named if label in words} | {"job": job.strip()})
-    numeric = NUMERIC_HISTORIC if historic else NUMERIC_STANDARD
-    return "".join(line for label in numeric if label in words for line in _family(meter, label, words[label], inside))
+
+    def _expected(self, mode: str, known: Collection[str]) -> bool:
+        """Whether these labels are all that a series of that mode should have."""
+        missing = EXPECTED[mode] - set(known)
+        form = self._meter.said.form
+        return not missing or (form is not None and not missing & form)
+
+    def text(self) -> str:
+        """The page now; empty while the meter is silent, and while a label that it had is lost."""
+        meter = self._meter
+        meter.expire()
+        words, mode = meter.words, str(meter.value("smartmeter_info", "mode"))
+        if mode not in LABELS or not self._expected(mode, words):
+            return ""
+        before = meter.said.known(meter.clock() - LABEL_KEPT)
+        if any(label in before and label not in words for label in self._labels[mode]):
+            return ""
+        texts = {label.lower(): words[label].strip() for label in self._labels[mode] if label in words}
+        inside = labels(texts | {"job": self._job})
+        shown = [(label, words[label]) for label in NUMERIC[mode] if label in words]
+        return "".join(line for label, text in shown for line in _family(meter, label, text, inside))
 
 
 def _family(meter: Meter, label: str, text: str, inside: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from meterline.config import Config, MeterConfig, check_link
 from meterline.cost.tariffs import Period, Standing, Tariffs
-from meterline.dropin import Dropin, linky, native
+from meterline.dropin import Dropin, Help, assigned, device, linky, native
 from meterline.dropin.linky_json_page import INDEXES, Settings, face
 from meterline.errors import UserError
 from meterline.protocols.tic import Options
@@ -41,7 +41,7 @@ def _text(value: object) -> str:
 
 
 def _link(value: object) -> str:
-    link = _text(value)
+    link = device(_text(value))
     if complaint := check_link(link):
         raise ValueError(complaint)
     return link
@@ -110,11 +110,22 @@ KEYS = {
     "rateunit": Key(None, _choice(UNITS)),
 }
 """Path → default and check."""
+HELP = f"""\
+usage: linky-exporter [--config FILE] [NAME=VALUE ...]
+
+Stands in for the Linky exporter that is set up by a JSON file (default {linky.JSON_FILE}). Its keys, which are also variables:
+  {", ".join(KEYS)}"""
 SECTIONS = {key.partition(".")[0] for key in KEYS if "." in key}
 
 
 def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
-    """Variables win over the file; blank ones count as unset. UserError names file or variable, key and reason."""
+    """Arguments `NAME=VALUE` win over variables, variables over the file; blank ones count as unset. UserError names file or
+    variable, key and reason.
+    """
+    if {"-h", "-help", "--help"} & set(words):
+        raise Help(HELP)
+    said, words = assigned(words, [_variable(key) for key in KEYS])
+    environment = {**environment, **said}
     given = _config_file(words)
     path = given or linky.JSON_FILE
     file, strange = _file(path, given is not None)
@@ -125,6 +136,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     address = f":{values['prometheus.port']}"
     per_kwh = {index: 1000 * rate / UNITS[_unit(rate, values["rateunit"])] for index, rate in settings.rates.items()}
     tariffs = _tariffs(per_kwh, settings.monthly)
+    level = LEVELS[values["logging.level"]]
     meter = MeterConfig(settings.name, values["device"], "tic", Options(baud=values["baudrate"]), tariffs=tariffs)
     return Dropin(
         Config((meter,)),
@@ -134,9 +146,9 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
             f"{path}: {'read' if file is not None else 'not there'}",
             *(f"{key}={value} ({sources[key]})" for key, value in values.items() if _worth_saying(key, sources[key])),
         ),
-        native(settings.name, meter.link, "tic", f"{{baud: {values['baudrate']}}}", address)
+        native(meter, f"{{baud: {values['baudrate']}}}", address, level=level, unsaid=_unsaid(values))
         + _native(per_kwh, settings.monthly),
-        LEVELS[values["logging.level"]],
+        level,
         advice=(*strange, *_unknown_rates(environment), *_units(settings.rates, values["rateunit"])),
     )
 
@@ -196,9 +208,13 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
+def _variable(key: str) -> str:
+    return key.upper().replace(".", "_")
+
+
 def _value(key: str, path: str, file: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Any, str]:
     """Its value, and where that is from."""
-    variable = key.upper().replace(".", "_")
+    variable = _variable(key)
     text = environment.get(variable, "").strip()
     try:
         if text:
@@ -246,6 +262,17 @@ def _native(per_kwh: dict[str, Decimal], monthly: Decimal) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _unsaid(values: Mapping[str, Any]) -> list[str]:
+    """What is set, and has no counterpart in our configuration."""
+    why = {
+        "loop.interval": "values are shown as the meter says them",
+        "contract.timestart": "the registers carry no time of their begin",
+        "prometheus.namespace": "families are named smartmeter_",
+        "linky.checksummethod": "the line decides",
+    }
+    return [f"{key}={values[key]}: {reason}" for key, reason in why.items() if values[key] != KEYS[key].default]
+
+
 def _unit(rate: Decimal, chosen: str | None) -> str:
     return chosen or ("Wh" if rate < PER_KWH_FROM else "kWh")
 
@@ -263,7 +290,7 @@ def _units(rates: Mapping[str, Decimal], chosen: str | None) -> list[str]:
 
 
 def _unknown_rates(environment: Mapping[str, str]) -> list[str]:
-    known = {key.upper().replace(".", "_") for key in KEYS}
+    known = {_variable(key) for key in KEYS}
     prefix = f"{RATES.upper()}_"
     return [f"{name}: unknown index, not used" for name in environment if name.startswith(prefix) and name not in known]
 

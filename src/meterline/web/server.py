@@ -77,21 +77,32 @@ class Face(NamedTuple):
     plain: bool = False
     """Always text 0.0.4, whatever is asked for."""
     headers: Mapping[str, str] = MappingProxyType({})
+    """Of /, /favicon.ico and /metrics."""
     home_is_metrics: bool = False
     """/ redirects to /metrics, and there is an empty /favicon.ico."""
+    trouble: Callable[[], str] = lambda: ""
+    """Why a scrape must fail now, in ASCII; empty where it need not."""
 
 
-class Metrics(Handler):
-    """/metrics"""
+class Faced(Handler):
+    """An answer with the headers of a face."""
 
     def initialize(self, face: Face) -> None:
         self.face = face
+        for name, value in face.headers.items():
+            self.set_header(name, value)
+
+
+class Metrics(Faced):
+    """/metrics"""
 
     async def get(self) -> None:
+        if trouble := self.face.trouble():
+            self.set_status(503, trouble)  # Prometheus shows the reason beside the target
+            await self.answer("", PLAIN)
+            return
         openmetrics, content_type = negotiate("" if self.face.plain else self.request.headers.get("Accept", ""))
         body = self.face.text(openmetrics).encode()
-        for name, value in self.face.headers.items():
-            self.set_header(name, value)
         self.set_header("Vary", "Accept, Accept-Encoding")
         await self.answer(await self.compressed(body), content_type)
 
@@ -138,11 +149,18 @@ class Targets(Handler):
         await self.answer(json.dumps(groups), "application/json")
 
 
-class Empty(Handler):
+class Empty(Faced):
     """Nothing, where a browser always asks for something."""
 
     async def get(self) -> None:
         await self.answer("", "image/x-icon")
+
+
+class ToMetrics(Faced):
+    """/, where it is that of another program."""
+
+    async def get(self) -> None:
+        self.redirect("/metrics", permanent=True)
 
 
 class NotFound(Handler):
@@ -201,7 +219,7 @@ def application(
     home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
     scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]
     if face.home_is_metrics:
-        home = [("/", web.RedirectHandler, {"url": "/metrics", "permanent": True}), ("/favicon.ico", Empty)]
+        home = [("/", ToMetrics, {"face": face}), ("/favicon.ico", Empty, {"face": face})]
         scattered = []
     return web.Application(
         [

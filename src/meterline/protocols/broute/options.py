@@ -55,8 +55,9 @@ class Options:
 
 _SECRETS = {"id": (32, "0-9A-F", "0-9 and A-F"), "password": (12, "0-9A-Z", "0-9 and A-Z")}
 """Name → length and characters."""
+CHANNEL = "2[1-9A-F]|3[0-9A-C]"
 _FACTS = (
-    ("channel", "2[1-9A-F]|3[0-9A-C]", "21 to 3C (hexadecimal, as a scan shows it)"),
+    ("channel", CHANNEL, "21 to 3C (hexadecimal, as a scan shows it)"),
     ("pan_id", "[0-9A-F]{4}", "four hexadecimal digits, as a scan shows them"),
     ("mac", "[0-9A-F]{16}", "16 hexadecimal digits, as a scan shows them"),
 )

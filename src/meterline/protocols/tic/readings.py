@@ -64,6 +64,7 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         short="IINST1" in groups and groups.keys() <= _SHORT,
         words={label: group.data for label, group in groups.items()},
         contract=contract_of(groups),
+        whole=frame.complete,
     )
 
 
