@@ -6,6 +6,7 @@ import asyncio
 import logging
 import resource
 import signal
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -36,6 +37,8 @@ class Web(NamedTuple):
     """The file of TLS and passwords."""
     page: bool = True
     """The live page at /."""
+    sockets: tuple[socket.socket, ...] = ()
+    """Those bound to the address already."""
 
 
 def run(config: Config, web: Web, folder: str | None, read_again: Callable[[], Config] | None = None) -> None:
@@ -60,8 +63,9 @@ async def serve(
     runtime, reloads = Runtime(config, state), Reloads()
     live = _live(runtime) if web.page and face is None else None
     routes = application(runtime, face(runtime) if face else None, reloads, live.routes() if live else ())
-    server = listen(routes, web.address, rules)
-    log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), web.address)
+    server = listen(routes, web.address, rules, web.sockets)
+    where = f"{web.address.rpartition(':')[0]}:{server.port}"
+    log.info("serving %d meter%s on %s", len(config.meters), "s" * (len(config.meters) != 1), where)
     reading = asyncio.create_task(runtime.run(for_ever=True))
     reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live))
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
