@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 
 from bench.latency import scrape_alone
-from bench.process import Memory, Server, bare, cpu_seconds, get, memory, meterline, name
+from bench.process import Memory, Server, bare, cpu_seconds, get, memory, meterline, name, sleep
 from bench.table import Row, ratio, show
 from bench.wisun import Told, dialogue, meter, modules
 
@@ -57,10 +57,10 @@ def _measure(servers: Sequence[Server], references: Sequence[Server]) -> tuple[l
     start = time.perf_counter()
     before = [cpu_seconds(pid) for pid in pids]
     for n in range(int(WINDOW / SCRAPE_EVERY)):
-        time.sleep(start + (n + 0.5) * SCRAPE_EVERY - time.perf_counter())
+        sleep(start + (n + 0.5) * SCRAPE_EVERY - time.perf_counter())
         for server in servers:
             server.scrape()
-    time.sleep(start + WINDOW - time.perf_counter())
+    sleep(start + WINDOW - time.perf_counter())
     used = [cpu_seconds(pid) - seconds for pid, seconds in zip(pids, before, strict=True)]
     polls = [_polls(server.scrape()) - _polls(page) for server, page in zip(servers, pages, strict=True)]
     return used, polls, start

@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from bench.process import Server, bare, cpu_seconds, line, meterline
+from bench.process import Server, bare, cpu_seconds, line, meterline, sleep
 from bench.table import Row, ratio, show
 
 WINDOW = 30.0
@@ -34,13 +34,14 @@ def _measure(server: Server, others: Sequence[Server]) -> tuple[float, list[floa
     pids = [server.pid, *(other.pid for other in others)]
     start = time.monotonic()
     before = [cpu_seconds(pid) for pid in pids]
-    pages = []
+    pages, moments = [], []
     for n in range(int(WINDOW / SCRAPE_EVERY)):
-        time.sleep(start + (n + 0.5) * SCRAPE_EVERY - time.monotonic())
+        sleep(start + (n + 0.5) * SCRAPE_EVERY - time.monotonic())
         pages.append(server.scrape())
-    time.sleep(start + WINDOW - time.monotonic())
+        moments.append(time.monotonic())
+    sleep(start + WINDOW - time.monotonic())
     used = [cpu_seconds(pid) - seconds for pid, seconds in zip(pids, before, strict=True)]
-    rate = (_received(pages[-1]) - _received(pages[0])) / SCRAPE_EVERY / (len(pages) - 1)
+    rate = (_received(pages[-1]) - _received(pages[0])) / (moments[-1] - moments[0])
     return rate, [100 * seconds / (time.monotonic() - start) for seconds in used]
 
 

@@ -6,15 +6,15 @@ import contextlib
 import gzip
 import http.client
 import json
+import os
 import resource
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PROMETHEUS = {
     "Accept": "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
@@ -107,10 +107,9 @@ def meterline(
         else:
             (link,) = links
             what = [link]
-        port = _free_port()
-        serving = ["--web.listen-address", f"127.0.0.1:{port}", "--log.level", "error"]
+        serving = ["--web.listen-address", "127.0.0.1:0", "--log.level", "error"]
         with python("meterline", "run", *what, *serving, "--state.dir", state or folder, *flags) as process:
-            server = Server(process.pid, port)
+            server = Server(process.pid, port_of(process))
             if wait:
                 _wait_until_all_speak(process, server)
             yield server
@@ -121,9 +120,25 @@ def name(number: int) -> str:
     return f"meter-{number + 1:04d}"
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def port_of(process: subprocess.Popen[Any]) -> int:
+    """The port on which a process listens that was told to listen on port 0, once it does: the kernel knows it."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            sockets = {os.readlink(file) for file in Path(f"/proc/{process.pid}/fd").iterdir()}
+            for table in ("tcp", "tcp6"):
+                for row in map(str.split, Path(f"/proc/{process.pid}/net/{table}").read_text().splitlines()[1:]):
+                    if row[3] == "0A" and f"socket:[{row[9]}]" in sockets:
+                        return int(row[1].rpartition(":")[2], 16)
+        if process.poll() is not None:
+            raise RuntimeError(f"it ended with status {process.returncode}: {process.args!r}")
+        time.sleep(0.02)
+    raise RuntimeError(f"it listens on no port after {PATIENCE:.0f} s: {process.args!r}")
+
+
+def sleep(seconds: float) -> None:
+    """Not at all where the moment has passed already, since the machine was busy."""
+    time.sleep(max(0.0, seconds))
 
 
 def _wait_until_all_speak(process: subprocess.Popen[str], server: Server) -> None:

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from stage import LIMIT
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -45,12 +46,12 @@ def chromium() -> Iterator[int]:
             yield _port(Path(folder, "DevToolsActivePort"), process)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(LIMIT)
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
     """What the browser writes there once it listens."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + LIMIT
     while not (file.exists() and "\n" in (text := file.read_text(encoding="utf-8"))):
         assert process.poll() is None, "the browser ended"
         assert time.monotonic() < deadline, "the browser does not listen"
@@ -86,7 +87,7 @@ class Tab:
         number = self._number
         future = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._connection.write_message(json.dumps({"id": number, "method": method, "params": parameters}))
-        answer = await asyncio.wait_for(future, 10)
+        answer = await asyncio.wait_for(future, LIMIT)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
@@ -97,7 +98,7 @@ class Tab:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    async def until(self, expression: str, seconds: float = 10.0) -> Any:
+    async def until(self, expression: str, seconds: float = LIMIT) -> Any:
         """Wait until it is true, whatever page is there meanwhile; its value."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
@@ -130,7 +131,7 @@ async def tab(port: int) -> AsyncIterator[Tab]:
 
     def ask(path: str, method: str = "GET") -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{port}/json/{path}", method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
             found: bytes = answer.read()
             return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import fetch, free_port, page
+from stage import LIMIT, fetch, free_port, page
 
 
 def tool(name: str) -> str:
@@ -68,14 +68,14 @@ def prometheus(binary: str, folder: Path, config: str) -> Iterator[Database]:
     ]
     with (folder / "log").open("w") as log, subprocess.Popen(run, stdout=log, stderr=log) as process:
         try:
-            deadline = time.monotonic() + 15
-            while "Ready" not in page(port, "/-/ready", 15):
+            deadline = time.monotonic() + LIMIT
+            while "Ready" not in page(port, "/-/ready"):
                 assert time.monotonic() < deadline, (folder / "log").read_text(encoding="utf-8")
                 time.sleep(0.1)
             yield Database(port)
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 process.kill()

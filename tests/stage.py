@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from bench.process import port_of as port_of
 from meterline.config import Config, MeterConfig
 from meterline.house import House
 from meterline.protocols.tic import Options
@@ -28,6 +30,8 @@ from meterline.web.live import Live
 from meterline.web.sections import Today
 from meterline.web.server import application, listen
 
+LIMIT = 60.0
+"""Seconds in which whatever must happen has happened, also on a machine that does much else. Nobody waits for it in vain."""
 FAST = {mode: speed * 20 for mode, speed in MODES.items()}
 """Lines twenty times as fast as real ones."""
 
@@ -39,7 +43,7 @@ HISTORIC = Options(baud=1200)
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     """A test inside a loop, which must end."""
-    asyncio.run(asyncio.wait_for(test, 30))
+    asyncio.run(asyncio.wait_for(test, 2 * LIMIT))
 
 
 def tic(name: str, link: str, **facts: Any) -> MeterConfig:
@@ -89,7 +93,7 @@ async def bridge(handler: Handler) -> AsyncIterator[str]:
         task = asyncio.current_task()
         assert task
         tasks.add(task)
-        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+        with contextlib.suppress(asyncio.CancelledError, OSError):
             await handler(reader, writer)
         writer.close()
 
@@ -120,33 +124,34 @@ async def reading(*meters: MeterConfig, for_ever: bool = False) -> AsyncIterator
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = LIMIT) -> None:
     """Wait for it; AssertionError when it takes longer."""
-    deadline = time.monotonic() + seconds
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert clock() < deadline, "it did not happen in time"
         await asyncio.sleep(0.01)
 
 
 def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end, as a user would: asyncio does not say what was slow."""
+    """Run the program to its end, as a user would."""
     run = [sys.executable, "-m", "meterline", *words]
-    options.setdefault("env", {name: text for name, text in os.environ.items() if name != "PYTHONASYNCIODEBUG"})
-    return subprocess.run(run, capture_output=True, text=True, timeout=60, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    options.setdefault("env", environment())
+    return subprocess.run(run, capture_output=True, text=True, timeout=2 * LIMIT, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
 @contextmanager
 def program(*words: str) -> Iterator[subprocess.Popen[str]]:
-    """The program while it runs; ended by SIGTERM."""
+    """The program while it runs, as a user would run it; ended by SIGTERM."""
     run = [sys.executable, "-m", "meterline", *words]
-    process = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment())
     try:
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(LIMIT)
         process.kill()
         process.wait()
         if process.stdout:
@@ -162,52 +167,76 @@ def fetch(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body."""
     request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, dict(error.headers), error.read()
 
 
-def page(port: int, path: str = "/metrics", seconds: float = 10.0) -> str:
+def page(port: int, path: str = "/metrics", seconds: float = LIMIT) -> str:
     """A page of a program that may still be starting."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return fetch(f"http://127.0.0.1:{port}{path}")[2].decode()
-        except urllib.error.URLError:
+        except OSError:
             assert time.monotonic() < deadline, "nobody listens"
             time.sleep(0.05)
 
 
-def shows(port: int, text: str, seconds: float = 15.0) -> None:
-    """Wait until /metrics holds it."""
+def shows(port: int, text: str, path: str = "/metrics") -> str:
+    """Wait until a page holds it; the page."""
+    deadline = time.monotonic() + LIMIT
+    while text not in (found := page(port, path)):
+        assert time.monotonic() < deadline, f"never shown: {text}, but {found}"
+        time.sleep(0.05)
+    return found
+
+
+def wait_until(condition: Callable[[], object], otherwise: str = "it did not happen in time", seconds: float = LIMIT) -> None:
+    """Wait for it, outside of a loop; AssertionError when it takes longer."""
     deadline = time.monotonic() + seconds
-    while text not in page(port):
-        assert time.monotonic() < deadline, f"never shown: {text}"
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    """A port that nobody uses."""
-    import socket
+_HELD: list[socket.socket] = []
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+
+def free_port() -> int:
+    """A port that nobody else gets, where one has to be known beforehand: for a server that is started again, say.
+
+    It stays bound until the tests end. The kernel gives it to nobody who asks for any port, and servers may listen on it,
+    since they, as this socket, set SO_REUSEADDR.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("", 0))
+    _HELD.append(held)
+    return int(held.getsockname()[1])
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment, and these."""
-    return {**os.environ, **variables}
+    """The environment of a user, and these: asyncio does not say what was slow, nor cost three times the work."""
+    return {name: text for name, text in os.environ.items() if name != "PYTHONASYNCIODEBUG"} | variables
 
 
 @asynccontextmanager
-async def paged(*meters: MeterConfig | str, port: int = 0, today: Today = lambda name: None) -> AsyncIterator[tuple[str, Live]]:
-    """The live page over meters that nobody reads, but for what the test tells them: its address, and the page."""
-    runtime = Runtime(
-        Config(tuple(MeterConfig(meter, f"/dev/{meter}") if isinstance(meter, str) else meter for meter in meters))
-    )
+async def paged(
+    *meters: MeterConfig | str,
+    port: int = 0,
+    today: Today = lambda name: None,
+    clock: Callable[[], float] | None = None,
+) -> AsyncIterator[tuple[str, Live]]:
+    """The live page over meters that nobody reads, but for what the test tells them: its address, and the page.
+
+    Of a meter that is given by its name alone what was told once stays true for as long as a test lasts; `clock`: whose
+    time it is, where the test lets it pass.
+    """
+    configs = [MeterConfig(one, f"/dev/{one}", stale_after=4 * LIMIT) if isinstance(one, str) else one for one in meters]
+    runtime = Runtime(Config(tuple(configs)), clock=clock)
     async with showing(runtime, port, today) as shown:
         yield shown
 
@@ -216,11 +245,10 @@ async def paged(*meters: MeterConfig | str, port: int = 0, today: Today = lambda
 async def showing(runtime: Runtime, port: int = 0, today: Today = lambda name: None) -> AsyncIterator[tuple[str, Live]]:
     """The live page of a runtime."""
     live = Live(runtime, today)
-    port = port or free_port()
     server = listen(application(runtime, page=live.routes()), f"127.0.0.1:{port}")
     remembering = asyncio.create_task(live.remember())
     try:
-        yield f"http://127.0.0.1:{port}", live
+        yield f"http://127.0.0.1:{server.port}", live
     finally:
         server.stop()
         remembering.cancel()

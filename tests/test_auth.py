@@ -15,8 +15,9 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from secured import CLOSED, ask, connected, serving
-from stage import command, until
+from client import CLOSED, ask, connected
+from secured import serving
+from stage import LIMIT, command, until
 
 from meterline.web import auth
 from meterline.web.auth import AT_ONCE, WAITING, WAITING_OF_ONE, Auth
@@ -54,7 +55,7 @@ class Checks:
         self.threads.add(threading.get_ident())
         self.running += 1
         self.most = max(self.most, self.running)
-        assert self.go.wait(10)
+        assert self.go.wait(LIMIT)
         self.running -= 1
         return self._check(password, value)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage import fetch, free_port, page, program
+from stage import LIMIT, fetch, free_port, page, program
 
 from bench.process import allow_many_files, line
 
@@ -100,16 +100,16 @@ def collected(folder: Path, example: str, ports: list[int]) -> Iterator[int]:
 
 def test_one_query_answers_for_the_meters_of_all_processes(fleet: list[int], tmp_path: Path) -> None:
     with collected(tmp_path, "agent.yml", fleet) as database:
-        wait_for(database, "count(smartmeter_up == 1)", METERS, 30 + METERS / 10)
-        wait_for(database, "count(smartmeter_energy_import_watthours_total > 0)", METERS, 30)
-        wait_for(database, "count(count by (meter) (smartmeter_up))", METERS, 10)
+        wait_for(database, "count(smartmeter_up == 1)", METERS, LIMIT + METERS / 10)
+        wait_for(database, "count(smartmeter_energy_import_watthours_total > 0)", METERS, LIMIT)
+        wait_for(database, "count(count by (meter) (smartmeter_up))", METERS, LIMIT)
         assert len(ask(database, "count by (instance) (smartmeter_up)")) == SHARDS
 
 
 def test_each_meter_is_a_target_of_its_own_by_service_discovery(fleet: list[int], tmp_path: Path) -> None:
     with collected(tmp_path, "agent-by-meter.yml", fleet) as database:
-        wait_for(database, "count(smartmeter_up == 1)", METERS, 30 + METERS / 10)
-        wait_for(database, 'count(up{job="meterline",instance=~"flat-.+"} == 1)', METERS, 30)
+        wait_for(database, "count(smartmeter_up == 1)", METERS, LIMIT + METERS / 10)
+        wait_for(database, 'count(up{job="meterline",instance=~"flat-.+"} == 1)', METERS, LIMIT)
 
 
 def test_the_example_file_of_meters_is_good_in_every_part() -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from database import Database, prometheus, tool
-from stage import free_port, page, program
+from stage import LIMIT, free_port, page, program
 
 from meterline.metrics import FAMILIES
 
@@ -287,7 +287,7 @@ def test_promtool_parses_every_expression(tools: tuple[str, str], tmp_path: Path
     assert not [rule for rule in rules if "$__" in rule["expr"]]
     file = tmp_path / "rules.json"  # JSON is YAML
     file.write_text(json.dumps({"groups": [{"name": "dashboards", "rules": rules}]}), encoding="utf-8")
-    answer = subprocess.run([tools[1], "check", "rules", str(file)], capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run([tools[1], "check", "rules", str(file)], capture_output=True, text=True, timeout=300, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert f"SUCCESS: {len(rules)} rules found" in answer.stdout
 
@@ -381,13 +381,13 @@ def database(tools: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -
     with ExitStack() as stack:
         port = free_port()
         stack.enter_context(program("demo", "--web.listen-address", f"127.0.0.1:{port}"))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + LIMIT
         while page(port).count("smartmeter_energy_import_watthours_total{") < len(ALL):
             assert time.monotonic() < deadline, "the meters do not speak"
             time.sleep(0.1)
         config = scraping(port, stack.enter_context(linkys()))
         running = stack.enter_context(prometheus(tools[0], tmp_path_factory.mktemp("prometheus"), config))
-        deadline = time.monotonic() + 45
+        deadline = time.monotonic() + 2 * LIMIT
         while not settled(running):
             assert time.monotonic() < deadline, "nothing is scraped"
             time.sleep(0.2)

@@ -6,20 +6,16 @@ import asyncio
 import fcntl
 import os
 import termios
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 from stage import bridge, fake, line, talking, until
+from stage import run as run_in_real_time
+from virtual import run
 
 from meterline import link as link_module
 from meterline import reasons
 from meterline.link import LinkError, open_link
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 20))
 
 
 async def read(url: str) -> bytes:
@@ -74,20 +70,23 @@ def test_a_changed_speed_is_the_devices_and_drops_what_came_at_the_old_one() -> 
     run(test())
 
 
+def locked(url: str) -> bool:
+    with open(url, "rb") as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
 def test_a_device_that_another_program_has_locked_is_refused_with_its_name() -> None:
     async def test() -> None:
         async with line() as (url, _):
             child = await asyncio.create_subprocess_exec(
-                "flock", "--nonblock", "--close", url, "sleep", "5", stdin=asyncio.subprocess.DEVNULL
+                "flock", "--nonblock", "--close", url, "sleep", "infinity", stdin=asyncio.subprocess.DEVNULL
             )
             try:
-                for _ in range(50):
-                    with open(url, "rb") as probe:
-                        try:
-                            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        except BlockingIOError:
-                            break
-                    await asyncio.sleep(0.05)
+                await until(lambda: locked(url))
                 text = await complaint(url)
                 assert f"{url}: in use by process " in text
                 assert "(flock)" in text
@@ -95,7 +94,7 @@ def test_a_device_that_another_program_has_locked_is_refused_with_its_name() -> 
                 child.terminate()
                 await child.wait()
 
-    run(test())
+    run_in_real_time(test())
 
 
 def test_two_of_ours_cannot_read_one_device() -> None:

@@ -248,6 +248,45 @@ def test_hostile_names_and_tariffs_are_shown_as_text() -> None:
     assert "<script" not in rows
 
 
+def test_hostile_labels_are_shown_as_text() -> None:
+    found = meter(
+        ("voltage_volts", HOSTILE, 230),
+        ("tariff_active", HOSTILE, 1),
+        ("energy_import_tariff_watthours_total", HOSTILE, 5),
+    )
+    readings = details(found, ENGLISH)["readings"]
+    assert HOSTILE not in readings
+    assert readings.count(html.escape(HOSTILE)) == 3
+
+
+def test_hostile_words_of_the_wire_are_shown_as_text() -> None:
+    found = Meter("home", clock=Clock())
+    found.keeps_words = True
+    for _ in range(2):
+        found.take(Snapshot((), words={"MSG1": HOSTILE, HOSTILE: "1"}))
+    wire = details(found, ENGLISH)["wire"]
+    assert HOSTILE not in wire
+    assert wire.count(html.escape(HOSTILE)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "others"),
+    [({}, 0), ({"meter": HOSTILE}, 0), ({"q": HOSTILE}, CARDS), ({"q": f"{HOSTILE}?"}, CARDS), ({}, CARDS)],
+    ids=["cards", "one", "found", "none found", "table"],
+)
+def test_a_hostile_name_is_text_in_every_place_of_a_document(arguments: dict[str, str], others: int) -> None:
+    async def test() -> str:
+        async with paged(HOSTILE, *(f"other{n}" for n in range(others))) as (_, live):
+            view = live.view(ENGLISH, arguments)
+            assert view
+            return live.document(view)
+
+    page = asyncio.run(test())
+    assert "alert(1)" in page
+    assert "<script>alert" not in page
+    assert ("<title>&lt;script&gt;" in page) == ("meter" in arguments)
+
+
 def test_the_configuration_shows_what_is_harmless_and_nothing_else() -> None:
     options = broute.Options(id="0123456789ABCDEF" * 2, password="0123456789AB", channel="21", mac="0011223344556677")
     rows = configuration(MeterConfig("tokyo", "tcp://user:secret@host:1", "broute", options), ENGLISH)

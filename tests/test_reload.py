@@ -12,7 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from stage import POWER, fake, free_port, page, program, reading, run, talking, tic, until
+from stage import LIMIT, POWER, fake, page, port_of, program, reading, shows, talking, tic, until
+from stage import run as run_in_real_time
+from virtual import run
 
 from meterline.config import Config, MeterConfig, load, shard
 from meterline.cost.tariffs import Period, Tariffs
@@ -20,8 +22,6 @@ from meterline.errors import UserError
 from meterline.exposition import Page
 from meterline.model import Observation
 from meterline.simulator import on_pty
-
-pytestmark = pytest.mark.usefixtures("soon")
 
 
 def test_a_meter_that_is_configured_as_before_is_not_touched() -> None:
@@ -104,10 +104,11 @@ def write(path: Path, *meters: str, more: str = "") -> None:
 def test_sighup_reads_the_file_again_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
     async def test() -> None:
         async with on_pty(str(tmp_path / "tty")) as (url, _, _):
-            file, port = tmp_path / "meterline.yml", free_port()
+            file = tmp_path / "meterline.yml"
             write(file, f"{{name: one, link: {url}, protocol: tic}}")
-            words = ("--config.file", str(file), "--state.dir", str(tmp_path), "--web.listen-address", f"127.0.0.1:{port}")
+            words = ("--config.file", str(file), "--state.dir", str(tmp_path), "--web.listen-address", "127.0.0.1:0")
             with program("run", *words) as process:
+                port = await asyncio.to_thread(port_of, process)
                 text = await asyncio.to_thread(page, port)
                 assert "meterline_config_last_reload_successful 1.0" in text
 
@@ -125,37 +126,25 @@ def test_sighup_reads_the_file_again_and_a_bad_one_changes_nothing(tmp_path: Pat
                 text = await shown(port, "meterline_config_last_reload_successful 1.0")
                 assert 'meter="two"' not in text
                 process.send_signal(signal.SIGTERM)
-                out, _ = await asyncio.to_thread(process.communicate, None, 10)
+                out, _ = await asyncio.to_thread(process.communicate, None, LIMIT)
             assert process.returncode == 0
             assert len(re.findall("not read again, the old configuration stays: .*meter 'one': link 'nowhere'", out)) == 1
             assert "configuration read again: 2 meters" in out
             assert "configuration read again: 1 meter" not in out  # only errors are said by then
             assert "Traceback" not in out
 
-    run(test())
+    run_in_real_time(test())
 
 
 async def shown(port: int, wanted: str) -> str:
-    found = ""
-
-    async def look() -> bool:
-        nonlocal found
-        found = await asyncio.to_thread(page, port)
-        return wanted in found
-
-    deadline = time.monotonic() + 10
-    while not await look():
-        assert time.monotonic() < deadline, found
-        await asyncio.sleep(0.02)
-    return found
+    return await asyncio.to_thread(shows, port, wanted)
 
 
 def test_sighup_without_a_file_ends_the_program_as_a_closed_terminal_should() -> None:
-    port = free_port()
-    with program("run", "/dev/ttyNONE", "--web.listen-address", f"127.0.0.1:{port}") as process:
-        page(port)
+    with program("run", "/dev/ttyNONE", "--web.listen-address", "127.0.0.1:0") as process:
+        port_of(process)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(10) == 0
+        assert process.wait(LIMIT) == 0
 
 
 def test_a_name_on_another_link_keeps_its_counters_and_nothing_that_was_true_of_the_old_one() -> None:

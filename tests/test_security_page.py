@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from stage import command, fetch, free_port, page, program
+from stage import LIMIT, command, fetch, free_port, page, program
 
 from meterline.web.toolkit import HEADERS, REFUSED, load
 
@@ -52,8 +52,8 @@ def test_its_scrape_config_lets_prometheus_in(folder: Path) -> None:
     serving = ("run", "/dev/null", "--web.listen-address", f"127.0.0.1:{ours}", "--web.config.file", str(folder / "web.yml"))
     with program(*serving), subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 20
-            page(theirs, "/-/ready", 15)
+            deadline = time.monotonic() + LIMIT
+            page(theirs, "/-/ready")
             found: list[str] = []
             while found != ["1"]:
                 assert time.monotonic() < deadline, f"up is {found}"
@@ -63,7 +63,7 @@ def test_its_scrape_config_lets_prometheus_in(folder: Path) -> None:
                     found = [series["value"][1] for series in json.loads(answer)["data"]["result"]]
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(LIMIT)
 
 
 def test_it_names_every_key_that_is_honoured_or_refused() -> None:

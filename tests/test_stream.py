@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from stage import fetch, free_port, page, paged, program, until
+from client import Client, connected
+from stage import LIMIT, fetch, page, paged, port_of, program, until
 
 from meterline.config import MeterConfig
 from meterline.model import Reading, Rejected, Snapshot
@@ -35,14 +36,16 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 class Listener:
     """An open stream: its head, and its messages one after the other."""
 
-    def __init__(self, reader: asyncio.StreamReader, head: str) -> None:
-        self.reader = reader
+    def __init__(self, client: Client, head: str) -> None:
+        self.client = client
         self.head = head
 
     async def raw(self) -> bytes:
-        """The next event's bytes; IncompleteReadError at the end."""
-        async with asyncio.timeout(10):
-            return await self.reader.readuntil(b"\n\n")
+        """The next event's bytes; EOFError at the end."""
+        event = await self.client.read(until=b"\n\n")
+        if not event.endswith(b"\n\n"):
+            raise EOFError
+        return event
 
     async def message(self) -> dict[str, Any]:
         """The next message."""
@@ -51,7 +54,7 @@ class Listener:
 
     async def slot(self, name: str, text: str) -> dict[str, Any]:
         """The first message whose slot holds this."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             while text not in (found := await self.message())["slots"].get(name, ""):
                 pass
             return found
@@ -60,18 +63,12 @@ class Listener:
 @asynccontextmanager
 async def listening(url: str, query: str = "", version: str = "1.1", source: str = "127.0.0.1") -> AsyncIterator[Listener]:
     """A stream that was begun, from an address of the loopback."""
-    port = int(url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=64 << 20, local_addr=(source, 0))
-    writer.write(f"GET /events{query} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    if " 200 " in head:
-        assert await reader.readuntil(b"\n\n") == b"retry: 2000\n\n"
-    try:
-        yield Listener(reader, head)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+    async with connected(int(url.rpartition(":")[2]), source=source, limit=64 << 20) as client:
+        client.send(f"GET /events{query} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+        head = (await client.read(until=b"\r\n\r\n")).decode()
+        if " 200 " in head:
+            assert await client.read(until=b"\n\n") == b"retry: 2000\n\n"
+        yield Listener(client, head)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -99,13 +96,15 @@ def test_a_stream_says_everything_once_and_then_only_what_changes(version: str) 
 @pytest.mark.usefixtures("fast")
 def test_a_meter_that_goes_silent_is_said_to_be_at_its_deadline() -> None:
     async def test() -> None:
-        async with paged(MeterConfig("home", "/dev/home", stale_after=0.4)) as (url, live):
+        now = 1000.0
+        async with paged(MeterConfig("home", "/dev/home", stale_after=30), clock=lambda: now) as (url, live):
             live.meters["home"].take(power(100))
             async with listening(url) as heard:
                 assert ">100<" in (await heard.message())["slots"]["0.power"]
-                begin = asyncio.get_running_loop().time()
+                now += 29.9
+                assert "silent" not in json.dumps(await heard.slot("0.seen", "29 s"))
+                now += 0.2
                 said = await heard.slot("0.state", "silent")
-                assert asyncio.get_running_loop().time() - begin < 5
                 assert "silent since" in said["slots"]["0.power"]
                 assert "100" not in said["slots"]["0.power"]
 
@@ -114,13 +113,20 @@ def test_a_meter_that_goes_silent_is_said_to_be_at_its_deadline() -> None:
 
 @pytest.mark.usefixtures("fast")
 def test_all_who_watch_the_same_get_the_same_bytes_which_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = 0
-    slots = Live.slots
+    made = sent = 0
+    slots, send = Live.slots, stream._Channel.send
 
     def counted(self: Live, view: Any) -> dict[str, str]:
         nonlocal made
         made += 1
         return slots(self, view)
+
+    def sending(self: Any, slots: dict[str, str]) -> None:
+        nonlocal sent
+        sent += 1
+        send(self, slots)
+
+    monkeypatch.setattr(stream._Channel, "send", sending)
 
     async def test() -> None:
         async with paged("home") as (url, live), contextlib.AsyncExitStack() as stack:
@@ -131,10 +137,9 @@ def test_all_who_watch_the_same_get_the_same_bytes_which_are_made_once(monkeypat
             live.meters["home"].take(power(77))
             messages = [(await one.slot("0.power", ">77<"))["slots"] for one in heard]
             assert all(message == messages[0] for message in messages)
-            rounds = made
-            for _ in range(3):
-                await heard[0].raw()
-            assert 2 <= made - rounds <= 6
+            rounds = sent
+            await until(lambda: sent >= rounds + 3)
+            assert made == 1 + sent, "once for who came first, and once a round"
 
     asyncio.run(test())
 
@@ -187,17 +192,17 @@ def test_nothing_runs_while_nobody_watches() -> None:
     asyncio.run(test())
 
 
-@pytest.mark.usefixtures("fast")
 def test_a_reader_that_does_not_read_is_dropped_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "SEND_BUFFER", 4096)
     monkeypatch.setattr(stream, "PATIENCE", 5)
+    monkeypatch.setattr(stream, "TICK", 3600)  # nothing is sent but what the test sends, when the other has read
 
     async def test() -> None:
         async with contextlib.AsyncExitStack() as stack, paged("home") as (url, live):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
             slow.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
             await until(lambda: live.hub.count == 1)
-            channel = next(iter(live.hub._channels.values()))
+            ((view, channel),) = live.hub._channels.items()
             (reader,) = channel.readers
             async with listening(url) as heard:
                 (other,) = channel.readers - {reader}
@@ -209,6 +214,8 @@ def test_a_reader_that_does_not_read_is_dropped_and_the_others_go_on(monkeypatch
                     await asyncio.sleep(0)
                 assert reader.stream.closed()
                 live.meters["home"].take(power(9))
+                await until(lambda: not other.stream.writing())
+                channel.send(live.slots(view))
                 await waiting
 
     asyncio.run(test())
@@ -284,7 +291,7 @@ def test_an_open_stream_ends_with_the_server() -> None:
             async with paged("home") as (url, _):
                 heard = await stack.enter_async_context(listening(url))
                 await heard.message()
-            with pytest.raises(asyncio.IncompleteReadError):
+            with pytest.raises(EOFError):
                 while True:
                     await heard.raw()
 
@@ -295,11 +302,9 @@ def test_a_stream_that_is_asked_for_while_the_server_stops_ends_at_once() -> Non
     async def test() -> None:
         async with paged("home") as (url, live):
             live.hub.close()
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-            writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
-            async with asyncio.timeout(10):
-                assert await reader.read() == b""
-            writer.close()
+            async with connected(int(url.rpartition(":")[2])) as client:
+                client.send(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert await client.read() == b""
 
     asyncio.run(test())
 
@@ -322,7 +327,7 @@ def test_a_defect_of_ours_ends_that_stream_is_logged_and_leaves_the_next_one_alo
             async with listening(url) as home, listening(url, "?meter=farm") as farm:
                 await farm.message()
                 broken = True
-                with pytest.raises(asyncio.IncompleteReadError):
+                with pytest.raises(EOFError):
                     while True:
                         await farm.raw()
                 live.meters["home"].take(power(5))
@@ -354,13 +359,14 @@ def line() -> Iterator[str]:
 
 
 def test_the_page_is_there_unless_it_is_switched_off(line: str) -> None:
-    port = free_port()
-    with program("run", line, "--web.listen-address", f"127.0.0.1:{port}"):
+    with program("run", line, "--web.listen-address", "127.0.0.1:0") as running:
+        port = port_of(running)
         assert "data-events" in page(port, "/")
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
-    with program("run", line, "--web.page", "off", "--web.listen-address", f"127.0.0.1:{port}"):
+    with program("run", line, "--web.page", "off", "--web.listen-address", "127.0.0.1:0") as running:
+        port = port_of(running)
         assert "data-events" not in page(port, "/")
         assert "href=metrics" in page(port, "/")
         for path in ("/events", "/meter/127.0.0.1"):
@@ -368,22 +374,28 @@ def test_the_page_is_there_unless_it_is_switched_off(line: str) -> None:
 
 
 def test_the_program_ends_at_once_though_pages_are_open(line: str) -> None:
-    port = free_port()
-    with program("run", line, "--web.listen-address", f"127.0.0.1:{port}") as running:
+    with program("run", line, "--web.listen-address", "127.0.0.1:0") as running:
+        port = port_of(running)
         page(port, "/")
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
             client.recv(100)
             running.terminate()
-            assert running.wait(5) == 0
+            assert running.wait(LIMIT) == 0
 
 
 def test_a_program_without_the_page_does_not_even_read_its_code(line: str) -> None:
     code = (
-        "import sys, threading, signal, os; from meterline.commands.run import Web, run; from meterline.config import single;"
-        "threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGTERM)).start();"
-        f"run(single({line!r}), Web('127.0.0.1:{free_port()}', page=False), None);"
-        "print([name for name in sys.modules if name.startswith('meterline.web.')])"
+        "import asyncio, os, signal, sys\n"
+        "from meterline.commands import run\n"
+        "from meterline.config import single\n"
+        "listen = run.listen\n"
+        "def listen_and_end(*words):\n"
+        "    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)\n"
+        "    return listen(*words)\n"
+        "run.listen = listen_and_end\n"
+        f"run.run(single({line!r}), run.Web('127.0.0.1:0', page=False), None)\n"
+        "print([name for name in sys.modules if name.startswith('meterline.web.')])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=True)
     assert done.stdout == "['meterline.web.connections', 'meterline.web.gate', 'meterline.web.server']\n"

@@ -13,7 +13,8 @@ from pathlib import Path
 import certificates
 import pytest
 import trustme
-from secured import CLOSED, ask, connected, serving
+from client import CLOSED, ask, connected
+from secured import serving
 from stage import said
 
 from meterline.web import server as server_module
@@ -238,13 +239,16 @@ def test_versions_are_spoken_as_configured(tmp_path: Path, authority: trustme.CA
 def test_a_handshake_that_hangs_is_dropped_and_holds_nobody_up(
     tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.5)
+    hello = bytes.fromhex("1603010200010001fc0303")  # the first bytes of a ClientHello
 
     async def test() -> None:
         file = write(tmp_path, f"tls_server_config: {{{PAIR}}}")
-        async with serving(file) as port, connected(port) as silent, connected(port) as halfway:
-            halfway.writer.write(bytes.fromhex("1603010200010001fc0303"))  # the first bytes of a ClientHello
+        async with serving(file) as port, connected(port), connected(port) as halfway:
+            halfway.send(hello)
             assert (await ask(port, certificates.client(authority))).status == 200
+        monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.3)
+        async with serving(file) as port, connected(port) as silent, connected(port) as halfway:
+            halfway.send(hello)
             assert await silent.closed()
             assert await halfway.closed()
 

@@ -6,12 +6,12 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import command, fake, free_port, page, program, reading, talking, until
+from stage import command, fake, page, port_of, program, reading, shows, talking, until
+from virtual import run
 
 from meterline import asked
 from meterline.config import Config, MeterConfig
@@ -20,14 +20,8 @@ from meterline.protocols.broute.fake import FakeMeter, FakeModule
 from meterline.runtime import Runtime
 from meterline.state import State
 
-pytestmark = pytest.mark.usefixtures("soon")
-
 POWER = ("smartmeter_power_watts",)
 SCANS = ("smartmeter_radio_scans_total", "found")
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 40))
 
 
 def module(*meters: FakeMeter, **facts: Any) -> FakeModule:
@@ -79,7 +73,7 @@ def test_a_restart_needs_no_scan(tmp_path: Path) -> None:
         state = State(str(tmp_path / "state"))
         runtime = Runtime(config, state)
         following = asyncio.create_task(runtime.run())
-        await until(lambda: runtime.meters["tokyo"].value(*POWER), 20)
+        await until(lambda: runtime.meters["tokyo"].value(*POWER))
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         state.close()
@@ -101,7 +95,7 @@ def test_two_meters_on_one_module_beside_a_linky() -> None:
             configs = [configured(f"flat{meter.number}", path, meter) for meter in meters]
             async with reading(*configs, MeterConfig("linky", linky, "tic")) as runtime:
                 flats = [runtime.meters[config.name] for config in configs]
-                await until(lambda: [flat.value(*POWER) for flat in flats] == [1000, 2000], 20)
+                await until(lambda: [flat.value(*POWER) for flat in flats] == [1000, 2000])
                 await until(lambda: runtime.meters["linky"].up)
                 assert {flat.stale_after for flat in flats} == {150.0}
 
@@ -118,21 +112,18 @@ def test_the_program_is_started_with_the_configuration_that_the_simulator_prints
         config = tmp_path / "meterline.yml"
         config.write_text("".join(lines), encoding="utf-8")
         assert command("check", str(config)).returncode == 0
-        port = free_port()
         words = [
             "--config.file",
             str(config),
             "--web.listen-address",
-            f"127.0.0.1:{port}",
+            "127.0.0.1:0",
             "--state.dir",
             str(tmp_path / "state"),
         ]
         with program("run", *words) as running:
-            deadline = time.monotonic() + 20
-            while "smartmeter_power_watts{" not in (text := page(port)):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            assert 'protocol="broute"' in text
+            port = port_of(running)
+            shows(port, "smartmeter_power_watts{")
+            assert 'protocol="broute"' in page(port)
         assert running.stdout is not None
         assert sorted(os.listdir(tmp_path / "state")) == ["meterline.sqlite"]
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from stage import command, program
+from stage import LIMIT, command, program
 
 from meterline import asked
 from meterline.config import load
@@ -29,7 +29,7 @@ class Terminal:
         tty.setraw(self._file)
         self.said = b""
 
-    async def ask(self, line: bytes, until: bytes, seconds: float = 5.0) -> bytes:
+    async def ask(self, line: bytes, until: bytes, seconds: float = LIMIT) -> bytes:
         """All that came since the last answer, up to a text."""
         os.write(self._file, line)
         async with asyncio.timeout(seconds):
@@ -115,7 +115,7 @@ async def on_port(url: str, line: bytes, until: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(line)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             return await reader.readuntil(until)
     finally:
         writer.close()
@@ -138,8 +138,10 @@ def test_connections_share_a_module_or_have_their_own(shared_module: bool) -> No
 def test_many_connections_at_once_each_with_its_meter() -> None:
     async def scene() -> None:
         numbers = iter(range(1, 51))
-        async with asked.on_tcp(lambda: FakeModule([FakeMeter(number=next(numbers))], haste=100), "127.0.0.1", 0) as url:
-            found = await asyncio.gather(*(on_port(url, b"SKSCAN 3 FFFFFFFF 6 0\r\n", b"EVENT 22") for _ in range(50)))
+        modules = asked.on_tcp(lambda: FakeModule([FakeMeter(number=next(numbers))], haste=100), "127.0.0.1", 0)
+        async with modules as url, asyncio.TaskGroup() as group:
+            scans = [group.create_task(on_port(url, b"SKSCAN 3 FFFFFFFF 6 0\r\n", b"EVENT 22")) for _ in range(50)]
+        found = [scan.result() for scan in scans]
         assert len({scan[scan.index(b"Addr:") :][:21] for scan in found}) == 50
 
     run(scene())
@@ -162,7 +164,7 @@ def test_the_command_prints_a_configuration_that_is_good(tmp_path: Path) -> None
 
         run(scene())
         simulator.terminate()
-        assert (simulator.wait(5), simulator.stdout.read()) == (0, "")
+        assert (simulator.wait(LIMIT), simulator.stdout.read()) == (0, "")
     assert not path.is_symlink()
 
 

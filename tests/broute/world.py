@@ -6,7 +6,6 @@ The driver is the real one; between it and the module is a link in memory. `METE
 from __future__ import annotations
 
 import asyncio
-import selectors
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
+from virtual import Loop
 
 from meterline.link import Form, LinkError
 from meterline.meter import Meter
@@ -30,30 +30,9 @@ PASSWORD = "0123456789AB"
 HOUR = 3600.0
 
 
-class _Selector(selectors.SelectSelector):
-    """Never waits: what would be waited for is added to the clock."""
-
-    waited = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout:
-            self.waited += timeout
-        return list(ready)
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._waits = _Selector()
-        super().__init__(self._waits)
-
-    def time(self) -> float:
-        return self._waits.waited
-
-
-def play(scene: Callable[[], Coroutine[Any, Any, T]], patch: pytest.MonkeyPatch, seconds: float = 60.0) -> T:
+def play(scene: Callable[[], Coroutine[Any, Any, T]], patch: pytest.MonkeyPatch, seconds: float = 600.0) -> T:
     """Run a scene in its own time; `time.time` goes with it. `seconds`: real ones, after which it is given up."""
-    loop = _Loop()
+    loop = Loop()
     loop.set_debug(False)  # hours in a second: the end-to-end tests have it on
     real, started = time.monotonic, time.monotonic()
     patch.setattr("time.time", lambda: START + loop.time())
@@ -222,7 +201,7 @@ def run(
         # The clock goes with the loop: look at the values before it is closed.
         return watched
 
-    return play(scene, patch, 300.0)
+    return play(scene, patch)
 
 
 def up(watched: Watched) -> bool:

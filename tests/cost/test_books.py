@@ -20,7 +20,7 @@ from stage import until
 from meterline.cost import books as books_module
 from meterline.cost.account import Account
 from meterline.cost.book import SURE_AFTER
-from meterline.cost.books import KEEP_EVERY
+from meterline.cost.books import KEEP_EVERY, Kept
 from meterline.cost.calendar import Calendar
 from meterline.cost.pricing import EXPORT
 from meterline.cost.tariffs import WHOLE
@@ -565,6 +565,18 @@ class TestKept:
         program.keep()
         assert program.page(COSTS)["EUR,HCHC"] == self.rows_cost(program) == 0.02
         assert program.page("smartmeter_export_credit_total") == {"EUR": 0.01}
+
+    def test_what_was_written_earlier_and_is_known_later_is_not_shown_again(self, start: Callable[..., Program]) -> None:
+        program = start()
+        program.speak(HCHC=1000)
+        program.speak(HCHC=1100)
+        (book,) = program.books._books.values()
+        earlier = Kept(book)
+        program.speak(HCHC=1200)
+        later = Kept(book)
+        assert later.settle(True)
+        assert not earlier.settle(True)
+        assert program.account.kept.costs == later.totals.costs != earlier.totals.costs
 
     def rows_cost(self, program: Program) -> float:
         return float(self.rows(program)[0]["totals"]["costs"]["HCHC"])

@@ -13,7 +13,7 @@ from decimal import Decimal as D
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from stage import fetch, free_port, talking, until
+from stage import LIMIT, fetch, free_port, talking, until
 
 from meterline.protocols.tic.fake import FakeMeter
 from meterline.protocols.tic.fake_state import PARIS
@@ -67,7 +67,7 @@ def kept(folder: Path) -> dict[str, dict[str, object]] | None:
 
 async def wait_for(port: int, family: str, least: float) -> None:
     """A page shows a family without further labels, and so much at least."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         while True:
             try:
                 text = (await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics"))[2].decode()
@@ -107,7 +107,7 @@ def test_a_program_that_is_killed_twice_bills_what_the_meter_counted(tmp_path: P
                         house.watts = 0
                         await wait_for(port, shown, sum(meter.registers.values()) - sum(before.values()))
                         running.terminate()
-                        assert await asyncio.to_thread(running.wait, 10) == 0
+                        assert await asyncio.to_thread(running.wait, LIMIT) == 0
                 finally:
                     running.kill()
                     await asyncio.to_thread(running.wait)
@@ -121,4 +121,4 @@ def test_a_program_that_is_killed_twice_bills_what_the_meter_counted(tmp_path: P
         assert sum(rises.values()) >= 18
         assert "defect" not in (tmp_path / "log").read_text(encoding="utf-8")
 
-    asyncio.run(asyncio.wait_for(test(), 90))
+    asyncio.run(asyncio.wait_for(test(), 4 * LIMIT))

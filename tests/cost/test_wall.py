@@ -50,6 +50,15 @@ def test_one_that_is_late_after_a_start_is_believed_as_soon_as_it_is_set() -> No
     assert clock.after(1) == NOON + 1
 
 
+def test_a_jump_back_is_tried_for_an_hour_also_soon_after_a_start() -> None:
+    clock = Clock()
+    clock.after(30)
+    clock.shows -= DAY
+    assert clock.after(1) is None
+    assert clock.after(TRIAL - 2) is None
+    assert clock.after(2) == int(clock.shows)
+
+
 def test_a_jump_later_is_believed_when_it_has_held_for_an_hour() -> None:
     for jump in (-DAY, DAY):
         clock = Clock()

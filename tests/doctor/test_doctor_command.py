@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage import command, environment, free_port, program, shows
+from stage import LIMIT, command, environment, free_port, port_of, program, shows
 
 
 @pytest.fixture
@@ -101,18 +103,20 @@ def test_a_link_that_our_own_meterline_reads_is_left_to_it(meter: str, here: lis
 
 
 def test_a_bridge_that_our_own_meterline_reads_is_not_connected_to(tmp_path: Path, here: list[str]) -> None:
-    port, bridge, file = int(here[1].rpartition(":")[2]), free_port(), tmp_path / "meterline.yml"
-    file.write_text(f"meters: [{{name: farm, link: 'tcp://127.0.0.1:{bridge}', stale_after: 1.5}}]")
+    port, file = int(here[1].rpartition(":")[2]), tmp_path / "meterline.yml"
     words = ["--config.file", str(file), *here]
-    with (
-        program("simulate", "tic", "--mode", "standard", "--tcp", f"127.0.0.1:{bridge}") as simulator,
-        program("run", *words),
-    ):
+    with contextlib.ExitStack() as stack:
+        simulator = stack.enter_context(program("simulate", "tic", "--mode", "standard", "--tcp", "127.0.0.1:0"))
+        farm = f"name: farm, link: 'tcp://127.0.0.1:{port_of(simulator)}'"
+        file.write_text(f"meters: [{{{farm}, stale_after: {LIMIT}}}]")
+        running = stack.enter_context(program("run", *words))
         shows(port, 'smartmeter_up{meter="farm"} 1.0')
         answer = command("doctor", *words)
         assert "in use by our own running meterline" in answer.stdout
         assert "it opens" not in answer.stdout
         simulator.kill()
+        file.write_text(f"meters: [{{{farm}, stale_after: 0.5}}]")
+        running.send_signal(signal.SIGHUP)
         shows(port, 'smartmeter_up{meter="farm"} 0.0')
         answer = command("doctor", *words)
     assert answer.returncode == 1

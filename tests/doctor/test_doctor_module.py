@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from stage import LIMIT
 
 from meterline import asked
 from meterline.config import MeterConfig
@@ -26,7 +27,7 @@ def find(meter: FakeMeter, options: Options | None, protocol: str | None = "brou
             await examine(case, Place(device.this_user()))
             return case.findings
 
-    return asyncio.run(asyncio.wait_for(test(), 30))
+    return asyncio.run(asyncio.wait_for(test(), 2 * LIMIT))
 
 
 def configured(meter: FakeMeter, password: str = "") -> Options:

@@ -9,12 +9,13 @@ import random
 import socket
 import termios
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from stage import bridge, fake, line, talking, until
+from stage import run as run_in_real_time
+from virtual import run
 
 from meterline import holders
 from meterline import link as link_module
@@ -26,18 +27,6 @@ from meterline.doctor.listening import Heard
 from meterline.protocols.tic.frames import ETX, STX
 from meterline.protocols.tic.symptoms import Symptoms
 from meterline.simulator import Faults, Write
-
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A third of a second at each speed."""
-    monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.3)
-    monkeypatch.setattr("meterline.protocols.tic.SILENCE", 2.0)
-    monkeypatch.setattr("meterline.protocols.broute.module.REPLY", 0.2)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 20))
 
 
 async def case_of(
@@ -103,9 +92,7 @@ def test_a_good_line_has_nothing_wrong() -> None:
     run(test())
 
 
-def test_a_line_at_the_second_speed_is_found_and_the_noise_of_the_first_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meterline.protocols.tic.PROBE", 1.0)
-
+def test_a_line_at_the_second_speed_is_found_and_the_noise_of_the_first_is_no_fault() -> None:
     async def test() -> None:
         async with talking(fake("historic"), real_speed=True) as url:
             case = await case_of(url, seconds=2.0)
@@ -142,7 +129,7 @@ def test_a_line_that_nobody_configured_is_also_asked_for_a_module() -> None:
 def test_noise_is_named() -> None:
     dice = random.Random(5)
     data = bytes(dice.choice((0x01, 0x80, 0x8F, 0x9E, 0xF8, 0x1F, 0x55)) for _ in range(4000))
-    case = asyncio.run(hearing(data))
+    case = run(hearing(data))
     (finding,) = wrong(case)
     assert finding.level == "fault"
     assert finding.what.startswith("only noise arrives: ")
@@ -150,7 +137,7 @@ def test_noise_is_named() -> None:
 
 
 def test_nuls_are_named() -> None:
-    (finding,) = wrong(asyncio.run(hearing(b"\x00A\x00\x00" * 500)))
+    (finding,) = wrong(run(hearing(b"\x00A\x00\x00" * 500)))
     assert finding.what.startswith("hardly anything but NULs arrives")
     assert "I1 and I2" in finding.remedy
 
@@ -171,7 +158,7 @@ def test_a_wrong_speed_of_a_bridge_is_mended_on_the_bridge() -> None:
 
 
 def test_a_stream_that_a_terminal_has_cooked_is_read_and_said() -> None:
-    case = asyncio.run(hearing(frames().replace(b"\r", b"\n").replace(ETX, b"")))
+    case = run(hearing(frames().replace(b"\r", b"\n").replace(ETX, b"")))
     (finding,) = wrong(case)
     assert finding.level == "warning"
     assert "cooked mode" in finding.what
@@ -205,14 +192,14 @@ def set_flags(line: int, names: list[str]) -> None:
 
 
 def test_an_8n1_line_is_read_and_said() -> None:
-    (finding,) = wrong(asyncio.run(hearing(even_parity(frames()))))
+    (finding,) = wrong(run(hearing(even_parity(frames()))))
     assert finding.level == "warning"
     assert "8N1" in finding.what
 
 
 @pytest.mark.parametrize(("rate", "level"), [(0.0005, "warning"), (0.01, "fault")])
 def test_damage_is_judged_with_the_advice_of_the_resistor(rate: float, level: str) -> None:
-    case = asyncio.run(hearing(Faults(bit_errors=rate).damage(frames())))
+    case = run(hearing(Faults(bit_errors=rate).damage(frames())))
     (finding,) = [finding for finding in case.findings if "damaged (" in finding.what]
     assert finding.level == level
     assert "220 Ω to 1 kΩ" in finding.remedy
@@ -227,7 +214,7 @@ def test_damage_of_less_than_one_in_a_hundred_is_fine() -> None:
 
 
 def test_groups_that_are_all_damaged_are_told_from_noise() -> None:
-    (finding,) = wrong(asyncio.run(hearing(frames().replace(b"\t0", b"\t1").replace(b"\t\r", b"\r").replace(b"A", b"C"))))
+    (finding,) = wrong(run(hearing(frames().replace(b"\t0", b"\t1").replace(b"\t\r", b"\r").replace(b"A", b"C"))))
     assert finding.level == "fault"
     assert "damaged" in finding.what or "hardly a valid group" in finding.what
     assert "220 Ω" in finding.remedy
@@ -236,7 +223,7 @@ def test_groups_that_are_all_damaged_are_told_from_noise() -> None:
 def test_the_meter_of_a_company_is_named() -> None:
     bodies = [f"PS {n:03d}kVA".encode() for n in range(9)]
     groups = [b"\n" + body + b" " + bytes([(sum(body) & 0x3F) + 0x20]) + b"\r" for body in bodies]
-    case = asyncio.run(hearing(STX + b"".join(groups) + ETX))
+    case = run(hearing(STX + b"".join(groups) + ETX))
     assert "a meter of a company" in wrong(case)[0].what
 
 
@@ -249,7 +236,7 @@ def test_a_device_that_is_locked_is_said_with_who_holds_it() -> None:
     async def test() -> None:
         async with line() as (url, _):
             child = await asyncio.create_subprocess_exec(
-                "flock", "--close", url, "sleep", "9", stdin=asyncio.subprocess.DEVNULL
+                "flock", "--close", url, "sleep", "infinity", stdin=asyncio.subprocess.DEVNULL
             )
             try:
                 await until(lambda: locked(url))
@@ -261,7 +248,7 @@ def test_a_device_that_is_locked_is_said_with_who_holds_it() -> None:
         assert finding.what == f"in use by process {child.pid} (flock)"
         assert f"sudo kill {child.pid}" in finding.remedy
 
-    run(test())
+    run_in_real_time(test())
 
 
 def locked(path: str) -> bool:
@@ -279,7 +266,7 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
 
     async def test() -> None:
         with device_file.open() as opened:
-            child = await asyncio.create_subprocess_exec("sleep", "9", stdin=opened)
+            child = await asyncio.create_subprocess_exec("sleep", "infinity", stdin=opened)
         holder = f"process {child.pid} (sleep)"
         try:
             await until(lambda: holders.of_device(str(device_file)) == holder)
@@ -294,7 +281,7 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
         assert "in use by our own running meterline" in texts(served)
         assert wrong(served)[0].what == "meter 'home': 7 frames, 0 rejected; it is silent now"
 
-    run(test())
+    run_in_real_time(test())
 
 
 @pytest.mark.parametrize(("damaged", "malformed", "level"), [(0, 0, "ok"), (9, 1, "ok"), (9, 2, "warning")])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from stage import command, free_port, page, program
+from stage import command, free_port, page, program, shows
 
 from meterline.dropin.start import adapter
 from meterline.errors import UserError
@@ -44,10 +43,7 @@ def test_run_like_serves_the_others_metrics(tmp_path: Path, monkeypatch: pytest.
         assert simulator.stdout
         simulator.stdout.readline()
         with program("run", "--like", "linky-env"):
-            deadline = time.monotonic() + 15
-            while "linky_base{" not in page(port):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            shows(port, "linky_base{")
 
 
 def test_run_like_takes_our_web_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from stage import fake, fetch, free_port, line, talking
+from stage import LIMIT, fake, fetch, free_port, line, talking
 
 from meterline.dropin.linky import choose
 from meterline.dropin.linky_env import DEFAULTS, adapt
@@ -56,11 +56,11 @@ async def exporter(link: str, **more: str) -> AsyncIterator[int]:
         yield port
     finally:
         process.terminate()
-        await asyncio.to_thread(process.wait, 10)
+        await asyncio.to_thread(process.wait, LIMIT)
 
 
 async def page(port: int, wanted: str = "linky_", gone: bool = False, **headers: str) -> str:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + LIMIT
     while True:
         try:
             text = (await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics", **headers))[2].decode()
@@ -111,7 +111,7 @@ def test_home_redirects_the_icon_is_empty_and_the_headers_are_the_originals(tmp_
             await page(port)
 
             def ask(path: str) -> tuple[int, dict[str, str], bytes]:
-                connection = HTTPConnection("127.0.0.1", port, timeout=5)
+                connection = HTTPConnection("127.0.0.1", port, timeout=LIMIT)
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 found = answer.status, dict(answer.headers), answer.read()
@@ -236,7 +236,7 @@ def test_defaults_are_those_of_the_readme() -> None:
     ],
 )
 def test_a_wrong_value_ends_the_program_with_status_2_and_one_line_that_names_it(name: str, value: str) -> None:
-    answer = subprocess.run([SCRIPT], env=clean(**{name: value}), capture_output=True, text=True, check=False, timeout=20)
+    answer = subprocess.run([SCRIPT], env=clean(**{name: value}), capture_output=True, text=True, check=False, timeout=LIMIT)
     assert answer.returncode == 2
     assert answer.stderr.startswith(f"linky-exporter: {name}: ")
     assert answer.stderr.count("\n") == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
-from stage import fetch, free_port
+from stage import LIMIT, fetch, free_port
 
 from meterline import asked
 from meterline.dropin import start
@@ -57,11 +57,11 @@ async def exporter(module: FakeModule, *words: str, **more: str) -> AsyncIterato
             yield port, log
         finally:
             process.terminate()
-            await asyncio.to_thread(process.wait, 10)
+            await asyncio.to_thread(process.wait, LIMIT)
 
 
 async def page(port: int, wanted: str, **headers: str) -> str:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + LIMIT
     while True:
         try:
             text = (await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}/metrics", **headers))[2].decode()
@@ -238,7 +238,7 @@ def test_an_interval_that_cannot_be_is_sixty_with_a_warning(text: str) -> None:
 def test_without_id_or_password_it_ends_with_status_1_and_one_line(missing: str) -> None:
     clean = environment()
     del clean[missing]
-    answer = subprocess.run([SCRIPT], env=clean, capture_output=True, text=True, check=False, timeout=20)
+    answer = subprocess.run([SCRIPT], env=clean, capture_output=True, text=True, check=False, timeout=LIMIT)
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1
     assert missing in answer.stderr

@@ -72,9 +72,9 @@ def options(meter: wisun.FakeMeter) -> broute.Options:
 
 
 async def _demo(address: str) -> None:
-    host, port = parse_address(address)
-    for probe in bound(address):  # before the meters are made: what is wrong here is one line
-        probe.close()
+    host, _ = parse_address(address)
+    sockets = bound(address)  # before the meters are made: what is wrong here is one line
+    port = sockets[0].getsockname()[1]
     contracts = tariffs()
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-demo-"))
@@ -89,6 +89,6 @@ async def _demo(address: str) -> None:
         path = await stack.enter_async_context(asked.on_pty(dongle, os.path.join(folder, "tokyo")))
         configs.append(MeterConfig("tokyo", path, "broute", options(dongle.meters[0]), tariffs=contracts["tokyo"]))
         print(f"four simulated meters: look at http://{host or 'localhost'}:{port}/ (Ctrl-C ends)", flush=True)
-        await serve(Config(tuple(configs)), Web(address))
+        await serve(Config(tuple(configs)), Web(address, sockets=tuple(sockets)))
         for task in talking:
             task.cancel()

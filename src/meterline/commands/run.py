@@ -6,6 +6,7 @@ import asyncio
 import logging
 import resource
 import signal
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -38,6 +39,8 @@ class Web(NamedTuple):
     """The file of TLS and passwords."""
     page: bool = True
     """The live page at /."""
+    sockets: tuple[socket.socket, ...] = ()
+    """Those bound to the address already."""
 
 
 def run(config: Config, web: Web, folder: str | None, read_again: Callable[[], Config] | None = None) -> None:
@@ -64,7 +67,7 @@ async def serve(
     if live:
         runtime.on_frame = _greet()
     routes = application(runtime, face(runtime) if face else None, reloads, live.routes() if live else ())
-    server = listen(routes, web.address, rules)
+    server = listen(routes, web.address, rules, web.sockets)
     found = urls(server.addresses, bool(rules and rules.context))
     log.info("serving %d meter%s at %s", len(config.meters), "s" * (len(config.meters) != 1), " and ".join(found))
     reading = asyncio.create_task(runtime.run(for_ever=True))

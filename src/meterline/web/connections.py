@@ -102,6 +102,8 @@ class Server(httpserver.HTTPServer):
         self._rules = rules
         self._most = at_most(MOST)
         self._listening: list[socket.socket] = []
+        self.port = 0
+        """On which it listens: where any was asked for, the one that it got."""
         self._open: dict[str, dict[IOStream, None]] = {}
         self._place: dict[IOStream, str] = {}
         self._full = False
@@ -110,6 +112,7 @@ class Server(httpserver.HTTPServer):
         """Accept on these."""
         for listener in sockets:
             self._listening.append(listener)
+            self.port = listener.getsockname()[1]
             asyncio.get_running_loop().add_reader(listener, self._ready, listener)
 
     @property

@@ -234,9 +234,11 @@ def application(
     )
 
 
-def listen(application: web.Application, address: str, rules: Rules | None = None) -> Server:
-    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand."""
-    sockets = bound(address)
+def listen(
+    application: web.Application, address: str, rules: Rules | None = None, sockets: Sequence[socket.socket] = ()
+) -> Server:
+    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand. `sockets`: those bound there already."""
+    sockets = sockets or bound(address)
     server = Server(
         Gate(application, rules, ANSWER_TIMEOUT),
         rules=rules,
@@ -271,7 +273,10 @@ def _own_address() -> str:
 
 
 def bound(address: str) -> list[socket.socket]:
-    """Sockets that listen there. UserError says who holds the port; its status is 1: later it may be free, so try again."""
+    """Sockets that listen there; port 0 is any that is free.
+
+    UserError says who holds the port; its status is 1: later it may be free, so try again.
+    """
     host, port = parse_address(address)
     try:
         return netutil.bind_sockets(port, host or None)
