@@ -14,6 +14,8 @@ from stage import command, environment, fake, program
 from terminal import on_terminal
 
 from meterline.arguments import LANGUAGES as OFFERED
+from meterline.commands.read import _Reading
+from meterline.config import MeterConfig
 from meterline.meter import Meter
 from meterline.metrics import CATALOGUE, FAMILIES
 from meterline.model import Observation, Reading, Snapshot
@@ -266,3 +268,22 @@ def test_the_languages_that_are_offered_are_those_that_there_are() -> None:
     assert tuple(LANGUAGES) == OFFERED
     assert of_environment({"LC_MESSAGES": "ja_JP", "LANG": "fr_FR"}).code == "ja"
     assert of_environment({}).code == "en"
+
+
+def test_it_waits_for_a_register_that_comes_with_the_next_answer() -> None:
+    now = [100.0]
+    reading = _Reading(MeterConfig("tokyo", "/dev/none"), None)
+    meter = reading.meter = Meter("tokyo", stale_after=90, clock=lambda: now[0])
+
+    def say(*readings: Reading) -> None:
+        meter.take(Snapshot(readings))
+        reading.note_growth()
+
+    assert not reading.complete
+    say(Reading(("smartmeter_power_watts",), 500))
+    now[0] += 31
+    assert not reading.complete, "energy may come with the next poll"
+    say(Reading(("smartmeter_power_watts",), 510), Reading(("smartmeter_energy_import_watthours_total",), 1000))
+    assert not reading.complete, "texts may come with the next frame"
+    now[0] += 4
+    assert reading.complete

@@ -108,7 +108,7 @@ def _add_read(commands: Commands) -> None:
     read.add_argument("--watch", action="store_true", help="go on, and show each change (default: say it once)")
     read.add_argument("--json", dest="as_json", action="store_true", help="one JSON object; with --watch one a frame")
     read.add_argument("--lang", choices=LANGUAGES, help="default: that of LANG, else English")
-    read.add_argument("--seconds", type=float, default=90.0, help="how long to wait for the first values (default 90)")
+    read.add_argument("--seconds", type=float, default=120.0, help="how long to wait for the first values (default 120)")
 
 
 def _command(commands: Commands, name: str, text: str) -> Parser:

@@ -31,8 +31,6 @@ from meterline.web.words import LANGUAGES, Language, of_environment
 
 SETTLED = 3.0
 """Seconds without a new reading after which all is there: a frame of the slowest line lasts as long."""
-SLOW = 10.0
-"""The same where power or energy is missing still: the meter may not say it at all."""
 PAUSE = 2.0
 """Seconds until a lost link is opened again."""
 TICK = 0.1
@@ -99,7 +97,7 @@ class _Reading:
                     match item:
                         case Snapshot():
                             self.meter.take(item, link.timed)
-                            self._note_growth()
+                            self.note_growth()
                             on_frame(self.meter)
                         case Rejected():
                             self.meter.reject(item)
@@ -108,17 +106,18 @@ class _Reading:
                         case Hint() if not item.good and item.text not in self.hints:
                             self.hints.append(item.text)
 
-    def _note_growth(self) -> None:
+    def note_growth(self) -> None:
+        """After a frame: whether the meter says more than before."""
         if (found := len(self.meter.readings)) > self.series:
             self.series, self.grown_at = found, self.meter.clock()
 
     @property
     def complete(self) -> bool:
-        """Nothing new comes any more."""
+        """Nothing new comes any more. Where power or energy is missing, that takes longer: it may come with the next answer."""
         if not self.series:
             return False
         now = facts(self.meter)
-        wait = SETTLED if now.power and now.imported is not None else SLOW
+        wait = SETTLED if now.power and now.imported is not None else self.meter.stale_after
         return self.meter.clock() - self.grown_at >= wait
 
 
