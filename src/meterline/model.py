@@ -77,7 +77,7 @@ class Observation(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """One sentence for the log, said once: what seems to be wrong on the line and what to do, or (`good`) what went well."""
+    """One sentence for the log, said once a day: what seems to be wrong on the line and what to do, or (`good`) what is so."""
 
     text: str
     meter: str = ""

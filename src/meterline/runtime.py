@@ -18,7 +18,7 @@ from meterline.cost.books import Books
 from meterline.cost.wall import uptime
 from meterline.detect import detect
 from meterline.link import Link, open_link
-from meterline.logs import News, about
+from meterline.logs import News, Reminders, about
 from meterline.meter import Meter
 from meterline.metrics import FAMILIES
 from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
@@ -146,7 +146,7 @@ class _Follower:
         self._news = News(meters[0].clock)
         self._troubled = False
         self._speaking_since: float | None = None
-        self._hints: set[tuple[str, str]] = set()
+        self._hints = Reminders(meters[0].clock)
         self._pauses = _pauses(self._link)
 
     async def follow(self) -> None:
@@ -206,8 +206,7 @@ class _Follower:
                 meter.reject(item)
             case Observation():
                 meter.observe(item)
-            case Hint() if (meter.name, item.text) not in self._hints:
-                self._hints.add((meter.name, item.text))
+            case Hint() if self._hints.due(meter.name, item.text):
                 log.log(logging.INFO if item.good else logging.WARNING, "%s", item.text, extra=about(meter.name))
 
     def _speaks(self, meter: Meter) -> None:
