@@ -55,6 +55,10 @@ class Snapshot(NamedTuple):
     """Where its registers begin again at 0."""
     words: Mapping[str, str] = MappingProxyType({})
     """What was said, as it was sent: the wire's own label → its data."""
+    checked: bool = True
+    """False where the wire has no checksum: the first value of a register is then believed when it was read twice."""
+    holds: float = 0.0
+    """Seconds for which it holds at least: a meter that answers slowly is not silent meanwhile."""
 
 
 class Rejected(NamedTuple):

@@ -88,6 +88,7 @@ class Runtime:
             if before.get(meter.name, (meter.link, meter.protocol)) != (meter.link, meter.protocol):
                 _let_go(self.meters[meter.name])
             self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(self._links[meter.link]))
+            self.meters[meter.name].follows_pace = meter.stale_after is None
         for name in known:
             self.books.forget(name)
 
@@ -216,7 +217,7 @@ class _Follower:
             log.info("the meter speaks", extra=about(meter.name))
         if self._speaking_since is None:
             self._speaking_since = now
-        elif self._troubled and now - self._speaking_since >= meter.stale_after:
+        elif self._troubled and now - self._speaking_since >= meter.patience:
             self._pauses = _pauses(self._link)
             self._troubled = not self._news.tell(logging.INFO, "the meter speaks again", meter.name)
 
