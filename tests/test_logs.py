@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from meterline.logs import QUIET, News, about, set_up
+from meterline.logs import DAY, QUIET, REMEMBERED, News, Reminders, about, set_up
 
 LOGGER = logging.getLogger("meterline")
 
@@ -126,3 +126,24 @@ def test_what_was_held_back_and_is_still_so_is_written_in_the_end(said: pytest.L
     assert said.messages == ["silent (repeated 2 times)"]
     assert news.tell(logging.WARNING, "silent", "home")
     assert len(said.messages) == 1
+
+
+def test_a_reminder_is_due_once_and_again_after_a_day() -> None:
+    clock = [0.0]
+    reminders = Reminders(lambda: clock[0])
+    due = []
+    for hours in range(73):
+        clock[0] = hours * 3600.0
+        due += [hours] * reminders.due("home", "the meter is not heard")
+    assert due == [0, 24, 48, 72]
+    assert reminders.due("other", "the meter is not heard"), "each meter has its own"
+
+
+def test_the_memory_of_reminders_is_bounded_and_forgets_the_oldest() -> None:
+    reminders = Reminders(lambda: 0.0)
+    for number in range(REMEMBERED + 1):
+        assert reminders.due("home", str(number))
+    assert len(reminders._written) == REMEMBERED
+    assert not reminders.due("home", str(REMEMBERED))
+    assert reminders.due("home", "0")
+    assert DAY == 86_400

@@ -33,7 +33,7 @@ def stands(
 ) -> bool:
     """Whether it can stand at `now`, that long after `before` was believed."""
     shown = None if before is None else Mark(before, 1000.0)
-    return state.plausible(series, shown, Mark(now, 1000.0 + seconds), timed, STALE_AFTER)
+    return bool(state.plausible(series, shown, Mark(now, 1000.0 + seconds), timed, STALE_AFTER))
 
 
 def most(power: float, seconds: float, step: float = 1.0) -> float:

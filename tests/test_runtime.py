@@ -592,4 +592,25 @@ def test_a_meter_knows_how_its_links_ended_and_since_when_none_can_be_had(tmp_pa
                 await until(lambda: reach.ends["given_up"])
                 assert reach.lost_since is None, "a silent line is no lost one"
 
+
+def test_what_is_wrong_is_said_again_after_a_day(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A process lives for years: what was said in its first hour is in no log that anybody still has."""
+    monkeypatch.setitem(PROTOCOLS, "driver", driver(Hint("mind the gap"), OSError("lost")))
+    monkeypatch.setattr("meterline.logs.DAY", 0.1)
+
+    async def test() -> None:
+        async with line() as (url, _), reading(MeterConfig("home", url, "driver")):
+            await until(lambda: caplog.text.count("mind the gap") > 1)
+
+    run(test())
+
+
+def test_only_a_stale_after_that_nobody_chose_follows_a_slow_meter() -> None:
+    async def test() -> None:
+        async with line() as (url, _), line() as (other, _):
+            chosen = MeterConfig("chosen", other, "tic", stale_after=60.0)
+            async with reading(tic("home", url), chosen) as runtime:
+                assert runtime.meters["home"].follows_pace
+                assert not runtime.meters["chosen"].follows_pace
+
     run(test())

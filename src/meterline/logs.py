@@ -13,6 +13,11 @@ FORMATS = ("logfmt", "json")
 QUIET = 1800.0
 """Seconds in which the same news is not written a second time."""
 
+DAY = 86_400.0
+"""Seconds after which a reminder is written again."""
+REMEMBERED = 64
+"""Reminders of one link that are remembered."""
+
 log = logging.getLogger("meterline")
 
 
@@ -62,6 +67,26 @@ class News:
         again = f" (repeated {times} time{'s' * (times != 1)})" if times else ""
         log.log(level, "%s%s", text, again, exc_info=defect, extra=about(meter) if meter else None)
         self._held[kind], self._written = (self._clock(), 0), kind
+        return True
+
+
+class Reminders:
+    """Sentences for the log that are written once, and again after a day where they are still so. Bounded."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._written: dict[tuple[str, ...], float] = {}
+        """What was written, the oldest first, and when."""
+
+    def due(self, *words: str) -> bool:
+        """Whether these words are to be written now."""
+        now = self._clock()
+        if now - self._written.get(words, -DAY) < DAY:
+            return False
+        self._written.pop(words, None)
+        self._written[words] = now
+        if len(self._written) > REMEMBERED:
+            del self._written[next(iter(self._written))]
         return True
 
 

@@ -43,6 +43,8 @@ class Meter:
         self.name = name
         self.label = escape(name)
         self.stale_after = stale_after
+        self.follows_pace = True
+        """A slow meter has longer than `stale_after`; False where a person chose that."""
         self.clock = clock
         self.texts = [""] * len(CATALOGUE)
         """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
@@ -71,7 +73,7 @@ class Meter:
         self._stranger: str | None = None
         self._stranger_at = -math.inf
         self._last_short = -math.inf
-        self._oldest = math.inf
+        self._oldest, self._holds = math.inf, 0.0
         self.said = Said()
         for family in self.blocks:
             self.texts[COLUMNS[family]] = ""
@@ -102,8 +104,13 @@ class Meter:
 
     @property
     def up(self) -> bool:
-        """A valid frame came within `stale_after`."""
-        return self.clock() - self.last_frame <= self.stale_after
+        """A valid frame came within `patience`."""
+        return self.clock() - self.last_frame <= self.patience
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a valid frame after which the meter is silent."""
+        return max(self.stale_after, self._holds * self.follows_pace)
 
     def value(self, *series: str) -> float | str | None:
         """What is shown of a series now, if anything."""
@@ -134,7 +141,7 @@ class Meter:
         """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
         now, self._moved = self.clock(), True
         self.registers.clear()
-        self.frames += 1
+        self.frames, self._holds = self.frames + 1, snapshot.holds
         self.last_frame, self.last_frame_at = now, round(time.time(), 3)
         if snapshot.short:
             self._last_short = now
@@ -142,9 +149,8 @@ class Meter:
             self.rejected["implausible"] += 1
             return
         self.said.take(snapshot if self.keeps_words else None, now)
-        registers, subscribed = self._registers, self._entries.get(_SUBSCRIBED)
-        registers.step, registers.wraps_at = snapshot.step, snapshot.wraps_at
-        registers.subscribed = float(subscribed.value) if subscribed else HIGHEST_POWER
+        subscribed = self._entries.get(_SUBSCRIBED)
+        self._registers.judge_by(snapshot, float(subscribed.value) if subscribed else HIGHEST_POWER)
         changed: set[str] = set()
         for reading in snapshot.readings:
             self._believe(reading, now, timed, changed)
@@ -216,11 +222,11 @@ class Meter:
     def freshness(self) -> float:
         """Seconds without confirmation after which a reading disappears."""
         short = self.clock() - self._last_short <= self.stale_after
-        return max(self.stale_after, SHORT_FRAMES_STALE_AFTER) if short else self.stale_after
+        return max(self.patience, SHORT_FRAMES_STALE_AFTER) if short else self.patience
 
     def _is_stranger(self, address: str | None, now: float) -> bool:
         """Another meter's address: believed when two frames in a row say it, and then everything starts anew."""
-        if now - self._stranger_at > self.stale_after:
+        if now - self._stranger_at > self.patience:
             self._stranger = None
         if address is None:
             return self._stranger is not None
@@ -243,7 +249,10 @@ class Meter:
             return False
         entry = self._entries.get(series)
         if series[0] in REGISTERS:
-            if not self._plausible(series, entry, float(value), now, timed):
+            shown = Mark(float(entry.value), entry.confirmed) if entry else None
+            plausible = self._registers.plausible(series, shown, Mark(float(value), now), timed, self.patience)
+            if not plausible:
+                self.rejected["implausible"] += plausible is False
                 return False
             self.registers[series] = float(value)
         elif type(value) is Text and not self._agreed(series, entry, value):
@@ -264,13 +273,6 @@ class Meter:
         if text == said_before or (entry is not None and entry.value == text):
             return True
         self._said_once[series] = text
-        return False
-
-    def _plausible(self, series: Series, entry: Entry | None, value: float, now: float, timed: bool) -> bool:
-        shown = Mark(float(entry.value), entry.confirmed) if entry else None
-        if self._registers.plausible(series, shown, Mark(value, now), timed, self.stale_after):
-            return True
-        self.rejected["implausible"] += 1
         return False
 
     def _add_up(self, total: Total, now: float, timed: bool, changed: set[str]) -> None:

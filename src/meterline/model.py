@@ -69,6 +69,10 @@ class Snapshot(NamedTuple):
     """None where it is not said."""
     whole: bool = False
     """Nothing was lost on the way: a label that is not among the words was not sent."""
+    checked: bool = True
+    """False where the wire has no checksum: the first value of a register is then believed when it was read twice."""
+    holds: float = 0.0
+    """Seconds for which it holds at least: a meter that answers slowly is not silent meanwhile."""
 
 
 class Rejected(NamedTuple):
@@ -93,7 +97,7 @@ class Observation(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """One sentence for the log, said once: what seems to be wrong on the line and what to do, or (`good`) what went well."""
+    """One sentence for the log, said once a day: what seems to be wrong on the line and what to do, or (`good`) what is so."""
 
     text: str
     meter: str = ""

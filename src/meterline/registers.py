@@ -1,7 +1,7 @@
 """Whether a register can stand where it says: it must not fall, and not rise faster than power allows.
 
-What does not follow is held back until the next value bears it out. Where the meter says at which value its registers begin
-again at 0, going past it is a rise.
+What does not follow is held back until the next value bears it out; so is the very first value, where the wire has no
+checksum. Where the meter says at which value its registers begin again at 0, going past it is a rise.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from meterline.model import Series
+from meterline.model import Series, Snapshot
 
 SLACK = 2
 """Steps that a register may rise by rounding and sampling, whatever the power."""
@@ -46,14 +46,29 @@ class Registers:
         """Registers that are not shown any more: what they said last."""
         self.step = 1.0
         self.wraps_at = math.inf
+        self.checked = True
+        """The wire has a checksum: what has nothing to be judged by is believed."""
         self.subscribed = HIGHEST_POWER
         self._held: dict[Series, Mark] = {}
 
-    def plausible(self, series: Series, shown: Mark | None, now: Mark, timed: bool, stale_after: float) -> bool:
-        """Whether a register can stand at `now` after the last believed value, or after the one held back last."""
+    def judge_by(self, snapshot: Snapshot, subscribed: float) -> None:
+        """What a snapshot says of its registers, and the power that they can rise by (volt-amperes)."""
+        self.step, self.wraps_at, self.checked = snapshot.step, snapshot.wraps_at, snapshot.checked
+        self.subscribed = subscribed
+
+    def plausible(self, series: Series, shown: Mark | None, now: Mark, timed: bool, stale_after: float) -> bool | None:
+        """Whether a register can stand at `now` after the last believed value, or after the one held back last.
+
+        None: there is nothing yet to judge it by.
+        """
         last = shown or self.retired.get(series)
         held = self._held.pop(series, None)
-        if last is None or self._follows(series, last, now, timed):
+        if last is None:
+            if self.checked or (held and self._follows(series, held, now, timed)):
+                return True
+            self._held[series] = now
+            return None if held is None else False
+        if self._follows(series, last, now, timed):
             return True
         # A fall too small for a reset: damage within the limit was believed before. Whoever sees a counter fall takes it for a
         # reset and adds all of it once more, so nothing is shown until the register is there.

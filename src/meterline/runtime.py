@@ -18,7 +18,7 @@ from meterline.cost.books import Books
 from meterline.cost.wall import boot, uptime
 from meterline.detect import detect
 from meterline.link import Link, LinkError, open_link
-from meterline.logs import News, about
+from meterline.logs import News, Reminders, about
 from meterline.meter import Meter
 from meterline.metrics import FAMILIES
 from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
@@ -91,6 +91,7 @@ class Runtime:
             if before.get(meter.name, (meter.link, meter.protocol)) != (meter.link, meter.protocol):
                 _let_go(self.meters[meter.name])
             self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(self._links[meter.link]))
+            self.meters[meter.name].follows_pace = meter.stale_after is None
         for name in known:
             self.books.forget(name)
 
@@ -155,7 +156,7 @@ class _Follower:
         self._news = News(meters[0].clock)
         self._troubled = False
         self._speaking_since: float | None = None
-        self._hints: set[tuple[str, str]] = set()
+        self._hints = Reminders(meters[0].clock)
         self._pauses = _pauses(self._link)
 
     async def follow(self) -> None:
@@ -228,8 +229,7 @@ class _Follower:
                 meter.reject(item)
             case Observation():
                 meter.observe(item)
-            case Hint() if (meter.name, item.text) not in self._hints:
-                self._hints.add((meter.name, item.text))
+            case Hint() if self._hints.due(meter.name, item.text):
                 log.log(logging.INFO if item.good else logging.WARNING, "%s", item.text, extra=about(meter.name))
 
     def _speaks(self, meter: Meter) -> None:
@@ -240,7 +240,7 @@ class _Follower:
         self._runtime.on_frame(meter)
         if self._speaking_since is None:
             self._speaking_since = now
-        elif self._troubled and now - self._speaking_since >= meter.stale_after:
+        elif self._troubled and now - self._speaking_since >= meter.patience:
             self._pauses = _pauses(self._link)
             self._troubled = not self._news.tell(logging.INFO, "the meter speaks again", meter.name)
 
