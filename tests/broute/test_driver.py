@@ -215,19 +215,22 @@ def test_a_cold_start_on_a_remembered_network_does_not_scan(monkeypatch: pytest.
     assert b"SKSCAN" not in again.link.written
 
 
-def test_a_lost_link_in_mid_session_comes_back_without_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("powered", [True, False], ids=["the module goes on", "the module lost its power"])
+def test_a_lost_link_in_mid_session_comes_back_without_a_scan(monkeypatch: pytest.MonkeyPatch, powered: bool) -> None:
     lost: list[float] = []
 
     def lose(seen: Watched) -> None:
         if seen.meter.frames > 20 and not lost:
             lost.append(asyncio.get_running_loop().time())
             seen.link.lose()
+            if not powered:
+                seen.module._skreset()
 
     seen = run(monkeypatch, 0.5, act=lose)
     assert seen.errors == ["/dev/ttyTEST: the device was unplugged"]
     assert up(seen)
     assert seen.count("smartmeter_radio_scans_total", "found") == 1
-    assert seen.count("smartmeter_session_joins_total", "joined") == 2
+    assert seen.count("smartmeter_session_joins_total", "joined") == (1 if powered else 2)
 
 
 def test_a_lost_link_means_that_the_session_is_down(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,6 +188,7 @@ def run(
     patch: pytest.MonkeyPatch,
     hours: float = 0.5,
     meters: list[FakeMeter] | None = None,
+    strangers: list[FakeMeter] | None = None,
     wrong: dict[str, Any] | None = None,
     memory: dict[str, Any] | None = None,
     act: Callable[[Watched], object] | None = None,
@@ -195,11 +196,11 @@ def run(
     step: float = 1.0,
     **facts: Any,
 ) -> Watched:
-    """Read meters for some hours of their time; `act` is called every `step` seconds of it."""
+    """Read meters for some hours of their time; `act` is called every `step` seconds of it. `strangers` are not ours."""
 
     async def scene() -> Watched:
         on_air = meters or [FakeMeter()]
-        module = FakeModule(on_air, start_unix=START, **facts)
+        module = FakeModule([*on_air, *(strangers or [])], start_unix=START, **facts)
         loop = asyncio.get_running_loop()
         names = [f"meter{number}" for number in range(len(on_air))]
         configured = {

@@ -8,10 +8,11 @@ from meterline.link import Link
 from meterline.meter import Meter
 from meterline.protocols import broute
 from meterline.protocols.broute import skstack
-from meterline.protocols.broute.driver import GOOD_SIGNAL, describe
+from meterline.protocols.broute.driver import describe
 from meterline.protocols.broute.module import Module
+from meterline.protocols.broute.network import GOOD_SIGNAL, Network
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.session import Network, Session
+from meterline.protocols.broute.session import Session
 
 LONG_ENOUGH = 150.0
 """Seconds to join a meter that was heard, and to poll it twice: its clock comes with the second poll."""
@@ -45,7 +46,7 @@ async def look_for(module: Module, name: str, options: Options) -> tuple[Network
     """Where the meter is on the air, and how well it is heard."""
     session = Session(module)
     session.begin(name)
-    network = await session.scan(options)
+    network = next(iter(await session.scan(options)), None)
     if network is None or network.lqi is None:
         remedy = f"{_NEARER}; check its id; is the B-route contract in force? Scans are lossy: try again"
         return None, fault(f"meter {name!r} is not heard on any channel", remedy)

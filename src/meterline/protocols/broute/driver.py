@@ -15,26 +15,23 @@ from typing import Any
 
 from meterline.link import Link
 from meterline.model import Hint, Item, Refused
-from meterline.protocols.broute import echonet, skstack
-from meterline.protocols.broute.asking import Asked
+from meterline.protocols.broute import causes, echonet, skstack
+from meterline.protocols.broute.asking import LIVE, Asked
 from meterline.protocols.broute.module import CommandFailed, Module
+from meterline.protocols.broute.network import Network, is_near
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.peer import Peer
 from meterline.protocols.broute.report import Report
-from meterline.protocols.broute.session import Held, Lost, Network, Session
+from meterline.protocols.broute.session import Held, Lost, Session
 
 SILENT_POLLS = 2
 """Polls without any answer after which the meter is joined again."""
 RESET_AT, REOPEN_AT = 4, 8
 """Failed steps after which the module is reset, and the port opened again."""
 REFUSALS = 3
-GOOD_SIGNAL = -80.0
-"""dBm: from here on a refused join is not the radio's fault."""
 FIRST_PAUSE, SCAN_PAUSE, LONGEST_PAUSE = 5.0, 60.0, 300.0
 LASTING = 60.0
 """Seconds after which a session counts as a good one."""
-LIMIT = 3600.0
-"""Seconds after which the hourly limit of time on air must be over."""
 CHECK_LIMIT = 60.0
 
 
@@ -59,9 +56,12 @@ class Driver:
     async def work(self) -> AsyncGenerator[None, None]:
         """For ever; yields whenever there may be something to drain. Refused: the meter does not let us in."""
         self._report.begin()
-        await self.module.start()
+        await self.module.wake()
         self._say(describe(self.module))
+        if not await self._resume():
+            await self.module.reset()
         yield
+        await self._check_limit()
         if any(peer.options.write_flash for peer in self._peers):
             await self._set_hex()
         while True:
@@ -86,6 +86,22 @@ class Driver:
     def _say(self, text: str, good: bool = True) -> None:
         self.module.items.append(Hint(text, self.session.meter, good))
 
+    async def _resume(self) -> bool:
+        """Go on with a session that stands in the module since before a restart: each join is a risk, and takes seconds."""
+        peer = self._peers[0]
+        if len(self._peers) > 1:
+            return False
+        self.session.begin(peer.name)
+        if peer.network is None:
+            return False
+        frame = await self.session.resume(peer.options, peer.network, LIVE)
+        if frame is None:
+            return False
+        peer.asked = Asked(peer.network.mac)
+        peer.asked.show(self.session, frame.properties)
+        self._say(f"the session with {peer.network.address} still stands: no join is needed")
+        return True
+
     async def _set_hex(self) -> None:
         """WOPT 01 writes the module's flash, which bears it 10,000 times: only where it is not set yet."""
         if await self.module.attempt("ROPT") == ["00"]:
@@ -102,7 +118,7 @@ class Driver:
                     self._lose(peer)
             with suppress(TimeoutError):
                 await module.listen(min(max(peer.due, now + 1.0), now + CHECK_LIMIT))
-            if module.limited is not None:
+            if module.limited is not None and module.clock() - self._limit_checked >= CHECK_LIMIT:
                 await self._check_limit()
             await self._hear()
             self._report.update()
@@ -110,13 +126,10 @@ class Driver:
                 yield
 
     async def _check_limit(self) -> None:
-        """The event that ends the limit may be lost: ask."""
-        module, now = self.module, self.module.clock()
-        if module.limited is None or now - self._limit_checked < CHECK_LIMIT:
-            return
-        self._limit_checked = now
-        if now - module.limited > LIMIT or await module.look_up("ESREG", "SKSREG", "SFB") == ["0"]:
-            module.limited = None
+        """The events that begin and end the limit may be missed: ask."""
+        module, self._limit_checked = self.module, self.module.clock()
+        if await module.ask_limit():
+            self._say(causes.LIMITED, good=False)
 
     async def _hear(self) -> None:
         """What the meter said unasked."""
@@ -138,10 +151,11 @@ class Driver:
                     async for _ in entering:
                         yield
             if module.up and peer.asked:
-                async with aclosing(peer.asked.poll(self.session)) as polling:
+                until = module.clock() + peer.options.interval
+                async with aclosing(peer.asked.poll(self.session, until)) as polling:
                     async for _ in polling:
                         yield
-                self._judge(peer, started)
+                await self._judge(peer, started)
                 await self._hear()
                 await self._report.ask_transmitted()
         except Held:
@@ -149,7 +163,7 @@ class Driver:
         except Lost:
             self._lose(peer)
         except CommandFailed as error:
-            self._say(str(error), good=False)
+            self._trouble(peer, causes.command(str(error)))
             self._miss(peer)
         except Refused as error:
             if len(self._peers) == 1:
@@ -157,11 +171,11 @@ class Driver:
             self._say(f"refused: {error}; next try in {LONGEST_PAUSE:.0f} s", good=False)
             peer.refusals, peer.due = 0, module.clock() + LONGEST_PAUSE
 
-    def _judge(self, peer: Peer, started: float) -> None:
+    async def _judge(self, peer: Peer, started: float) -> None:
         """After a poll: when to ask again, and whether the session can be trusted any longer."""
         peer.due = max(started + peer.options.interval, self.module.clock())
         if peer.asked and peer.asked.answered:
-            peer.silent = 0
+            peer.silent, peer.trouble, peer.heard_at = 0, "", self.session.heard_at
             peer.misses = 0 if self._lasts(peer) else peer.misses
             if not peer.spread and self.module.link.crowd > 1:
                 # All links were opened at once: from now on each is asked at a moment of its own.
@@ -169,8 +183,16 @@ class Driver:
             peer.spread = True
             return
         self.session.observe("smartmeter_polls_failed_total")
-        peer.silent += 1
+        await self._check_limit()
+        if self.module.limited is not None:
+            return
+        late, peer.heard_at = self.session.heard_at > peer.heard_at, self.session.heard_at
+        peer.silent = 0 if late else peer.silent + 1
+        if peer.asked and not late:
+            peer.asked.pace.forget()
         if peer.silent >= SILENT_POLLS:
+            unsent = self.module.unsent
+            self._trouble(peer, causes.unsent(unsent) if unsent else causes.silent(is_near(self.session.rssi)))
             peer.silent = 0
             self.module.up = False
             self._miss(peer)
@@ -188,50 +210,65 @@ class Driver:
         if peer.misses >= REOPEN_AT and all(other.misses for other in self._peers):
             session.observe("smartmeter_retries_total", "reopen")
             yield
-            raise TimeoutError(f"{module.link.url}: no answer from the meter after {peer.misses} tries; is it in radio reach?")
+            raise TimeoutError(f"{module.link.url}: no success after {peer.misses} tries: {peer.trouble}")
         if peer.misses == RESET_AT:
             session.observe("smartmeter_retries_total", "reset")
             await module.reset()
-        if peer.network is None or (peer.misses and peer.misses % 2 == 0):
+        if peer.misses and peer.others:
+            peer.network = peer.others.pop(0)
+        elif peer.is_lost:
             if peer.misses:
                 session.observe("smartmeter_retries_total", "scan")
-            peer.network = await session.scan(peer.options) or peer.network
+            await self._scan(peer)
             yield
             if peer.network is None:
-                self._say("a scan of all channels did not find the meter: is it in radio reach, and is the id right?", False)
-                self._miss(peer, SCAN_PAUSE)
                 return
         if peer.joined_at > -math.inf:
             session.observe("smartmeter_retries_total", "join")
+        assert peer.network
         if await session.join(peer.options, peer.network):
             self._joined(peer, peer.network)
         else:
-            self._not_let_in(peer, peer.network)
+            await self._not_let_in(peer, peer.network)
+
+    async def _scan(self, peer: Peer) -> None:
+        found = await self.session.scan(peer.options)
+        if found:
+            peer.network, *peer.others = found
+        elif peer.network is None:
+            self._trouble(peer, causes.NOT_HEARD, at_once=True)
+            self._miss(peer, SCAN_PAUSE)
 
     def _joined(self, peer: Peer, network: Network) -> None:
-        peer.joined_at, peer.refusals = self.module.clock(), 0
-        self._memory[peer.name] = {
-            "channel": f"{network.channel:02X}",
-            "pan_id": f"{network.pan_id:04X}",
-            "mac": network.mac,
-        }
+        peer.joined_at, peer.refusals, peer.others = self.module.clock(), 0, []
+        self._memory[peer.name] = peer.remember(network)
+        if outdated := peer.outdated(network):
+            self._say(causes.outdated(outdated), good=False)
         if peer.asked is None or peer.asked.mac != network.mac:
             peer.asked = Asked(network.mac)
+        peer.asked.begin()
         if network.lqi is not None:
             self.session.observe("smartmeter_radio_rssi_dbm", value=skstack.dbm(network.lqi), increment=False)
             network.lqi = None  # it says nothing about the next time
         self._say(f"joined on channel {network.channel:02X}, PAN {network.pan_id:04X}, address {network.address}")
 
-    def _not_let_in(self, peer: Peer, network: Network) -> None:
+    async def _not_let_in(self, peer: Peer, network: Network) -> None:
         """The event is the same for a wrong password, a meter that is busy with another controller, and a bad radio link."""
-        if network.lqi is not None and skstack.dbm(network.lqi) >= GOOD_SIGNAL:
-            peer.refusals += 1
+        await self._check_limit()
+        if self.module.limited is not None:
+            raise Held
+        near = is_near(None if network.lqi is None else skstack.dbm(network.lqi))
+        peer.refusals += near is True
+        self._trouble(peer, causes.not_let_in(self.session.answers_login, near))
         self._miss(peer)
-        if peer.refusals >= REFUSALS:
-            raise Refused(
-                "the meter is well in reach but does not let us in: check id and password; "
-                "another controller (HEMS) may hold its only session"
-            )
+        if peer.refusals >= REFUSALS and not peer.others:
+            raise Refused(peer.trouble)
+
+    def _trouble(self, peer: Peer, text: str, at_once: bool = False) -> None:
+        """A step failed. One may be bad luck; from the second in a row on the log says why."""
+        peer.trouble = text
+        if at_once or peer.misses:
+            self._say(text, good=False)
 
     def _lasts(self, peer: Peer) -> bool:
         """The session stands for so long that it is a good one."""
@@ -242,6 +279,7 @@ class Driver:
         if self._lasts(peer):
             peer.due = self.module.clock()
         else:
+            self._trouble(peer, causes.ENDED)
             self._miss(peer)
 
     def _miss(self, peer: Peer, shortest: float = FIRST_PAUSE) -> None:

@@ -23,14 +23,22 @@ STALLED = 1.0
 """Seconds without a byte after which a piece that has begun is given up: a wrong length field would wait for ever."""
 RENEWAL = 120.0
 """Seconds that a renewal of the session may take; it lasts a few as a rule."""
+LIMIT = 3600.0
+"""Seconds after which the hourly limit of time on air must be over."""
 FILLER = b"\r\n" * (MAX_PAYLOAD // 2)
 """Ends a datagram that was cut off: as much as one holds, and elsewhere only empty lines."""
 KEPT = 64
 """Events, replies and datagrams that wait to be asked for, each."""
 
 _DAMAGED = {
-    "malformed": "something came that is neither a reply of a Wi-SUN module nor ECHONET Lite; it is counted and not shown",
-    "truncated": "a message was cut off; it is counted and not shown",
+    "malformed": (
+        "the module sent a line or a datagram that cannot be read: damage between it and this machine (cable, USB hub, "
+        "or another program that uses the device); it is counted and not shown"
+    ),
+    "truncated": (
+        "a message of the module was cut off: bytes are lost between it and this machine (cable, USB hub, "
+        "or another program that uses the device); it is counted and not shown"
+    ),
 }
 _OF_A_SESSION = (0x21, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29)
 
@@ -63,6 +71,8 @@ class Module:
         self.limited: float | None = None
         """Since when the limit of time on air holds everything back (event 32)."""
         self.renewals = 0
+        self.unsent = ""
+        """Why the module refused the last datagram."""
         self.sent: int | None = None
         """How the last transmission ended (event 21): 0 delivered, 1 failed, 2 the neighbour is looked for first."""
         self.pans: deque[Pan] = deque(maxlen=KEPT)
@@ -103,9 +113,9 @@ class Module:
             case Rejected():
                 self.reject(message)
 
-    def reject(self, rejected: Rejected) -> None:
-        """Count it, and say once what it means."""
-        self.items += [rejected, Hint(_DAMAGED.get(rejected.reason, rejected.reason))]
+    def reject(self, rejected: Rejected, why: str = "") -> None:
+        """Count it, and say what it means; `why`: where it is not damage of the module's line."""
+        self.items += [rejected, Hint(why or _DAMAGED[rejected.reason])]
 
     def complain(self, text: str) -> None:
         """One sentence for the log."""
@@ -196,9 +206,13 @@ class Module:
 
     async def start(self) -> None:
         """Wake the module, find out what it is, and bring it to a known state: no session, no echo."""
+        await self.wake()
+        await self.reset()
+
+    async def wake(self) -> None:
+        """Find out what the module is. A session that stands in it goes on."""
         await self.nudge()
         self.version = " ".join(await self.look_up("EVER", "SKVER"))
-        await self.reset()
         facts = await self.look_up("EINFO", "SKINFO")
         self.address = facts[0].upper() if facts else ""
         self.side = None if facts and facts[-1].upper() == "FFFE" else 0
@@ -212,6 +226,15 @@ class Module:
         self.up, self.renewing, self.limited = False, None, None
         await self.attempt("SKSREG", "SFE", "0")
 
+    async def ask_limit(self) -> bool:
+        """Whether the limit of time on air holds everything back: the events that say so may have been missed."""
+        said = await self.look_up("ESREG", "SKSREG", "SFB")
+        if said == ["1"]:
+            self.limited = self.limited or self.clock()
+        elif said == ["0"] or (self.limited and self.clock() - self.limited > LIMIT):
+            self.limited = None
+        return self.limited is not None
+
     async def attempt(self, *words: str) -> list[str]:
         """A command that not every module knows."""
         try:
@@ -222,16 +245,16 @@ class Module:
     async def send(self, address: str, payload: bytes) -> bool:
         """Send a datagram; False where the module refuses. Wait for `sent` to learn how it went."""
         self._replies.clear()
-        self.sent = None
+        self.sent, self.unsent = None, ""
         await self.link.write(skstack.sendto(address, payload, self.side))
         try:
             if await self.reply("SKSENDTO", 5.0) is None:
+                self.unsent = "SKSENDTO: no reply"
                 await self.nudge(FILLER)
                 await self.ask("SKVER")
-                return False
-        except CommandFailed:
-            return False
-        return True
+        except CommandFailed as error:
+            self.unsent = str(error)
+        return not self.unsent
 
     @property
     def held(self) -> bool:

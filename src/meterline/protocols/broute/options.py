@@ -48,6 +48,12 @@ class Options:
         """The end of the ID, which the scan uses."""
         return self.id[-8:]
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is said of the radio: key → value."""
+        known = ((name, getattr(self, name)) for name, _, _ in _FACTS)
+        return {name: text for name, text in known if text}
+
     def stale_after(self, meters: int) -> float:
         """Three polls; where meters share a module, three rounds over all of them."""
         return POLLS * max(self.interval, VISIT * meters if meters > 1 else 0)

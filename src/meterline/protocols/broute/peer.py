@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from meterline.protocols.broute.asking import Asked
+from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.session import Network
 
 
 class Peer:
@@ -17,10 +17,16 @@ class Peer:
         self.name = name
         self.options = options
         self.network = _network(options, remembered)
+        self.others: list[Network] = []
+        """Networks with its pairing ID that the last scan heard beside that one, and that were not tried yet."""
+        self.trouble = ""
+        """What the last failed step said, in words."""
         self.asked: Asked | None = None
         self.due = 0.0
         self.silent = 0
-        """Polls without an answer in a row."""
+        """Polls without an answer in a row, nor a late one."""
+        self.heard_at = -math.inf
+        """When the meter had said something last, at the end of its last poll."""
         self.misses = 0
         """Failed steps of recovery in a row."""
         self.refusals = 0
@@ -29,11 +35,39 @@ class Peer:
         self.spread = False
         """Its polls have found their moment among those of the other links."""
 
+    @property
+    def is_lost(self) -> bool:
+        """It has to be scanned for: its place is not known, or joining it there failed. Of a place from the configuration, or
+        from before the start, one failure is enough.
+        """
+        if self.network is None:
+            return True
+        unproven = self.network.lqi is None and self.joined_at == -math.inf
+        return self.misses > 0 and (unproven or self.misses % 2 == 0)
+
+    def remember(self, network: Network) -> dict[str, str]:
+        """What is kept of it beyond a restart: where it was joined, and what the configuration said of that."""
+        found = _facts(network)
+        configured = self.options.facts
+        return found | ({"configured": " ".join(configured.values())} if configured else {})
+
+    def outdated(self, network: Network) -> str:
+        """What the configuration says of its place that is not so, in words; empty where all is right."""
+        found = _facts(network)
+        return ", ".join(f"{key} {said} (it is {found[key]})" for key, said in self.options.facts.items() if said != found[key])
+
+
+def _facts(network: Network) -> dict[str, str]:
+    return {"channel": f"{network.channel:02X}", "pan_id": f"{network.pan_id:04X}", "mac": network.mac}
+
 
 def _network(options: Options, remembered: object) -> Network | None:
-    """Where the configuration says that the meter is, or where it was last (which a file may have lost)."""
+    """Where the configuration says that the meter is, or where it was last (which a file may have lost).
+
+    What was found while the configuration said what it says now is newer than the configuration.
+    """
     known: list[Any] = [options.channel, options.pan_id, options.mac]
-    if not all(known) and isinstance(remembered, dict):
+    if isinstance(remembered, dict) and (not all(known) or remembered.get("configured") == " ".join(options.facts.values())):
         known = [remembered.get(key) for key in ("channel", "pan_id", "mac")]
     channel, pan_id, mac = known
     try:

@@ -18,6 +18,29 @@ COEFFICIENT, DIGITS, UNIT = 0xD3, 0xD7, 0xE1
 IMPORT, EXPORT, POWER, CURRENT = 0xE0, 0xE3, 0xE7, 0xE8
 HALF_HOUR_IMPORT, HALF_HOUR_EXPORT = 0xEA, 0xEB
 
+NAMES = {
+    OPERATION: "operation status",
+    RELEASE: "release of the standard",
+    FAULT: "fault status",
+    MAKER: "maker",
+    SERIAL: "serial number",
+    TIME: "time of day",
+    DATE: "date",
+    GET_MAP: "property map",
+    IDENTIFICATION: "identification number",
+    MINUTE: "registers of the minute",
+    COEFFICIENT: "coefficient of the registers",
+    DIGITS: "significant digits of the registers",
+    UNIT: "unit of the registers",
+    IMPORT: "import register",
+    EXPORT: "export register",
+    POWER: "instantaneous power",
+    CURRENT: "instantaneous currents",
+    HALF_HOUR_IMPORT: "half-hourly import register",
+    HALF_HOUR_EXPORT: "half-hourly export register",
+}
+"""The properties that are read, in words."""
+
 JAPAN = timezone(timedelta(hours=9), "JST")
 HIGHEST = 99_999_999
 """What a register can show at most."""
@@ -70,7 +93,7 @@ def unit(coefficient: bytes, exponent: bytes, digits: bytes | None) -> Unit:
 def _whole(edt: bytes, width: int) -> int:
     """An unsigned number of that width."""
     if len(edt) != width:
-        raise ValueError("width")
+        raise ValueError(f"a width of {len(edt)} bytes, not {width}")
     return int.from_bytes(edt)
 
 
@@ -93,14 +116,17 @@ def register(edt: bytes) -> int | None:
     if value == 0xFFFFFFFE:
         return None
     if value > HIGHEST:
-        raise ValueError("register")
+        raise ValueError(f"a register above {HIGHEST}")
     return value
 
 
 def moment(edt: bytes) -> float:
     """YYYY (2) MM DD hh mm ss in Japan's time → Unix time. ValueError: no such moment."""
     _whole(edt, 7)
-    return datetime(int.from_bytes(edt[:2]), *edt[2:], tzinfo=JAPAN).timestamp()  # type: ignore[misc]
+    try:
+        return datetime(int.from_bytes(edt[:2]), *edt[2:], tzinfo=JAPAN).timestamp()  # type: ignore[misc]
+    except ValueError as error:
+        raise ValueError(f"no such time ({error}); is the meter's clock set?") from None
 
 
 def minute(time: bytes, date: bytes) -> float:
@@ -114,7 +140,7 @@ def release(edt: bytes) -> str:
     """82 → the release of the standard and its revision: F.0."""
     _whole(edt, 4)
     if not 0x41 <= edt[2] <= 0x5A:
-        raise ValueError("82")
+        raise ValueError("no letter of a release")
     return f"{edt[2]:c}.{edt[3]}"
 
 
@@ -129,7 +155,7 @@ def serial(edt: bytes) -> str:
     _whole(edt, 12)
     text = edt.rstrip(b"\0 ").decode("ascii")
     if not text.isprintable():
-        raise ValueError("8D")
+        raise ValueError("characters that cannot be printed")
     return text
 
 
@@ -143,5 +169,5 @@ def state(edt: bytes, true: int, false: int) -> float:
     """A property of two values (80: 30 on, 31 off; 88: 41 fault, 42 none) → 1 or 0."""
     value = _whole(edt, 1)
     if value not in (true, false):
-        raise ValueError("state")
+        raise ValueError(f"{value:02X}, which is neither of its values")
     return float(value == true)

@@ -38,6 +38,16 @@ def readings(said: Iterable[Property], unit: p.Unit | None) -> tuple[list[Readin
     return found, rejected
 
 
+def complaint(epc: int, edt: bytes, unit: p.Unit | None) -> str:
+    """Why a property is rejected, in words."""
+    try:
+        _one(epc, edt, unit)
+    except ValueError as error:
+        what = f"{p.NAMES.get(epc, 'a property')} ({epc:02X})"
+        return f"what the meter says of its {what} cannot be: {error}; it is counted and not shown"
+    return ""
+
+
 def _one(epc: int, edt: bytes, unit: p.Unit | None) -> list[Reading]:
     if epc == p.POWER:
         return [Reading(("smartmeter_power_watts",), p.power(edt))]
@@ -65,7 +75,7 @@ def _energy(register: int | None, unit: p.Unit) -> float | None:
     if register is None:
         return None
     if register >= unit.steps:
-        raise ValueError("more digits than the meter has")
+        raise ValueError("more digits than D7 allows")
     return unit.energy(register)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 
@@ -56,7 +57,7 @@ class Report:
     def _since(self) -> float | None:
         """When the session began, by the clock of now: it may have been set since."""
         peer = next((peer for peer in self._peers if peer.name == self._session.joined), None)
-        if peer is None:
+        if peer is None or peer.joined_at == -math.inf:
             return None
         since = round(time.time() - (self._session.module.clock() - peer.joined_at))
         told = self._told.get((peer.name, "smartmeter_session_start_timestamp_seconds"))

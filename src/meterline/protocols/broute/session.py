@@ -8,15 +8,18 @@ other clients measured.
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from meterline.model import Observation, Rejected
 from meterline.protocols.broute import echonet, skstack
 from meterline.protocols.broute.module import CommandFailed, Module
+from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
+from meterline.protocols.broute.pace import LONGEST, REPLY, SLOW_REPLY, Pace
 from meterline.protocols.broute.skstack import Datagram, Pan
 
 DURATIONS = (6, 7, 8)
@@ -27,10 +30,20 @@ STRAGGLERS = 0.5
 JOIN = 90.0
 """Seconds for EVENT 24 or 25: a meter that does not answer is given up by the module after 40."""
 TRIES = 3
-REPLY, SLOW_REPLY = 10.0, 20.0
-"""Seconds for a reply, and for a large one: it is two radio frames."""
 BUSY = 5.0
 """Seconds to leave the air alone after a transmission failed."""
+
+
+REMEMBERED = 32
+"""Questions whose replies are known, however late."""
+
+
+RESUME = 2.0
+"""Seconds for a reply over a session that may stand from before."""
+NO_FRAME = (
+    "a datagram of the meter is not ECHONET Lite: the lengths in it do not fit, as after damage between the module and this "
+    "machine (cable, USB hub); it is counted and not shown"
+)
 
 
 class Lost(Exception):
@@ -39,22 +52,6 @@ class Lost(Exception):
 
 class Held(Exception):
     """Nothing may be sent now: a renewal, or the limit of time on air."""
-
-
-@dataclass
-class Network:
-    """Where the meter is on the air."""
-
-    channel: int
-    pan_id: int
-    mac: str
-    lqi: int | None = None
-    """Of the scan's beacon; None where it was not scanned for."""
-
-    @property
-    def address(self) -> str:
-        """The meter's IPv6 address."""
-        return skstack.link_local(self.mac)
 
 
 class Session:
@@ -69,6 +66,18 @@ class Session:
         """Whose the session is."""
         self.notifications: list[echonet.Frame] = []
         """What the meter said unasked, for whoever takes it."""
+        self.pace = Pace()
+        """The meter's."""
+        self.heard_at = -math.inf
+        """When the meter said something last, asked or not, late or not."""
+        self.late_at = -math.inf
+        """When a reply came last that nobody waited for any more."""
+        self.rssi: float | None = None
+        """dBm of the meter's last word."""
+        self.answers_login = False
+        """During the last join the meter answered: what it sent arrived."""
+        self._asked: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
+        """TIDs of the last questions, and when each was sent."""
         self._tid = random.randrange(0x10000)
 
     def observe(self, family: str, *labels: str, value: float | None = 1.0, increment: bool = True) -> None:
@@ -77,22 +86,43 @@ class Session:
 
     def begin(self, meter: str) -> None:
         """From now on all this is about that meter; nothing of the one before is left."""
-        self.meter, self.joined, self.network = meter, "", None
+        self.meter, self.joined, self.network, self.rssi = meter, "", None, None
         self.module.up = False
         self.module.inbox.clear()
         self.notifications.clear()
+        self._asked.clear()
 
-    async def scan(self, options: Options) -> Network | None:
-        """Look for the meter's network, longer and longer; None where it is not heard."""
+    async def resume(self, options: Options, network: Network, epcs: Iterable[int]) -> echonet.Frame | None:
+        """The reply to one question over a session that stands in the module from before; None where there is none.
+
+        The pairing ID in the module tells whose session it is. That S0A prints it as it was set is an assumption: where it does
+        not, the meter is joined.
+        """
+        module = self.module
+        if await module.look_up("ESREG", "SKSREG", "S0A") != [options.pairing_id]:
+            return None
+        self.network, module.partner, module.up = network, network.address, True
+        with suppress(Lost, Held):
+            if await self._ask(tuple(epcs)):
+                frame = await self._reply({self._tid}, lambda: 0.0 if module.sent == 1 else RESUME, again=False)
+                if frame:
+                    self.joined = self.meter
+                    return frame
+        module.up = False
+        return None
+
+    async def scan(self, options: Options) -> list[Network]:
+        """Look for the meter's network, longer and longer: all that have its pairing ID, the likeliest first."""
         await self._credentials(options)
-        for duration in DURATIONS:
-            narrow = options.channel if duration != DURATIONS[-1] else None
-            found = [pan for pan in await self.sweep(2, duration, narrow) if pan.pairing_id in (None, options.pairing_id)]
+        narrow = [(duration, options.channel) for duration in DURATIONS[:2] if options.channel]
+        for duration, channel in (*narrow, *((duration, None) for duration in DURATIONS)):
+            found = [pan for pan in await self.sweep(2, duration, channel) if pan.pairing_id in (None, options.pairing_id)]
             self.observe("smartmeter_radio_scans_total", "found" if found else "empty")
             if found:
-                best = max(found, key=lambda pan: (pan.mac == options.mac, pan.lqi))
-                return Network(best.channel, best.pan_id, best.mac, best.lqi)
-        return None
+                found.sort(key=lambda pan: (pan.mac != options.mac, -pan.lqi))
+                networks = {pan.mac: Network(pan.channel, pan.pan_id, pan.mac, pan.lqi) for pan in reversed(found)}
+                return [*networks.values()][::-1]
+        return []
 
     async def sweep(self, mode: int, duration: int, channel: str | None = None) -> list[Pan]:
         """One scan: all networks that answered. `mode` 2: that of our ID; 3: any."""
@@ -139,6 +169,8 @@ class Session:
         module.up, module.partner = False, network.address
         await module.ask("SKJOIN", network.address)
         await module.until(lambda: self._happened(0x24, 0x25), JOIN)
+        login = (network.address, echonet.PANA_PORT)
+        self.answers_login = any((said.source, said.source_port) == login for said in module.inbox)
         self.observe("smartmeter_session_joins_total", "joined" if module.up else "failed")
         self.joined = self.meter if module.up else ""
         return module.up
@@ -152,20 +184,35 @@ class Session:
             await module.until(lambda: self._happened(0x27, 0x28), 10.0)
         module.up = False
 
-    async def get(self, epcs: Iterable[int], slow: bool = False) -> echonet.Frame | None:
-        """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now."""
-        epcs, tids = tuple(epcs), set[int]()
-        for attempt in range(TRIES):
+    async def get(self, epcs: Iterable[int], slow: bool = False, tries: int = TRIES) -> echonet.Frame | None:
+        """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now.
+
+        The question is asked again when the meter has had as long as it usually takes. Of one whose pace is not known a reply
+        is waited for as long as any meter takes.
+        """
+        epcs, tids, clock = tuple(epcs), set[int](), self.module.clock
+        least, begun, heard = SLOW_REPLY if slow else REPLY, self.module.clock(), False
+        for attempt in range(tries):
             if attempt:
                 self.observe("smartmeter_retries_total", "request")
-            self._check()
-            self._tid = (self._tid + 1) & 0xFFFF
+            sent = await self._ask(epcs)
             tids.add(self._tid)
-            sent = await self._send(echonet.get(self._tid, epcs))
-            reply = await self._reply(tids, (SLOW_REPLY if slow else REPLY) if sent else BUSY)
-            if reply:
-                return reply
-        return None
+            last = attempt == tries - 1
+            reply = await self._reply(tids, lambda: self.pace.patience(least) if sent else BUSY, not last)  # noqa: B023
+            heard |= self.module.sent == 0
+            if reply or last or clock() - begun + self.pace.patience(least) > LONGEST:
+                break
+        if reply is None and heard and not self.pace.known and tries == TRIES:
+            rest = begun + LONGEST - clock()
+            reply = await self._reply(tids, lambda: rest)
+        return reply
+
+    async def _ask(self, epcs: tuple[int, ...]) -> bool:
+        """Send a question, with a new TID; whether the module took it."""
+        self._check()
+        self._tid = (self._tid + 1) & 0xFFFF
+        self._asked.append((self._tid, self.module.clock()))
+        return await self._send(echonet.get(self._tid, epcs))
 
     def _check(self) -> None:
         if self.module.held:
@@ -177,28 +224,34 @@ class Session:
         assert self.network
         return await self.module.send(self.network.address, payload)
 
-    async def _reply(self, tids: set[int], seconds: float) -> echonet.Frame | None:
-        """A reply to any of these tries: some meters always need longer than one of them waits."""
-        deadline = self.module.clock() + seconds
+    async def _reply(self, tids: set[int], patience: Callable[[], float], again: bool = True) -> echonet.Frame | None:
+        """A reply to any of these tries. `patience` is asked anew with each word of the meter: late ones show its pace."""
+        begun = self.module.clock()
+        refused = math.inf
         while True:
             for frame in self.take():
                 if any(echonet.answers(frame, tid) for tid in tids):
                     return frame
-                self.observe("smartmeter_replies_late_total")
+                self._note_late()
             self._check()
-            if self.module.sent == 1:
+            if self.module.sent == 1 and again:
                 # No acknowledgement came: the question may have been heard all the same.
                 self.module.sent = None
-                deadline = min(deadline, self.module.clock() + BUSY)
+                refused = self.module.clock() + BUSY
             try:
-                await self.module.listen(deadline)
+                await self.module.listen(min(begun + patience(), refused))
             except TimeoutError:
-                return None
+                if self.module.clock() >= min(begun + patience(), refused):
+                    return None
+
+    def _note_late(self) -> None:
+        self.late_at = self.module.clock()
+        self.observe("smartmeter_replies_late_total")
 
     def overhear(self) -> None:
         """Take in what came while nobody waited."""
         for _ in self.take():
-            self.observe("smartmeter_replies_late_total")
+            self._note_late()
 
     def take(self) -> list[echonet.Frame]:
         """What the meter has said: replies are given back, notifications put aside."""
@@ -207,6 +260,7 @@ class Session:
             frame = self._frame(self.module.inbox.popleft())
             if frame is None:
                 continue
+            self._time(frame)
             if frame.esv in (echonet.INF, echonet.INFC):
                 self.observe("smartmeter_notifications_total")
                 self.notifications.append(frame)
@@ -214,15 +268,24 @@ class Session:
                 replies.append(frame)
         return replies
 
+    def _time(self, frame: echonet.Frame) -> None:
+        """The meter is there; a reply, however late, tells how long it takes."""
+        self.heard_at = self.module.clock()
+        sent = dict(self._asked).get(frame.tid)
+        if sent is not None and echonet.answers(frame, frame.tid):
+            self.pace.note(self.heard_at - sent)
+            self._asked = deque((one for one in self._asked if one[0] != frame.tid), REMEMBERED)
+
     def _frame(self, datagram: Datagram) -> echonet.Frame | None:
         """The frame in it, where it is the meter's word to us."""
         if datagram.destination_port != echonet.PORT or self.network is None or datagram.source != self.network.address:
             return None
         if datagram.lqi is not None:
-            self.observe("smartmeter_radio_rssi_dbm", value=skstack.dbm(datagram.lqi), increment=False)
+            self.rssi = skstack.dbm(datagram.lqi)
+            self.observe("smartmeter_radio_rssi_dbm", value=self.rssi, increment=False)
         frame = echonet.decode(datagram.payload)
         if isinstance(frame, Rejected):
-            self.module.reject(frame._replace(meter=self.meter))
+            self.module.reject(frame._replace(meter=self.meter), NO_FRAME)
             return None
         return frame if datagram.secured else None
 

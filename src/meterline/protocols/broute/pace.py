@@ -1,0 +1,45 @@
+"""How long a meter takes to answer: learnt from its replies, late ones among them.
+
+Most answer within a second, some after a minute. The guideline gives a meter 20 s, and 60 s for long answers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+REPLY, SLOW_REPLY = 10.0, 20.0
+"""Seconds for a reply of a meter whose pace is not slow, and for a large one: it is two radio frames."""
+LONGEST = 95.0
+"""Seconds after which no reply is waited for: meters were seen to take 90."""
+MARGIN = 1.5
+"""How much longer than usual a reply may take."""
+REMEMBERED = 8
+
+
+class Pace:
+    """`note` how long replies took; `patience` is how long to wait for the next one."""
+
+    def __init__(self) -> None:
+        self._taken: deque[float] = deque(maxlen=REMEMBERED)
+
+    @property
+    def known(self) -> bool:
+        """The meter has answered since the pace was forgotten."""
+        return bool(self._taken)
+
+    @property
+    def usual(self) -> float:
+        """Seconds of a slow reply: the second slowest of the last ones, since one may be an exception."""
+        return sorted(self._taken)[-2:][0] if self._taken else 0.0
+
+    def note(self, seconds: float) -> None:
+        """A reply took so long."""
+        self._taken.append(seconds)
+
+    def forget(self) -> None:
+        """No reply came: the meter may have become slower than any before."""
+        self._taken.clear()
+
+    def patience(self, least: float = REPLY) -> float:
+        """Seconds to wait for a reply before the question is asked again."""
+        return min(max(least, MARGIN * self.usual), LONGEST)
