@@ -9,7 +9,7 @@ import pytest
 from world import Watched, run
 
 from meterline.protocols.broute import echonet
-from meterline.protocols.broute.fake import FakeMeter
+from meterline.protocols.broute.fake import FakeMeter, Faults
 
 POWER = ("smartmeter_power_watts",)
 IMPORT = ("smartmeter_energy_import_watthours_total",)
@@ -143,3 +143,15 @@ def test_the_log_says_that_a_unit_is_never_answered(monkeypatch: pytest.MonkeyPa
 
 def test_a_good_meter_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(text.startswith("no ") for text in run(monkeypatch, 1).hints)
+
+
+@pytest.mark.parametrize("fault", ["drop", "refused21", "er09", "er10", "sna", "wrong_pdc", "wrong_length"])
+def test_bad_luck_is_not_taken_for_what_a_meter_cannot_do(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    shown = list[bool]()
+
+    def note(seen: Watched) -> None:
+        if now() > 300:
+            shown.append(seen.meter.value(*POWER) is not None)
+
+    run(monkeypatch, 6, act=note, step=5, faults=Faults(**{fault: 0.3}))
+    assert sum(shown) > 0.98 * len(shown)

@@ -17,12 +17,18 @@ from meterline.protocols.broute.session import Session
 MOST = 6
 """Properties of one question: meters were seen to answer six at most."""
 REFUSALS = 2
-"""Times in a row that a property is refused alone until it is given up."""
+"""Times in a row that a property is refused alone until the meter is taken not to have it."""
 FIRST_REST = 60.0
-"""Seconds until a property that was given up is asked for again; four times as many after each refusal, up to a day."""
-HOUR, DAY = 3600.0, 86_400.0
+"""Seconds until a property is asked for again that was refused (or not answered, while others were) once more than that; four
+times as many after each further time, up to a day.
+"""
+CROWDED = 3
+"""Times in a row that the same properties are refused beside others, and answered alone, until fewer are asked for at once."""
 FIRST_TRIAL = 300.0
-"""Seconds until a larger question is tried again; eight times as many after each that fails."""
+"""Seconds until more are asked for at once again; eight times as many after each trial that fails, up to a day."""
+DAY = 86_400.0
+ALIVE = 60.0
+"""Seconds after its last word in which a meter that does not answer a question may be unable to answer that question."""
 
 
 class Limit(NamedTuple):
@@ -30,9 +36,9 @@ class Limit(NamedTuple):
 
     size: int
     until: float
-    pause: float = FIRST_TRIAL
+    pause: float
     """Seconds until the next trial, where this one fails."""
-    silent_since: float = math.inf
+    silent_since: float
     """When a larger question got no answer. One that comes late tells that the meter is slow, and nothing else."""
 
 
@@ -43,8 +49,12 @@ class Questions:
         self.offered: frozenset[int] = frozenset()
         """What it has, as its map says."""
         self._limits: dict[tuple[int, ...], Limit] = {}
+        self._crowded: dict[tuple[int, ...], tuple[set[int], int]] = {}
+        """Group → which of it were refused beside others, and answered alone; and how often these, in a row."""
         self._refused: dict[int, int] = {}
         """Property → how often it was refused alone, in a row."""
+        self._silent: dict[int, int] = {}
+        """Property → how often it was not answered alone, while others were, in a row."""
         self._aside: dict[int, float] = {}
         """Property → until when it is not asked for."""
 
@@ -56,79 +66,93 @@ class Questions:
         """Why the meter does not say a property, in words."""
         if epc not in self.offered:
             return "is not in the meter's property map (9F)"
-        if epc in self._refused:
-            return "is refused by the meter"
-        return "was not answered by the meter"
+        return "is refused by the meter" if epc in self._refused else "was not answered by the meter"
 
     async def ask(self, session: Session, group: tuple[int, ...]) -> AsyncGenerator[Frame, None]:
         """The replies to questions for those of a group that it has. What is refused is in a reply where it was asked alone."""
         clock = session.module.clock
         begun = clock()
-        wanted = [epc for epc in group if epc == p.GET_MAP or (epc in self.offered and not self._is_aside(epc, begun))]
-        size = self._size(group, begun, session.late_at)
-        waiting = [wanted[at : at + size] for at in range(0, len(wanted), size)]
-        crowded: dict[int, int] = {}
-        """Refused beside others → how many of those were answered."""
-        silent: list[int] = []
-        """Asked alone, and not answered."""
-        some_answered = False
+        wanted = [epc for epc in group if epc == p.GET_MAP or (epc in self.offered and begun >= self._aside.get(epc, begun))]
+        waiting = _cut(wanted, self._size(group, begun, session.late_at))
+        most, doubted, silent, crowded, answers = MOST, set[int](), list[int](), set[int](), 0
         while waiting:
             asked = waiting.pop(0)
             frame = await session.get(asked, slow=group == (p.GET_MAP,))
+            alive = session.heard_at >= begun - ALIVE
+            if frame is None and len(asked) > 1 and alive and (frame := await session.get(asked[:1], tries=1)):
+                # It is this question that the meter cannot answer.
+                half = len(asked) // 2
+                self._limit(group, half, clock(), begun)
+                asked, waiting = asked[:1], [*_cut(asked[1:], half), *waiting]
             if frame is None:
-                if len(asked) > 1:
-                    self._halve(group, asked, clock())
-                    return
                 silent += asked
-                if not some_answered and len(silent) > 1:
+                if len(asked) > 1 or (len(silent) > 1 and not answers):
                     return
                 continue
-            some_answered = True
+            answers += 1
             said = {epc: edt for epc, edt in frame.properties if epc in asked}
-            answered = [epc for epc, edt in said.items() if edt]
             refused = [epc for epc, edt in said.items() if not edt]
             for epc in refused:
                 session.observe("smartmeter_properties_refused_total", f"{epc:02X}")
-            for epc in answered:
-                self._refused.pop(epc, None)
+            yield frame._replace(properties=tuple(Property(*one) for one in said.items() if one[1] or len(asked) == 1))
+            self._note(asked, said, clock())
             if len(asked) == 1:
-                yield frame._replace(properties=tuple(Property(epc, edt) for epc, edt in said.items()))
-                self._learn(group, asked[0], bool(answered), crowded, clock())
+                crowded |= doubted & said.keys() - set(refused)
                 continue
-            yield frame._replace(properties=tuple(Property(epc, said[epc]) for epc in answered))
-            if len(answered) == len(wanted):
-                self._limits.pop(group, None)
-            elif group in self._limits and len(answered) == len(asked) > self._limits[group].size:
-                self._limits[group] = self._limits[group]._replace(size=len(asked))
-            crowded |= dict.fromkeys(refused, max(len(answered), 1))
+            if refused:
+                doubted |= set(refused)
+                most = min(most, max(len(said) - len(refused), 1))
+            elif len(said) == len(asked):
+                self._bears(group, len(asked), len(asked) == len(wanted))
             left = [epc for epc in asked if epc not in said]
             waiting = ([left] if left and said else []) + waiting + [[epc] for epc in refused]
-        if some_answered:
-            self._aside |= dict.fromkeys(silent, clock() + HOUR)
-
-    def begin(self) -> None:
-        """A new session: that nothing was answered in the last one says nothing of how much may be asked at once."""
-        self._limits = {group: limit for group, limit in self._limits.items() if limit.silent_since == math.inf}
-
-    def _is_aside(self, epc: int, now: float) -> bool:
-        return now < self._aside.get(epc, -math.inf)
+        for epc in silent if answers else ():
+            self._set_aside(self._silent, epc, clock())
+        if answers and self._is_crowded(group, crowded):
+            self._limit(group, most, clock(), math.inf)
 
     def _size(self, group: tuple[int, ...], now: float, late_at: float) -> int:
-        limit = self._limits.get(group, Limit(MOST, math.inf))
-        if late_at > limit.silent_since:
-            limit = self._limits.pop(group)._replace(size=MOST)
+        """How many to ask for at once: after a while twice as many as the meter bore."""
+        limit = self._limits.get(group)
+        if limit and late_at > limit.silent_since:
+            limit = self._limits.pop(group) and None
+        if limit is None:
+            return MOST
         return limit.size if now < limit.until else min(2 * limit.size, MOST)
 
-    def _learn(self, group: tuple[int, ...], epc: int, answered: bool, crowded: dict[int, int], now: float) -> None:
-        """From the reply to a question for one property."""
-        if answered and epc in crowded:
-            self._limits[group] = Limit(crowded[epc], now + DAY)
-        elif not answered:
-            self._refused[epc] = self._refused.get(epc, 0) + 1
-            if (more := self._refused[epc] - REFUSALS) >= 0:
-                self._aside[epc] = now + min(FIRST_REST * 4 ** min(more, 10), DAY)
-
-    def _halve(self, group: tuple[int, ...], asked: list[int], now: float) -> None:
-        """No reply to this question: the next one of the group is half as long."""
+    def _limit(self, group: tuple[int, ...], size: int, now: float, silent_since: float) -> None:
         pause = self._limits[group].pause if group in self._limits else FIRST_TRIAL
-        self._limits[group] = Limit(len(asked) // 2, now + pause, min(8 * pause, DAY), now)
+        self._limits[group] = Limit(size, now + pause, min(8 * pause, DAY), silent_since)
+
+    def _bears(self, group: tuple[int, ...], size: int, all_at_once: bool) -> None:
+        """So many were answered at once."""
+        if all_at_once:
+            self._limits.pop(group, None)
+        elif group in self._limits and self._limits[group].size < size:
+            self._limits[group] = self._limits[group]._replace(size=size)
+
+    def _is_crowded(self, group: tuple[int, ...], now: set[int]) -> bool:
+        """Whether the same properties were refused only because of others often enough."""
+        before, times = self._crowded.get(group, (now, 0))
+        times = times + 1 if now and now == before else bool(now)
+        self._crowded[group] = (now, times)
+        return times >= CROWDED
+
+    def _note(self, asked: list[int], said: dict[int, bytes], now: float) -> None:
+        """What the reply tells of each property."""
+        for epc, edt in said.items():
+            self._silent.pop(epc, None)
+            if edt:
+                self._refused.pop(epc, None)
+            elif len(asked) == 1:
+                self._set_aside(self._refused, epc, now)
+
+    def _set_aside(self, times: dict[int, int], epc: int, now: float) -> None:
+        """It failed once more, in one of the two ways."""
+        times[epc] = times.get(epc, 0) + 1
+        if (more := times[epc] - REFUSALS - 1) >= 0:
+            self._aside[epc] = now + min(FIRST_REST * 4 ** min(more, 10), DAY)
+
+
+def _cut(epcs: list[int], size: int) -> list[list[int]]:
+    return [epcs[at : at + size] for at in range(0, len(epcs), size)]

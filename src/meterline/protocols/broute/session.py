@@ -184,7 +184,7 @@ class Session:
             await module.until(lambda: self._happened(0x27, 0x28), 10.0)
         module.up = False
 
-    async def get(self, epcs: Iterable[int], slow: bool = False) -> echonet.Frame | None:
+    async def get(self, epcs: Iterable[int], slow: bool = False, tries: int = TRIES) -> echonet.Frame | None:
         """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now.
 
         The question is asked again when the meter has had as long as it usually takes. Of one whose pace is not known a reply
@@ -192,17 +192,17 @@ class Session:
         """
         epcs, tids, clock = tuple(epcs), set[int](), self.module.clock
         least, begun, heard = SLOW_REPLY if slow else REPLY, self.module.clock(), False
-        for attempt in range(TRIES):
+        for attempt in range(tries):
             if attempt:
                 self.observe("smartmeter_retries_total", "request")
             sent = await self._ask(epcs)
             tids.add(self._tid)
-            last = attempt == TRIES - 1
+            last = attempt == tries - 1
             reply = await self._reply(tids, lambda: self.pace.patience(least) if sent else BUSY, not last)  # noqa: B023
             heard |= self.module.sent == 0
             if reply or last or clock() - begun + self.pace.patience(least) > LONGEST:
                 break
-        if reply is None and heard and not self.pace.known:
+        if reply is None and heard and not self.pace.known and tries == TRIES:
             rest = begun + LONGEST - clock()
             reply = await self._reply(tids, lambda: rest)
         return reply
