@@ -23,8 +23,8 @@ from meterline.hosts import look_up
 
 CONNECT_TIMEOUT = 10.0
 CHUNK = 4096
-MAX_READ = 1024
-"""Bytes that one `read` of a wire gives: what a turn of the event loop decodes. The rest waits for the next turn."""
+MAX_READ, MAX_RESTED = 512, 2048
+"""Bytes that one `read` of a wire gives, and one after a rest: what a turn of the loop decodes. More waits for its turn."""
 PACE = 40_000
 """Bytes a second that are read in the long run: three times what the fastest line (115200 baud) carries."""
 AHEAD = 0.1
@@ -113,8 +113,8 @@ class Wire(asyncio.Protocol):
         self.received += len(data)
         self._wake()
         loop = asyncio.get_running_loop()
-        self._due = max(self._due, loop.time()) + len(data) / PACE
-        ahead = self._due - loop.time()
+        ahead = max(self._due - (now := loop.time()), 0.0) + len(data) / PACE
+        self._due = now + ahead
         if self._resume is None and (self.rest or ahead >= AHEAD or len(self._buffer) > MAX_BUFFER):
             self._transport.pause_reading()
             self._resume = loop.call_later(max(self.rest, ahead), self._go_on)
@@ -146,8 +146,9 @@ class Wire(asyncio.Protocol):
                 raise self._lost
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        data = bytes(self._buffer[:MAX_READ])
-        del self._buffer[:MAX_READ]
+        most = MAX_RESTED if self.rest else MAX_READ
+        data = bytes(self._buffer[:most])
+        del self._buffer[:most]
         self._left = bool(self._buffer)
         if self.tap:
             self.tap(data)

@@ -13,7 +13,7 @@ from stage import bridge, run, until
 from world import play
 
 from meterline.config import Config, MeterConfig
-from meterline.link import AHEAD, CHUNK, MAX_READ, PACE, Form, Tap, open_link
+from meterline.link import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap, open_link
 from meterline.meter import Meter
 from meterline.model import Item, Rejected
 from meterline.protocols import broute, tic
@@ -40,6 +40,7 @@ KINDS = {
 }
 MODULE = broute.Options(id=FakeMeter().id, password=FakeMeter().password)
 OPTIONS: dict[str, tic.Options | broute.Options] = {"tic": tic.Options(), "broute": MODULE}
+MOST = {"tic": MAX_RESTED, "broute": MAX_READ}
 DECODERS = {"tic": frames.Decoder, "broute": skstack.Decoder}
 
 
@@ -97,13 +98,13 @@ def test_a_turn_of_the_loop_decodes_one_read_and_counts_its_rejects(
         async with pouring(KINDS[kind]) as url:
             runtime = Runtime(Config((MeterConfig("home", url, protocol, OPTIONS[protocol]),)))
             task = asyncio.create_task(runtime.run())
-            await until(lambda: decoded.total > 20 * MAX_READ, 30)
+            await until(lambda: decoded.total > 20 * MOST[protocol], 30)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     run(test())
-    assert decoded.most <= MAX_READ
-    assert rejects.most <= MAX_READ
+    assert decoded.most <= MOST[protocol]
+    assert rejects.most <= MOST[protocol]
 
 
 def test_a_link_is_read_at_a_bounded_pace_however_fast_it_is_sent() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from meterline.model import Hint, Item, Observation, Rejected, Snapshot
+from meterline.model import Hint, Item, Observation, Rejected
 
 POLL_DURATION = "smartmeter_poll_duration_seconds"
 
@@ -22,11 +22,10 @@ class Outbox:
         """Let it wait."""
         key = self._key(item)
         before = self._waiting.get(key)
-        match item, before:
-            case Rejected(), Rejected():
-                item = item._replace(times=before.times + item.times)
-            case Observation(increment=True), Observation():
-                item = item._replace(value=(before.value or 0.0) + (item.value or 0.0))
+        if type(item) is Rejected and type(before) is Rejected:
+            item = Rejected(item.reason, item.data, item.meter, before.times + item.times)
+        elif type(item) is Observation and type(before) is Observation and item.increment:
+            item = item._replace(value=(before.value or 0.0) + (item.value or 0.0))
         self._waiting[key] = item
 
     def take(self) -> list[Item]:
@@ -36,12 +35,10 @@ class Outbox:
         return items
 
     def _key(self, item: Item) -> Hashable:
-        match item:
-            case Rejected():
-                return item.reason, item.meter
-            case Observation() if item.series[0] != POLL_DURATION:
-                return item.series, item.increment, item.meter
-            case Hint():
-                return item
-            case Observation() | Snapshot():  # one of many, each of its own
-                return len(self._waiting)
+        if type(item) is Rejected:
+            return item.reason, item.meter
+        if type(item) is Hint:
+            return item
+        if type(item) is Observation and item.series[0] != POLL_DURATION:
+            return item.series, item.increment, item.meter
+        return len(self._waiting)  # one of many, each of its own

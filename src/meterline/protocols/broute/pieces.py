@@ -68,6 +68,8 @@ class Splitter:
         start, buffer = self._at, self._buffer
         if start == len(buffer):
             return None
+        if buffer[start] in b"\r\n":  # an empty line, and the LF of each CR LF
+            return self._cut(start + 1)
         window = start + MAX_LINE + 1  # no further, or the place where a long line is cut would depend on how much has come
         end = _END.search(buffer, start, window)
         header = _HEADER.match(buffer, start, window)
