@@ -65,6 +65,7 @@ def test_a_meter_is_read_in_the_words_and_units_of_people(capture: Path) -> None
     assert (answer.returncode, answer.stderr) == (0, "")
     first, _, *lines = answer.stdout.replace("\u00a0", " ").splitlines()
     assert re.fullmatch(r"x: (feeding [\d,.]+ k?VA into the grid|[\d,.]+ k?VA) · .* · [\d,.]+ kWh", first)
+    assert lines[0].startswith("Apparent power drawn ")
     said = dict(re.split(" {2,}", line, maxsplit=1) for line in lines)
     assert re.fullmatch(r"[\d,]+\.\d{3} kWh", said["Energy drawn"])
     assert re.fullmatch(r"\d+ V", said["Voltage · phase 2"])
@@ -186,9 +187,9 @@ def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: st
 
 def test_watching_on_a_terminal_draws_over_itself_and_ends_at_ctrl_c(linky: str) -> None:
     with on_terminal("read", linky, "--watch", env=ENGLISH) as screen:
-        screen.until("Subscribed power")
+        screen.until("Apparent power drawn")
         screen.shown = ""
-        screen.until("Subscribed power")
+        screen.until("Apparent power drawn")
         assert "\x1b[H" in screen.shown
         assert "\x1b[2J" not in screen.shown, "it is cleared once, and drawn over from then on"
         screen.interrupt()
