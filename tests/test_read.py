@@ -26,6 +26,7 @@ from meterline.web.words import LANGUAGES, of_environment
 NOW = 1_763_800_000
 SECRETS = {"BROUTE_ID": "0" * 31 + "1", "BROUTE_PASSWORD": "0123456789AB"}
 ENGLISH = environment(LC_ALL="C")
+ENGLISH.pop("PYTHONASYNCIODEBUG", None)  # it says on standard error what was slow
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_a_silent_line_is_given_up_after_the_time_that_was_given(tmp_path: Path)
 
 def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: str) -> None:
     words = [sys.executable, "-m", "meterline", "read", linky, "--json", "--watch"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENGLISH) as watching:
         assert watching.stdout
         assert watching.stderr
         rows = [json.loads(watching.stdout.readline()) for _ in range(3)]
