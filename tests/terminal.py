@@ -59,6 +59,8 @@ def on_terminal(*words: str, stdout: int | IO[str] | None = None, env: dict[str,
     ours, theirs = pty.openpty()
     run = [sys.executable, "-m", "meterline", *words]
     out = theirs if stdout is None else stdout
+    # asyncio's debug mode says on standard error what was slow.
+    env = {name: text for name, text in (env or os.environ).items() if name != "PYTHONASYNCIODEBUG"}
     process = subprocess.Popen(run, stdin=subprocess.DEVNULL, stdout=out, stderr=theirs, text=True, env=env)
     os.close(theirs)
     try:

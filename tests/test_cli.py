@@ -208,7 +208,8 @@ def test_run_serves_a_capture_says_where_and_ends_at_sigterm(capture: Path) -> N
         log = running.stdout.read()
     assert "Traceback" not in log
     assert f'msg="serving 1 meter at http://127.0.0.1:{port}/"' in log
-    assert log.count("\n") == 5  # serving, the meter speaks, the capture has ended, what it draws, stopping
+    lines = [line for line in log.splitlines() if "Executing" not in line]  # asyncio's debug mode says what was slow
+    assert len(lines) == 5  # serving, the meter speaks, the capture has ended, what it draws, stopping
     assert "042176000077" not in log
 
 

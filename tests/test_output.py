@@ -71,7 +71,8 @@ def test_a_capture_is_there_from_its_first_byte_on(tmp_path: Path) -> None:
         assert simulator.stdout
         simulator.stdout.readline()
         words = [sys.executable, "-m", "meterline", "capture", str(path), "-o", str(file)]
-        with subprocess.Popen(words, stderr=subprocess.PIPE) as capturing:
+        quiet = {name: text for name, text in os.environ.items() if name != "PYTHONASYNCIODEBUG"}
+        with subprocess.Popen(words, stderr=subprocess.PIPE, env=quiet) as capturing:
             while not file.exists():
                 assert capturing.poll() is None
             size = file.stat().st_size

@@ -26,6 +26,7 @@ from meterline.web.words import LANGUAGES, of_environment
 NOW = 1_763_800_000
 SECRETS = {"BROUTE_ID": "0" * 31 + "1", "BROUTE_PASSWORD": "0123456789AB"}
 ENGLISH = environment(LC_ALL="C")
+ENGLISH.pop("PYTHONASYNCIODEBUG", None)  # it says on standard error what was slow
 
 
 @pytest.fixture
@@ -65,6 +66,7 @@ def test_a_meter_is_read_in_the_words_and_units_of_people(capture: Path) -> None
     assert (answer.returncode, answer.stderr) == (0, "")
     first, _, *lines = answer.stdout.replace("\u00a0", " ").splitlines()
     assert re.fullmatch(r"x: (feeding [\d,.]+ k?VA into the grid|[\d,.]+ k?VA) · .* · [\d,.]+ kWh", first)
+    assert lines[0].startswith("Apparent power drawn ")
     said = dict(re.split(" {2,}", line, maxsplit=1) for line in lines)
     assert re.fullmatch(r"[\d,]+\.\d{3} kWh", said["Energy drawn"])
     assert re.fullmatch(r"\d+ V", said["Voltage · phase 2"])
@@ -173,7 +175,7 @@ def test_a_silent_line_is_given_up_after_the_time_that_was_given(tmp_path: Path)
 
 def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: str) -> None:
     words = [sys.executable, "-m", "meterline", "read", linky, "--json", "--watch"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENGLISH) as watching:
         assert watching.stdout
         assert watching.stderr
         rows = [json.loads(watching.stdout.readline()) for _ in range(3)]
@@ -186,9 +188,9 @@ def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: st
 
 def test_watching_on_a_terminal_draws_over_itself_and_ends_at_ctrl_c(linky: str) -> None:
     with on_terminal("read", linky, "--watch", env=ENGLISH) as screen:
-        screen.until("Subscribed power")
+        screen.until("Apparent power drawn")
         screen.shown = ""
-        screen.until("Subscribed power")
+        screen.until("Apparent power drawn")
         assert "\x1b[H" in screen.shown
         assert "\x1b[2J" not in screen.shown, "it is cleared once, and drawn over from then on"
         screen.interrupt()

@@ -14,6 +14,7 @@ import pytest
 from stage import command
 
 from meterline.errors import UserError
+from meterline.extras import how_to_install
 from meterline.web.rules import Rules
 from meterline.web.toolkit import HEADERS, REFUSED, Http, Tls, load
 
@@ -142,7 +143,7 @@ def test_users_without_bcrypt_are_one_line_that_says_how_to_install_it(folder: P
     placed = place(FILES / "good-users.yml", folder)
     with pytest.raises(UserError) as caught:
         Rules(str(placed))
-    remedy = "bcrypt is not installed; pip install 'meterline[auth]'"
+    remedy = f"bcrypt is not installed; {how_to_install('auth', 'bcrypt', 'python3-bcrypt')}"
     assert str(caught.value) == f"{placed}: basic_auth_users: {remedy}"
 
 

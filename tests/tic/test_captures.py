@@ -207,8 +207,10 @@ def test_the_white_day_announced_by_a_red_one_is_white_though_its_profile_is_blu
     assert [meter.value("smartmeter_tempo_colour", colour, "today") for colour in ("blue", "white", "red")] == [0, 0, 1]
 
 
-def test_nothing_that_is_not_a_capture_of_a_meter_is_an_error_but_it_is_said(tmp_path: Path) -> None:
+def test_what_is_no_capture_of_a_meter_is_an_error_and_what_is_rejected_is_shown_on_request(tmp_path: Path) -> None:
     (tmp_path / "noise.bin").write_bytes(b"\xff\x00" * 500)
-    lines, complaints = decoded(tmp_path / "noise.bin")
-    assert {line["rejected"] for line in lines} == {"malformed"}
-    assert "is it a capture of a meter?" in complaints
+    words = [sys.executable, "-m", "meterline", "decode", "--protocol", "tic", str(tmp_path / "noise.bin")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert {json.loads(line)["rejected"] for line in done.stdout.splitlines()} == {"malformed"}
+    assert "no capture of a meter: nothing in it is tic" in done.stderr

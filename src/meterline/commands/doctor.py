@@ -36,7 +36,10 @@ def doctor(args: Namespace) -> int:
         raise UserError(f"--seconds {args.seconds:g}: expected {SHORTEST:.0f} to {LONGEST:.0f}")
     config = _wanted(args.link, args.config)
     with ExitStack() as stack:
-        out = stack.enter_context(output(args.bundle, args.force)) if args.bundle else None
+        try:
+            out = stack.enter_context(output(args.bundle, args.force)) if args.bundle else None
+        except OSError as error:
+            raise UserError(f"{args.bundle}: {error.strerror}") from None
         status = asyncio.run(_doctor(args, config, out.file if out else None))
         if out:
             out.publish()

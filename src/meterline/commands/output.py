@@ -14,7 +14,7 @@ class Output:
     """Write to `file`; with `publish` it takes its name, whole. Until then it lies beside it, as NAME.part."""
 
     def __init__(self, path: str, force: bool) -> None:
-        """UserError: the name is taken, or the folder may not be written."""
+        """UserError: the name is taken. OSError: the folder may not be written."""
         self._path, self._force = os.path.realpath(path), force
         self._part: str | None = None
         self.written = 0
@@ -26,7 +26,7 @@ class Output:
                 self._part = f"{self._path}.part"
             self.file: IO[bytes] = open(self._part or path, "wb")  # noqa: SIM115
         except OSError as error:
-            raise UserError(f"{path}: {error.strerror}", 1) from None
+            raise OSError(error.errno, error.strerror, path) from None
 
     def _check(self, path: str) -> None:
         if not self._force and os.path.isfile(self._path):

@@ -28,6 +28,11 @@ _UNITS = {
 }
 _OF_CONTRACTS = ("subscribed_power_voltamperes", "cutoff_power_voltamperes")
 """Powers that contracts and bills give in kVA."""
+_FIRST = (
+    *("power_watts", "apparent_power_import_voltamperes", "apparent_power_export_voltamperes", "overload"),
+    *("tariff_active", "tempo_colour", "current_amperes", "phase_apparent_power_import_voltamperes", "voltage_volts"),
+)
+"""What people look for: it stands above the rest, in this order."""
 _LARGE = 10_000
 """Watts or volt-amperes from which on people say kW or kVA."""
 _TRUTHS: tuple[str, ...] = (
@@ -98,15 +103,18 @@ def headline(meter: Meter, language: Language) -> str:
 
 
 def rows(meter: Meter, language: Language) -> list[tuple[str, str]]:
-    """Every reading, its name and its value: numbers in the order of the catalogue, then what the meter is."""
+    """Every reading, its name and its value: what happens now, the rest of the catalogue, and what the meter is."""
     return [(name_of(series, language), text_of(series, value, language)) for series, value in _ordered(meter)]
 
 
 def _ordered(meter: Meter) -> list[tuple[Series, float | str]]:
-    return sorted(
-        shown(meter),
-        key=lambda reading: (FAMILIES[reading[0][0]].type == "info", COLUMNS[reading[0][0]], reading[0]),
-    )
+    def rank(reading: tuple[Series, float | str]) -> tuple[bool, int, int, Series]:
+        series, _ = reading
+        short = series[0].removeprefix("smartmeter_")
+        first = _FIRST.index(short) if short in _FIRST else len(_FIRST)
+        return FAMILIES[series[0]].type == "info", first, COLUMNS[series[0]], series
+
+    return sorted(shown(meter), key=rank)
 
 
 def as_json(meter: Meter) -> dict[str, Any]:
