@@ -200,6 +200,8 @@ class Frame(NamedTuple):
     groups: Mapping[str, Group]
     complete: bool
     """STX to ETX with no group lost: what is not in it is not so."""
+    torn: frozenset[str] = frozenset()
+    """Labels before which something was rejected: any other group followed the one before it directly."""
 
 
 class Assembler:
@@ -207,22 +209,26 @@ class Assembler:
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
-        self._whole = False
+        self._whole = self._lost = False
+        self._torn: set[str] = set()
         self._unknown: set[bytes] = set()
         self._unknown_before: set[bytes] = set()
 
     def take(self, event: Event) -> Frame | None:
         """The frame that ends here. Without marks a repeated label ends it, so that it is bounded by the table."""
         if type(event) is Group:
-            if event.label not in self._groups:
-                self._groups[event.label] = event
-                return None
-            frame = self.close()
+            frame = None
+            if event.label in self._groups:
+                frame = self.close()
+                self._whole = False
+            if self._lost:
+                self._lost = False
+                self._torn.add(event.label)
             self._groups[event.label] = event
-            self._whole = False
             return frame
         if type(event) is Rejected:
-            self._whole = self._known_from_before(event) and self._whole
+            if not self._known_from_before(event):
+                self._whole, self._lost = False, True
             return None
         frame = self.close(complete=event is Mark.END and self._whole)
         self._whole = event is Mark.START
@@ -241,7 +247,8 @@ class Assembler:
 
     def close(self, complete: bool = False) -> Frame | None:
         """What is there of the open frame, if anything."""
-        frame, self._groups = Frame(self._groups, complete), {}
+        frame, self._groups = Frame(self._groups, complete, frozenset(self._torn)), {}
+        self._torn.clear()
         return frame if frame.groups else None
 
 
