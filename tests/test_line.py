@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 from stage import POWER, fake, line, reading, run, said, talking, tic, until
 
+from meterline.doctor.listening import Met, noted
 from meterline.line import MOST_HINTS, Line
 from meterline.meter import Meter
 from meterline.model import Hint, Rejected, Snapshot
 from meterline.simulator import Faults
+from meterline.web.details import details
+from meterline.web.words import LANGUAGES
 
 RATIO = "smartmeter_line_accepted_ratio"
 
@@ -93,6 +97,32 @@ def test_hints_are_bounded_and_gone_when_the_link_is_opened_again() -> None:
     assert len(found.hints) == MOST_HINTS
     found.begin()
     assert not found.hints
+
+
+def test_the_page_of_the_meter_shows_what_is_wrong_with_its_remedy() -> None:
+    clock = Clock()
+    meter = Meter("home", clock=clock)
+    for language in LANGUAGES.values():
+        assert details(meter, language)["diagnosis"].startswith('<tr><td colspan="2">')
+    meter.line.note(Hint("<b>lines</b> are trimmed", remedy="set it to <raw>"))
+    meter.line.trouble = "nothing arrives & nobody knows why"
+    rows = details(meter, LANGUAGES["fr"])["diagnosis"]
+    assert [re.sub(r"<[^>]+>", "|", row) for row in rows.split('<tr lang="en">')[1:]] == [
+        "|nothing arrives &amp; nobody knows why||||",
+        "|&lt;b&gt;lines&lt;/b&gt; are trimmed||set it to &lt;raw&gt;||",
+    ]
+    meter.take(Snapshot((), words={"PAPP": "00390"}))
+    assert "Accepté cette dernière minute</th><td>100,0\u00a0%" in details(meter, LANGUAGES["fr"])["counters"]
+
+
+def test_detect_says_that_most_is_lost_in_words() -> None:
+    meter = Meter("home", clock=Clock())
+    meter.take(Snapshot((), words={"PAPP": "00390"}))
+    assert list(noted(Met(meter, [Hint("it is strange", remedy="mend it")], ""))) == ["it is strange; mend it"]
+    for _ in range(3):
+        meter.reject(Rejected("checksum"))
+    (text,) = noted(Met(meter, [], ""))
+    assert text.startswith("most of what arrives is damaged: 25% of it is accepted")
 
 
 @pytest.mark.usefixtures("soon")
