@@ -15,7 +15,7 @@ from meterline.model import Item, Observation, Rejected, Silent
 from meterline.protocols.tic import ear
 from meterline.protocols.tic.diagnosis import nothing_valid, pattern
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
-from meterline.protocols.tic.heard import Heard
+from meterline.protocols.tic.heard import ENOUGH_GROUPS, Heard
 from meterline.protocols.tic.labels import CONTRACT_OF
 from meterline.protocols.tic.readers import SUPPLIER_REGISTERS
 from meterline.protocols.tic.readings import readings
@@ -47,7 +47,7 @@ PROBE = 5.0
 SILENCE = 10.0
 """Seconds without a valid group after which the line counts as lost (02E: 10 s ± 1 s)."""
 SETTLED = 400
-"""Groups after which a line is judged now and then only: what is strange from the start shows before."""
+"""Groups of which a line is judged at each quarter; before, when there are a quarter more."""
 STALE_AFTER = 10.0
 """Seconds until a value that is not confirmed disappears: three long frames in historic mode."""
 
@@ -95,15 +95,16 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
                         snapshot = readings(frame, options.prm, after_short)
                         after_short = snapshot.short
                         yield snapshot
-                if listener.sure and link.baud and "speed" not in told:
+                groups = listener.symptoms.groups
+                if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
+                    continue
+                judged = groups
+                if link.baud and "speed" not in told:
                     told.add("speed")
                     yield Observation(("smartmeter_link_speed_bauds",), link.baud)
-                if listener.sure and (listener.symptoms.groups < 2 * SETTLED or listener.symptoms.groups - judged >= SETTLED):
-                    judged = listener.symptoms.groups
-                    hint = pattern(listener.symptoms)
-                    if hint and hint.text not in told:
-                        told.add(hint.text)
-                        yield hint
+                if (hint := pattern(listener.symptoms)) and hint.text not in told:
+                    told.add(hint.text)
+                    yield hint
     except EOFError:
         if frame := assembler.close():
             yield readings(frame, options.prm)

@@ -70,7 +70,7 @@ def _of_the_groups(seen: Symptoms) -> Iterator[Hint]:
             "only the meter's address arrives: its output is in standby",
             remedy="ask the supplier to have the customer's output (TIC) of the meter switched on",
         )
-    if seen.marks["END"] >= FEW and seen.marks["START"] * 10 < seen.marks["END"]:
+    if seen.ends >= FEW and seen.starts * 10 < seen.ends:
         yield Hint("no frame has its first byte: it is lost after each pause", remedy=_AFTER_A_PAUSE)
     yield from _of_the_rejects(seen)
     for label, times in seen.rejected_by_label.most_common(1):

@@ -61,7 +61,7 @@ class Symptoms:
         """Bytes, valid groups, labels that no table has, rejects, and those of them that begin with a label."""
         self.returns = self.feeds = self.nuls = self.noise = self.high = self.even = 0
         """Bytes: CR, LF, NUL, those that no text has, those with bit 7, those with even parity."""
-        self.nuls_in_rejects = self.groups_counted = 0
+        self.nuls_in_rejects = self.groups_counted = self._recent = 0
         self.accepted_by_label: Counter[str] = Counter()
         self.rejected_by_label: Counter[str] = Counter()
         """What the reject's own first field says; those without a known label are under an empty one."""
@@ -69,24 +69,38 @@ class Symptoms:
         """Groups that lost spaces at their end, by label."""
         self.headless: Counter[str] = Counter()
         """Groups that lost their first character, by label."""
-        self.marks: Counter[str] = Counter()
+        self.starts = self.ends = 0
+        """Marks of frames."""
 
     def feed(self, data: bytes, events: Sequence[Event]) -> None:
         """Take in what was read, and what the decoder made of it."""
-        rejects = [event for event in events if type(event) is Rejected]
-        groups = [event.label for event in events if type(event) is Group]
-        self.groups += len(groups)
-        self.accepted_by_label.update(groups)
-        self.marks.update(event.name for event in events if type(event) is Mark)
-        self._look_at(rejects)
-        if self.accepted_by_label.total() + self.rejected_by_label.total() > REMEMBERED:
-            for counts in (self.accepted_by_label, self.rejected_by_label, self.trimmed, self.headless, self.marks):
-                for key in counts:
-                    counts[key] //= 2
+        accepted, before, rejects = self.accepted_by_label, self.groups, []
+        for event in events:
+            if type(event) is Group:
+                accepted[event.label] += 1
+                self.groups += 1
+            elif type(event) is Rejected:
+                rejects.append(event)
+            elif event is Mark.START:
+                self.starts += 1
+            elif event is Mark.END:
+                self.ends += 1
+        if rejects:
+            self._look_at(rejects)
+        self._recent += len(events)
+        if self._recent > REMEMBERED:
+            self._fade()
         if self.heard <= COUNTED or not self.groups:
             self._count(data)
-            self.groups_counted += len(groups)
+            self.groups_counted += self.groups - before
             self.nuls_in_rejects += sum(reject.data.count(0) for reject in rejects)
+
+    def _fade(self) -> None:
+        self._recent //= 2
+        self.starts, self.ends = self.starts // 2, self.ends // 2
+        for counts in (self.accepted_by_label, self.rejected_by_label, self.trimmed, self.headless):
+            for key in counts:
+                counts[key] //= 2
 
     def _look_at(self, rejects: Sequence[Rejected]) -> None:
         self.rejected += len(rejects)
