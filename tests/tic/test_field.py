@@ -18,6 +18,7 @@ from meterline.config import MeterConfig
 from meterline.doctor import device
 from meterline.doctor.examination import Case, Place, examine
 from meterline.meter import Meter
+from meterline.protocols.tic.frames import Decoder, Group
 
 ENERGY = ("smartmeter_energy_import_watthours_total",)
 POWER = ("smartmeter_apparent_power_import_voltamperes",)
@@ -82,6 +83,10 @@ async def arriving(data: bytes) -> AsyncIterator[str]:
             pouring.cancel()
 
 
+def groups_of(data: bytes) -> list[Group]:
+    return [event for event in Decoder().feed(data) if isinstance(event, Group)]
+
+
 def test_every_capture_is_tested(folder: Path) -> None:
     assert sorted(file.stem for file in folder.glob("*.bin")) == sorted(FILES)
 
@@ -128,3 +133,13 @@ def test_the_doctor_says_what_is_wrong(folder: Path, name: str) -> None:
         assert not [text for text in told if expected.never in text]
 
     run(test())
+
+
+def test_a_redacted_capture_holds_no_message_and_is_whole(folder: Path, tmp_path: Path) -> None:
+    source, out = folder / "msg1-with-prm.bin", tmp_path / "redacted.bin"
+    messages = {group.data for group in groups_of(source.read_bytes()) if group.label in ("MSG1", "MSG2", "PRM")}
+    assert messages
+    command("capture", f"file:{source}", "-o", str(out), "--redact")
+    shown = out.read_bytes()
+    assert len(groups_of(shown)) == FILES["msg1-with-prm"].accepted
+    assert not any(message.strip().encode() in shown for message in messages)
