@@ -64,7 +64,7 @@ def test_every_flag_has_a_help_text() -> None:
         (["detect", "/dev/serial/by-id/nobody"], 1, "no such device; is the adapter plugged in?"),
         (["detect", "/etc/hostname"], 1, "not a serial device; a capture is read as file:/etc/hostname"),
         (["detect", "tcp://127.0.0.1:1"], 1, "connection refused; is the bridge running?"),
-        (["detect", "file:/etc/hostname"], 1, "no valid group; is this the output of a meter?"),
+        (["detect", "file:/etc/hostname"], 1, "hardly anything arrives: "),
         (["decode", "/nowhere.bin"], 1, "/nowhere.bin: No such file or directory"),
         (["decode", "/"], 1, "/: Is a directory"),
         (["capture", "/dev/serial/by-id/nobody", "-o", "/nowhere/x"], 1, "/nowhere/x: No such file or directory"),

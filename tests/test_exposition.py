@@ -38,6 +38,7 @@ class Oracle:
             ("smartmeter_frames_total",): self._meter.frames,
             ("smartmeter_received_bytes_total",): self._meter.received,
             ("smartmeter_link_opened_total",): self._meter.opened,
+            ("smartmeter_line_accepted_ratio",): 1.0,
             ("smartmeter_meter_swaps_total",): self._meter.swaps,
             ("smartmeter_defects_total",): self._meter.defects,
             **{("smartmeter_rejected_total", reason): self._meter.rejected[reason] for reason in REASONS},

@@ -20,13 +20,15 @@ from stage import run as run_in_real_time
 from virtual import run
 
 from meterline import runtime as runtime_module
-from meterline.config import MeterConfig
+from meterline.config import Config, MeterConfig
 from meterline.exposition import Page
 from meterline.model import Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.frames import encode_frame
-from meterline.simulator import Faults, Write
+from meterline.runtime import Runtime
+from meterline.simulator import Faults, Write, noise
+from meterline.state import State
 
 
 def open_files() -> int:
@@ -239,10 +241,61 @@ async def repeat(write: Write, data: bytes, done: Callable[[], object]) -> None:
         await asyncio.sleep(0.02)
 
 
+def test_a_bridge_at_the_wrong_speed_is_told_what_to_do_and_a_module_is_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+    meter = fake("standard")
+    meter.advance(1_763_800_000)
+    garbage = noise(meter.frame() * 8, 9600, 1200)
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(garbage[:500])
+            await asyncio.sleep(0.02)
+
+    async def test() -> None:
+        async with bridge(serve) as url, reading(MeterConfig("home", url)) as runtime:
+            await until(lambda: "set the bridge to the meter's speed" in caplog.text)
+            assert runtime.meters["home"].line.trouble.startswith("only noise arrives: this is no meter, or the wrong speed")
+
+    run(test())
+    assert "SKVER" not in caplog.text
+
+
+def test_a_line_that_was_tic_before_is_not_asked_for_a_module(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    received, frames, connections = bytearray(), [fake().frame()] * 5, 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            writer.write(b"".join(frames))
+        while data := await reader.read(100):
+            received.extend(data)
+
+    async def test() -> None:
+        async with bridge(serve) as url:
+            for opened in (3, 5):  # the same process, then another one
+
+                def opened_again(opened: int = opened) -> bool:
+                    return connections >= opened
+
+                state = State(str(tmp_path))
+                runtime = Runtime(Config((MeterConfig("home", url),)), state)
+                task = asyncio.create_task(runtime.run())
+                await until(opened_again)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                state.close()
+
+    run(test())
+    assert not received
+    assert "nothing arrives at all" in caplog.text
+    assert "SKVER" not in caplog.text
+
+
 def test_a_line_of_nuls_is_said_to_be_noise(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with line() as (url, write), reading(tic("home", url)) as runtime:
-            await repeat(write, b"\x00A\x00\x00" * 25, lambda: "wrong parity" in caplog.text)
+            await repeat(write, b"\x00A\x00\x00" * 25, lambda: "NULs arrives" in caplog.text)
             assert sum(runtime.meters["home"].rejected.values())
 
     run(test())

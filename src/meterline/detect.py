@@ -5,17 +5,27 @@ from __future__ import annotations
 from types import ModuleType
 
 from meterline.link import Link
+from meterline.model import Silent
 from meterline.protocols import PROTOCOLS
 
 
-async def detect(link: Link) -> tuple[str, ModuleType]:
-    """The protocol's name and module; the link is left at its speed, with nothing lost. TimeoutError: none is recognised."""
+async def detect(link: Link, before: object = None) -> tuple[str, ModuleType]:
+    """The protocol's name and module; the link is left at its speed, with nothing lost. TimeoutError: none is recognised.
+
+    `before`: the protocol that was recognised on this link last time. Then no other is asked, and only it complains; as it does
+    alone where something arrives that nobody asked for, since a module that must be asked is silent.
+    """
     complaints = []
     for name, protocol in PROTOCOLS.items():
+        if before in PROTOCOLS and name != before:
+            continue
         try:
             await protocol.recognise(link)
+        except Silent as error:
+            complaints.append(error)
         except TimeoutError as error:
-            complaints.append(str(error))
+            complaints.append(Silent(str(error)))
         else:
             return name, protocol
-    raise TimeoutError("; ".join(complaints))
+    talking = [error for error in complaints if error.talks]
+    raise TimeoutError("; ".join(map(str, talking or complaints)))

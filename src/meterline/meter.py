@@ -12,8 +12,8 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Protocol
 
+from meterline.line import Counted, Line
 from meterline.metrics import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
 from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
 from meterline.reach import Reach
@@ -25,12 +25,6 @@ SHORT_FRAMES_STALE_AFTER = 30.0
 """Seconds while short frames run: in a three-phase overload the indexes come every 15 to 20 s."""
 
 _SUBSCRIBED = ("smartmeter_subscribed_power_voltamperes",)
-
-
-class Counted(Protocol):
-    """A link that counts its bytes."""
-
-    received: int
 
 
 _CONFIRMED = attrgetter("confirmed")
@@ -48,7 +42,7 @@ class Meter:
         self.clock = clock
         self.texts = [""] * len(CATALOGUE)
         """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
-        self._written: dict[str, float] = {}
+        self._written: dict[str, float | None] = {}
         self._moved = True
         self.keeps_words = False
         self.observed: dict[Series, float] = {}
@@ -60,6 +54,7 @@ class Meter:
         self._link: Counted | None = None
         self._received, self.reach = 0, Reach()
         self.rejected = dict.fromkeys(REASONS, 0)
+        self.line = Line(clock)
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
@@ -82,6 +77,7 @@ class Meter:
         """A link to this meter was opened; the one before is gone."""
         self._received = self.received
         self._link = link
+        self.line.begin()
         self.opened += 1
         self.reach.open()
         self._moved = True
@@ -142,6 +138,7 @@ class Meter:
         now, self._moved = self.clock(), True
         self.registers.clear()
         self.frames, self._holds = self.frames + 1, snapshot.holds
+        self.line.count(len(snapshot.words) or 1, 0)
         self.last_frame, self.last_frame_at = now, round(time.time(), 3)
         if snapshot.short:
             self._last_short = now
@@ -162,6 +159,7 @@ class Meter:
     def reject(self, rejected: Rejected) -> None:
         """Count it."""
         self.rejected[rejected.reason] += rejected.times
+        self.line.count(0, 0 if rejected.reason == "implausible" else rejected.times)
         self._moved = True
 
     def observe(self, observation: Observation) -> None:
@@ -187,6 +185,7 @@ class Meter:
         if self._moved or self._written["smartmeter_received_bytes_total"] != self.received:
             self._write_about()
         self._write("smartmeter_up", float(self.up))
+        self._write("smartmeter_line_accepted_ratio", self.line.accepted_ratio)
 
     def _write_about(self) -> None:
         """Counters about the line. Called with every frame, so that a scrape of many meters finds little left to write."""
@@ -204,10 +203,10 @@ class Meter:
             shown = [((rejected, why), n) for why, n in self.rejected.items()]
             self.texts[COLUMNS[rejected]] = block(rejected, self.label, shown)
 
-    def _write(self, family: str, value: float) -> None:
+    def _write(self, family: str, value: float | None) -> None:
         if self._written.get(family) != value:
             self._written[family] = value
-            self.texts[COLUMNS[family]] = block(family, self.label, [((family,), value)])
+            self.texts[COLUMNS[family]] = "" if value is None else block(family, self.label, [((family,), value)])
 
     def expire(self) -> None:
         """Drop what nobody has confirmed for too long."""

@@ -46,6 +46,12 @@ CATALOGUE: tuple[Family, ...] = (
     Family("smartmeter_link_opened_total", "counter", "Times the link was opened.", source="ours"),
     Family("smartmeter_link_speed_bauds", "gauge", "Line speed in use, where the link has one.", source="ours"),
     Family("smartmeter_rejected_total", "counter", "Groups, replies or values that were not believed.", ("reason",), "ours"),
+    Family(
+        "smartmeter_line_accepted_ratio",
+        "gauge",
+        "Part of the groups or replies of the last minute that was accepted.",
+        source="ours",
+    ),
     Family("smartmeter_meter_swaps_total", "counter", "Times another meter answered on the same link.", source="ours"),
     Family("smartmeter_defects_total", "counter", "Errors in this program while it read the meter.", source="ours"),
     # The session with a meter that must be asked (B-route).

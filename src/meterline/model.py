@@ -97,11 +97,17 @@ class Observation(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """One sentence for the log, said once a day: what seems to be wrong on the line and what to do, or (`good`) what is so."""
+    """For the log, said once a day: what seems to be wrong on the line, and the remedy; or (`good`) what is so."""
 
     text: str
     meter: str = ""
     good: bool = False
+    remedy: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Both in one line."""
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
 
 Item: TypeAlias = Snapshot | Rejected | Observation | Hint
@@ -110,6 +116,14 @@ Item: TypeAlias = Snapshot | Rejected | Observation | Hint
 REASONS = ("checksum", "malformed", "unknown_label", "truncated", "implausible")
 """Why something was not shown. checksum: the check failed. malformed: wrong width, character, field or timestamp.
 unknown_label: not in the table. truncated: cut off. implausible: whole, but it cannot be true (yet)."""
+
+
+class Silent(TimeoutError):
+    """No meter speaks on the link, in words for people. `talks`: something came all the same, without being asked."""
+
+    def __init__(self, text: str, talks: bool = False) -> None:
+        super().__init__(text)
+        self.talks = talks
 
 
 class Refused(Exception):

@@ -154,6 +154,7 @@ class _Follower:
         self._memory = self._state.recall(self._link)
         self._kept = repr(self._memory)
         self._news = News(meters[0].clock)
+        self._lines = {meter.name: News(meter.clock) for meter in meters}
         self._troubled = False
         self._speaking_since: float | None = None
         self._hints = Reminders(meters[0].clock)
@@ -203,7 +204,9 @@ class _Follower:
         if self._protocol:
             protocol = PROTOCOLS[self._protocol]
         else:
-            _, protocol = await detect(link)
+            name, protocol = await detect(link, self._memory.get("protocol"))
+            self._memory["protocol"] = name
+            self._remember()
         for config, meter in zip(self._configs, self._all, strict=True):
             self._books.open(meter, config.tariffs, protocol.TIME_ZONE, bool(protocol.TARIFF_REGISTERS))
         async with aclosing(protocol.read(link, self._options, self._memory)) as items:
@@ -225,16 +228,19 @@ class _Follower:
                 if timed:
                     self._books.take(meter, item)
                 self._speaks(meter)
+                self._judge(meter)
             case Rejected():
                 meter.reject(item)
             case Observation():
                 meter.observe(item)
-            case Hint() if self._hints.due(meter.name, item.text):
-                log.log(logging.INFO if item.good else logging.WARNING, "%s", item.text, extra=about(meter.name))
+            case Hint():
+                meter.line.note(item)
+                if self._hints.due(meter.name, item.text):
+                    log.log(logging.INFO if item.good else logging.WARNING, "%s", item.sentence, extra=about(meter.name))
 
     def _speaks(self, meter: Meter) -> None:
         """It speaks; what was wrong is over once it has spoken for a while, so that a flapping link stays quiet and slow."""
-        now = meter.clock()
+        now, meter.line.trouble = meter.clock(), ""
         if meter.frames == 1:
             log.info("the meter speaks", extra=about(meter.name))
         self._runtime.on_frame(meter)
@@ -244,9 +250,23 @@ class _Follower:
             self._pauses = _pauses(self._link)
             self._troubled = not self._news.tell(logging.INFO, "the meter speaks again", meter.name)
 
+    def _judge(self, meter: Meter) -> None:
+        """Say when most of what arrives is lost, and when that is over."""
+        if meter.line.turns():
+            percent = f"{meter.line.accepted_ratio or 0:.0%} of the groups or replies of the last minute"
+            if meter.line.lossy:
+                text = f"most of what arrives is damaged: {percent} accepted; meterline doctor looks for the cause"
+                self._lines[meter.name].tell(logging.WARNING, text, meter.name)
+            else:
+                self._lines[meter.name].tell(
+                    logging.INFO, f"most of what arrives is whole again: {percent} accepted", meter.name
+                )
+
     def _say(self, trouble: str, defect: Exception | None = None) -> None:
         """What is wrong now; what stays as it was is counted by the metrics, not repeated here."""
         self._troubled = True
+        for meter in self._all:
+            meter.line.trouble = trouble.removeprefix(f"{self._link}: ")
         self._tell(logging.WARNING, trouble, defect)
 
     def _tell(self, level: int, text: str, defect: Exception | None = None) -> None:

@@ -20,11 +20,11 @@ from meterline.config import Config, MeterConfig
 from meterline.doctor import bundle, ok
 from meterline.doctor.examination import Case
 from meterline.doctor.instance import Instance
-from meterline.doctor.listening import Heard
 from meterline.metrics import CATALOGUE
 from meterline.protocols import broute
 from meterline.protocols.broute.fake import FakeMeter, FakeModule
 from meterline.protocols.broute.skstack import link_local
+from meterline.protocols.tic.heard import Heard
 
 
 def files(path: Path | io.BytesIO) -> dict[str, bytes]:
@@ -207,7 +207,8 @@ def test_the_name_of_a_meter_becomes_its_number() -> None:
 
 def test_a_line_whose_protocol_is_not_known_is_only_counted() -> None:
     case = Case("/dev/ttyUSB0", (MeterConfig("home", "/dev/ttyUSB0"),))
-    case.heard = [Heard(9600, 5.0, bytearray(b"PASSWORD 0123456789AB" * 3))]
+    case.heard = [Heard(9600, 5.0)]
+    case.heard[0].take(b"PASSWORD 0123456789AB" * 3, [])
     found = report(Config(case.meters), None, case)
     assert "link1.bin" not in found
     text = found["link1.txt"].decode()

@@ -23,9 +23,8 @@ from meterline.config import MeterConfig
 from meterline.doctor import Finding, device, listening
 from meterline.doctor.examination import Case, Place, examine
 from meterline.doctor.instance import Instance
-from meterline.doctor.listening import Heard
 from meterline.protocols.tic.frames import ETX, STX
-from meterline.protocols.tic.symptoms import Symptoms
+from meterline.protocols.tic.heard import Heard
 from meterline.simulator import Faults, Write
 
 
@@ -207,8 +206,9 @@ def test_damage_is_judged_with_the_advice_of_the_resistor(rate: float, level: st
 
 def test_damage_of_less_than_one_in_a_hundred_is_fine() -> None:
     data = frames(20)
-    assert listening.damage(data).what.endswith("groups, none damaged")
-    finding = listening.damage(data.replace(b"EAST", b"E@ST", 1))
+    (finding,) = listening.damage(data)
+    assert finding.what.endswith("groups, none damaged")
+    (finding,) = listening.damage(data.replace(b"EAST", b"E@ST", 1))
     assert finding.level == "ok"
     assert "1 of them damaged" in finding.what
 
@@ -228,7 +228,8 @@ def test_the_meter_of_a_company_is_named() -> None:
 
 
 def test_a_trickle_is_no_noise() -> None:
-    heard = Heard(9600, 5.0, bytearray(b"\xff" * 7), Symptoms())
+    heard = Heard(9600, 5.0)
+    heard.take(b"\xff" * 7, [])
     assert listening.nothing_valid([heard]).what.startswith("hardly anything arrives")
 
 

@@ -80,6 +80,16 @@ REFUSED: dict[str, dict[Accepted, str]] = {
 }
 """Groups that an independent reader, which looks at the checksum alone, calls right, and why we refuse them all the same."""
 
+RECOVERED: dict[str, set[Accepted]] = {
+    "std-mono-tempo-ticmeter_debug_buffer_bad_DAMAGED": {
+        ("EAST", None, "013585791"),
+        ("EASF06", None, "000339533"),
+        ("EASF02", None, "002270684"),
+        ("EASF04", None, "000590067"),
+    },
+}
+"""Whole groups whose CR arrived as another control character, so that the independent reader does not see where they end."""
+
 NAMES = (
     "hist-mono-base-enedis_ticFrameHistoric",
     "hist-mono-hc-adps-linkey_SYNTH",
@@ -169,7 +179,10 @@ class TestReal:
         right = [(label, timestamp, data) for label, timestamp, data, verdict in expected if verdict == "ok"]
         refused = REFUSED.get(name, {})
         assert refused.keys() <= set(right)
-        assert accepted == [group for group in right if group not in refused]
+        expected_here = [group for group in right if group not in refused]
+        assert Counter(accepted) - Counter(expected_here) == Counter(RECOVERED.get(name, ()))
+        rest = iter(accepted)
+        assert [group for group in expected_here if group not in rest] == []  # each of them, in its order
 
     def test_every_refusal_is_reported(self, folder: Path, name: str) -> None:
         lines, _ = decoded(folder / f"{name}.bin")

@@ -59,6 +59,10 @@ BOTH = pytest.mark.parametrize(
 )
 
 
+NOT_LINE_ENDS = [bytes([byte]) for byte in range(32) if byte not in b"\t\r\n"]
+"""What may arrive in the place of CR or LF. HT belongs to groups."""
+
+
 def is_group(event: object) -> bool:
     return isinstance(event, Group)
 
@@ -354,15 +358,83 @@ class TestLine:
             assert frames_of(frame[:place] + frame[place + 1 :]) == [Frame({group.label: group for group in groups}, True)]
 
     @BOTH
-    @pytest.mark.parametrize(("end", "read"), [(b"\r", b"\x0c\x09\x08\x0f"), (b"\n", b"\x0b\x0e\x0f\x08")], ids=["CR", "LF"])
-    def test_a_line_end_read_wrongly_costs_one_group(
-        self, frame: bytes, groups: tuple[Group, ...], end: bytes, read: bytes
+    @pytest.mark.parametrize("wrong", NOT_LINE_ENDS, ids=lambda wrong: f"{wrong[0]:02X}")
+    @pytest.mark.parametrize("end", [b"\r", b"\n"], ids=["CR", "LF"])
+    def test_a_line_end_read_as_another_control_character_costs_no_group(
+        self, frame: bytes, groups: tuple[Group, ...], end: bytes, wrong: bytes
     ) -> None:
-        places = [place for place, byte in enumerate(frame) if byte == end[0]]
+        for place in [place for place, byte in enumerate(frame) if byte == end[0]]:
+            damaged = frame[:place] + wrong + frame[place + 1 :]
+            assert groups_of(damaged) == list(groups)
+            assert rejects_of(damaged) == []
+            assert wrong in (STX, ETX, EOT) or frames_of(damaged)[0].complete
+
+    @BOTH
+    @pytest.mark.parametrize(
+        ("returns", "feeds"),
+        [
+            pytest.param(b"\r", b"\x0b", id="each LF as 0B"),
+            pytest.param(b"\r", b"\x0e\x0b", id="each LF as 0E or 0B"),
+            pytest.param(b"\x0c\x08", b"\n", id="each CR as 0C or 08"),
+            pytest.param(b"\x0c", b"\x0e", id="each CR and each LF"),
+            pytest.param(b"\x0c", b"\0", id="each CR as 0C, each LF as NUL"),
+        ],
+    )
+    def test_line_ends_that_always_arrive_wrongly_cost_no_group(
+        self, frame: bytes, groups: tuple[Group, ...], returns: bytes, feeds: bytes
+    ) -> None:
+        dice = Random(3)
+        swap = {ord("\r"): returns, ord("\n"): feeds}
+        data = bytes(dice.choice(swap[byte]) if byte in swap else byte for byte in frame * 3)
+        assert frames_of(data) == [Frame({group.label: group for group in groups}, True)] * 3
+        assert rejects_of(data) == []
+        assert_cut_anyhow(Decoder, data, Decoder().feed(data))
+
+    @BOTH
+    def test_a_line_end_read_as_a_tab_costs_only_its_groups(self, frame: bytes, groups: tuple[Group, ...]) -> None:
+        places = [place for place, byte in enumerate(frame) if byte in b"\r\n"]
         for number, place in enumerate(places):
-            for wrong in read:
-                left = [group for n, group in enumerate(groups) if n != number]
-                assert groups_of(frame[:place] + bytes([wrong]) + frame[place + 1 :]) == left
+            left = [group for n, group in enumerate(groups) if n != number // 2]
+            assert groups_of(frame[:place] + b"\t" + frame[place + 1 :]) == left
+
+    @BOTH
+    def test_a_control_character_inside_a_group_never_makes_another_group_of_it(
+        self, frame: bytes, groups: tuple[Group, ...]
+    ) -> None:
+        for group in groups:
+            body = encode_group(group.label, group.data, group.timestamp)[1:-1]
+            for control in (*range(9), *range(10, 32)):  # all but HT
+                for place in range(len(body)):
+                    for rest in (body[place:], body[place + 1 :]):  # put in, and in place of a byte
+                        damaged = b"\n" + body[:place] + bytes([control]) + rest + b"\r"
+                        at_the_edge = place == 0 and rest == body
+                        assert groups_of(b"\r" + damaged) == ([group] if at_the_edge else []), (body, place, control)
+
+    def test_no_label_is_the_end_of_another(self) -> None:
+        for table in (HISTORIC, STANDARD):
+            assert not [(one, other) for one in table for other in table if one != other and one.endswith(other)]
+
+    @BOTH
+    @pytest.mark.parametrize("idle", [b"\0" * 9, b"\0" * 10, b"\x11", b"\x13", b"\x13\0\x11"], ids=repr)
+    @pytest.mark.parametrize("before", [b"\n", ETX, STX], ids=["LF", "ETX", "STX"])
+    def test_what_is_idle_between_groups_is_nothing(
+        self, frame: bytes, groups: tuple[Group, ...], idle: bytes, before: bytes
+    ) -> None:
+        data = frame.replace(before, idle + before) * 2
+        assert frames_of(data) == [Frame({group.label: group for group in groups}, True)] * 2
+        assert rejects_of(data) == []
+        assert_cut_anyhow(Decoder, data, Decoder().feed(data))
+
+    @pytest.mark.parametrize("group", [b"\nPEJP 30 ~\r", b"\nADPS 034 ~\r"], ids=["PEJP", "ADPS"])
+    def test_nuls_that_may_be_what_is_left_of_a_group_are_counted_and_spoil_the_frame(self, group: bytes) -> None:
+        place = HISTORIC_FRAME.index(b"\nPTEC")
+        whole, body = bytes(len(group)), b"\n" + bytes(len(group) - 2) + b"\r"
+        for left in (whole, body):
+            data = HISTORIC_FRAME[:place] + left + HISTORIC_FRAME[place:]
+            (frame,) = frames_of(data)
+            assert not frame.complete
+            assert len(rejects_of(data)) == 1
+            assert_cut_anyhow(Decoder, data, Decoder().feed(data))
 
     @BOTH
     def test_a_terminal_in_cooked_mode_costs_no_group_but_the_frames_are_not_complete(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Callable
 from random import Random
 
 import pytest
 from contract import cut, flipped, fuzz, without_a_byte
 from hypothesis import given
 from simulated import IN_OVERLOAD, RED_ANNOUNCED, WINTER_EVENING, simulated, stream
-from test_frames import CUTS, MUTATIONS, cut_at, even_parity, groups_of, mutated, rejects_of
+from test_frames import CUTS, MUTATIONS, cut_at, even_parity, groups_of, mutated, rejects_of, sealed
 
 from meterline.protocols.tic.frames import ETX, Group, encode_group
-from meterline.protocols.tic.redact import Redactor
+from meterline.protocols.tic.labels import HISTORIC as HISTORIC_LABELS
+from meterline.protocols.tic.labels import STANDARD as STANDARD_LABELS
+from meterline.protocols.tic.redact import HARMLESS, Redactor
 
 NUMBER = 987654
 HISTORIC = simulated("historic", "HC", WINTER_EVENING)
@@ -29,7 +33,7 @@ def redacted(*pieces: bytes) -> bytes:
 
 
 def without_identity(groups: list[Group]) -> list[Group]:
-    return [group for group in groups if group.label not in ("ADCO", "ADSC", "PRM")]
+    return [group for group in groups if group.label not in ("ADCO", "ADSC", "PRM", "MSG1", "MSG2")]
 
 
 @EACH
@@ -52,6 +56,92 @@ def test_maker_year_and_type_of_the_meter_stay(data: bytes) -> None:
 
 def test_nothing_of_the_delivery_point_stays() -> None:
     assert {group.data for group in groups_of(redacted(STREAMS[1])) if group.label == "PRM"} == {"0" * 14}
+
+
+NAMES = (b"DUPONT", b"DURAND", b"LILAS", b"12345678901234")
+
+
+def message(label: str, text: str) -> bytes:
+    """A frame with a message of the distributor."""
+    return re.sub(rb"\nMSG1[^\r]*\r", encode_group(label, text), STANDARD.frame())
+
+
+MESSAGES = [
+    message("MSG1", "M. DUPONT, 3 rue des LILAS".ljust(32)),
+    message("MSG1", "PRM 12345678901234".ljust(32)),
+    message("MSG2", "DURAND".ljust(16)),
+]
+
+
+@pytest.mark.parametrize("data", MESSAGES)
+def test_messages_are_masked_whole(data: bytes) -> None:
+    out = redacted(data)
+    assert len(out) == len(data)
+    assert rejects_of(out) == []
+    assert not any(name.lower() in out.lower() for name in NAMES)
+    (shown,) = [group.data for group in groups_of(out) if group.label.startswith("MSG")]
+    assert set(shown) == {"X"}
+
+
+@pytest.mark.parametrize("data", MESSAGES)
+def test_no_damage_lets_a_message_through(data: bytes) -> None:
+    start = data.index(b"\nMSG")
+    end = data.index(b"\r", start) + 1
+    for kind, damaged in (("flipped", flipped(data[start:end])), ("lost", without_a_byte(data[start:end]))):
+        for where, bad in damaged:
+            out = redacted(data[:start] + bad + data[end:])
+            assert not any(name.lower() in out.lower() for name in NAMES), f"{where} {kind}"
+
+
+def test_only_listed_labels_pass_and_every_label_was_thought_about() -> None:
+    masked = {"ADCO", "ADSC", "PRM", "MSG1", "MSG2", "NGTF", "LTARF"}
+    assert HARMLESS | masked == set(HISTORIC_LABELS | STANDARD_LABELS)
+    assert not HARMLESS & masked
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "stays"),
+    [
+        ("NGTF", " H PLEINE/CREUSE", True),
+        ("NGTF", "HC et Week-End  ", True),
+        ("LTARF", "   HC  BLANC    ", True),
+        ("LTARF", "INDEX INACTIF 2 ", True),
+        ("NGTF", "OFFRE DUPONT    ", False),
+        ("LTARF", "12345678901234  ", False),
+    ],
+)
+def test_the_name_of_a_tariff_stays_where_it_is_known(label: str, text: str, stays: bool) -> None:
+    (group,) = groups_of(redacted(encode_group(label, text)))
+    assert group == Group(label, None, text if stays else "X" * 16)
+
+
+def test_an_unknown_label_shows_nothing() -> None:
+    out = redacted(b"\n" + sealed("NOM\tDUPONT 12345678901234\t") + b"\r")
+    assert not any(name in out for name in NAMES)
+    assert not any(digit in out for digit in b"123456789")
+
+
+@EACH
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda data: data.replace(b"\n", b"\x0e"), id="LF as 0E"),
+        pytest.param(lambda data: data.replace(b"\r", b"\x0c").replace(b"\n", b"\x0b"), id="both"),
+        pytest.param(lambda data: data.replace(b"\n", b"\0" * 9 + b"\n"), id="NULs"),
+        pytest.param(lambda data: data.replace(b"\n", b"\x11\n\x13"), id="XON and XOFF"),
+    ],
+)
+def test_what_is_wrong_with_the_line_ends_stays(change: Callable[[bytes], bytes], data: bytes) -> None:
+    out = redacted(change(data))
+    assert out == change(redacted(data))
+    assert SECRET not in out
+
+
+def test_a_group_whose_spaces_were_cut_off_stays_but_not_one_that_names_the_household() -> None:
+    assert redacted(b"\nPTEC HP..\r") == b"\nPTEC HP..\r"
+    addresses = (encode_group("ADCO", f"{'9' * nines}{digit}".ljust(12, "0")) for nines in range(12) for digit in range(10))
+    sent = next(group for group in addresses if group.endswith(b" \r"))
+    assert redacted(b"\n" + sent.strip() + b"\r") == b"\nADCO 000000000000\r"
 
 
 @EACH

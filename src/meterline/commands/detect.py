@@ -8,7 +8,7 @@ import sys
 from meterline.commands.progress import progress
 from meterline.detect import detect as detect_protocol
 from meterline.doctor.device import stable_name
-from meterline.doctor.listening import described, meet
+from meterline.doctor.listening import described, meet, noted
 from meterline.document import plain
 from meterline.link import open_link
 
@@ -31,7 +31,7 @@ async def _detect(url: str) -> None:
         name, protocol = await detect_protocol(link)
         met = await meet(link, protocol, {"home": None}, LONG_ENOUGH, lambda meter: meter.frames == ENOUGH_FRAMES)
         baud, options = link.baud, protocol.suggested(link)
-    for text in filter(None, [*(hint.text for hint in met.hints), met.trouble]):
+    for text in noted(met):
         print(f"note: {text}", file=sys.stderr)
     said, unsaid = described(met.meter), met.meter.frames and "not said"
     facts = {

@@ -12,7 +12,6 @@ import platform
 import re
 import socket
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from importlib import metadata
@@ -157,8 +156,9 @@ def metrics(page: str, names: dict[str, str]) -> Iterator[str]:
 def _counted(case: Case) -> Iterator[str]:
     """How much of what was heard, without its order."""
     for heard in case.heard:
-        common = ", ".join(f"{byte:02X}: {times}" for byte, times in Counter(heard.data).most_common(16))
-        yield f"{heard}; valid groups: {heard.symptoms.groups}; damaged: {heard.damaged}; commonest bytes: {common or 'none'}"
+        common = ", ".join(f"{byte:02X}: {times}" for byte, times in heard.common.most_common(16))
+        counts = f"valid groups: {heard.symptoms.groups}; damaged: {heard.symptoms.known}"
+        yield f"{heard}; {counts}; commonest bytes: {common or 'none'}"
 
 
 def _known(config: Config) -> list[str]:

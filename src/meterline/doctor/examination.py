@@ -10,9 +10,11 @@ from meterline import holders
 from meterline.config import MeterConfig
 from meterline.doctor import Finding, bridge, device, fault, listening, machine, module, ok, warning
 from meterline.doctor.instance import Instance
-from meterline.doctor.listening import Heard, Met
+from meterline.doctor.listening import Met
 from meterline.link import Link, open_link
 from meterline.protocols import tic
+from meterline.protocols.tic.heard import Heard
+from meterline.protocols.tic.symptoms import ENOUGH
 
 SECONDS = 10.0
 """How long a line is listened to, once its speed is known."""
@@ -141,7 +143,7 @@ async def _inside(case: Case, place: Place) -> None:
 async def _listen(case: Case, link: Link, place: Place) -> None:
     """To a meter that talks by itself, then for a module that answers: whichever it is configured to be, else both."""
     if case.protocol != "broute":
-        case.heard = await listening.hear(link, case.meters[0].options)
+        case.heard = await tic.hear(link, case.meters[0].options)
         if case.heard[-1].sure:
             case.protocol = "tic"
             await _line(case, link, place)
@@ -155,7 +157,7 @@ async def _listen(case: Case, link: Link, place: Place) -> None:
         case.find(listening.nothing_valid(case.heard))
     if silent and case.protocol:
         case.find(silent)
-    elif silent:
+    elif silent and sum(heard.size for heard in case.heard) < ENOUGH:  # a module is silent until it is asked
         case.find(warning(silent.what, "only where it is meant to be one"))
 
 
@@ -164,7 +166,7 @@ async def _line(case: Case, link: Link, place: Place) -> None:
     case.find(*listening.speeds(case.heard))
     link.tap = case.keep
     met = await listening.meet(link, tic, {case.names[0]: case.meters[0].options}, place.seconds)
-    case.find(listening.damage(bytes(case.sent)), *listening.spoken(met))
+    case.find(*listening.damage(bytes(case.sent)), *listening.spoken(met))
     if link.timed:
         case.find(*_clock(met, place))
 

@@ -31,9 +31,12 @@ def details(meter: Meter, language: Language) -> dict[str, str]:
         (("smartmeter_defects_total",), meter.defects),
         *meter.observed.items(),
     ]
+    if meter.line.accepted_ratio is not None:
+        counters.insert(1, (("smartmeter_line_accepted_ratio",), meter.line.accepted_ratio))
     words = "".join(table_row(f"<code>{escape(label)}</code>", escape(text)) for label, text in said(meter).items())
     readings = "".join(_reading(series, value, language) for series, value in shown(meter))
     return {
+        "diagnosis": _diagnosis(meter) or _sentence(language.say("diagnosis_none")),
         "readings": readings or _sentence(language.say("no_readings")),
         "wire": words or _sentence(language.say("wire_none")),
         "counters": "".join(_reading(series, value, language) for series, value in counters),
@@ -57,6 +60,14 @@ def table_row(head: str, text: str) -> str:
 
 def _sentence(text: str) -> str:
     return f'<tr><td colspan="2">{text}</td></tr>'
+
+
+def _diagnosis(meter: Meter) -> str:
+    """What is wrong with its line, in the words of the log."""
+    rows = [(hint.text, hint.remedy) for hint in meter.line.hints.values()]
+    if meter.line.trouble:
+        rows.insert(0, (meter.line.trouble, ""))
+    return "".join(f'<tr lang="en"><th scope="row">{escape(what)}</th><td>{escape(remedy)}</td></tr>' for what, remedy in rows)
 
 
 def _setting(key: str, value: object, language: Language) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from meterline.line import LOSSY
 from meterline.meter import Meter
 from meterline.model import Series
 
@@ -51,6 +52,8 @@ class Facts(NamedTuple):
     exported: float | None
     """Watt-hours."""
     rejected: list[tuple[str, int]]
+    accepted: float | None
+    """Part of what arrived in the last minute, while most of it is lost."""
     signal: float | None
     """dBm, while there is a session."""
     session: float | None
@@ -101,6 +104,7 @@ def facts(meter: Meter) -> Facts:
         colours=_colours(meter),
         imported=_number(meter, "smartmeter_energy_import_watthours_total"),
         exported=_number(meter, "smartmeter_energy_export_watthours_total"),
+        accepted=ratio if (ratio := meter.line.accepted_ratio) is not None and ratio < LOSSY else None,
         rejected=[(reason, count) for reason, count in meter.rejected.items() if count],
         signal=observed.get(("smartmeter_radio_rssi_dbm",)) if session else None,
         session=observed.get(("smartmeter_session_start_timestamp_seconds",), 0.0) if session else session,

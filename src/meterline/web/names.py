@@ -8,6 +8,7 @@ NAMES: dict[str, tuple[str, str, str]] = {
     "frames_total": ("Frames", "Trames", "フレーム数"),
     "received_bytes_total": ("Bytes read", "Octets lus", "受信バイト数"),
     "link_opened_total": ("Link opened", "Ouvertures de la liaison", "接続回数"),
+    "line_accepted_ratio": ("Accepted in the last minute", "Accepté cette dernière minute", "直近 1 分の採用率"),
     "meter_swaps_total": ("Exchanged meters", "Compteurs échangés", "メーター交換回数"),
     "defects_total": ("Errors of this program", "Erreurs de ce programme", "本プログラムの不具合"),
     "session_up": ("Radio session", "Session radio", "無線セッション"),

@@ -150,12 +150,13 @@ def _meter(view: View, slots: dict[str, str]) -> str:
     card = _card(slots, 0, f"<h2>{escape(view.names[0])}</h2>") + "</article>"
     tables = [
         _table(
-            say(title), say(head), say("value"), f'<tbody data-slot="0.{place}">{slots[f"0.{place}"]}</tbody>', place != "wire"
+            say(title), say(head), say(value), f'<tbody data-slot="0.{place}">{slots[f"0.{place}"]}</tbody>', place != "wire"
         )
-        for place, title, head in (
-            ("readings", "readings", "reading"),
-            ("wire", "wire", "wire_label"),
-            ("counters", "counters", "reading"),
+        for place, title, head, value in (
+            ("diagnosis", "diagnosis", "finding", "remedy"),
+            ("readings", "readings", "reading", "value"),
+            ("wire", "wire", "wire_label", "value"),
+            ("counters", "counters", "reading", "value"),
         )
     ]
     return f'<div class="one">{card}</div>{"".join(tables)}'

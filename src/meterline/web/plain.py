@@ -75,6 +75,8 @@ def text_of(series: Series, value: float | str, language: Language) -> str:
         return language.say("yes" if value else "no")
     if short.endswith("timestamp_seconds"):
         return clock_time(float(value))[1]
+    if short == "line_accepted_ratio":
+        return f"{language.number(100 * float(value), 1)}\u00a0%"
     unit = _UNITS.get(short.removesuffix("_total").rpartition("_")[2], "")
     return quantity(float(value), unit, language, short in _OF_CONTRACTS)
 

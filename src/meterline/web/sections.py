@@ -210,6 +210,8 @@ def _line(now: Facts, language: Language) -> str:
     if now.signal is not None:
         quality = "good" if now.signal >= GOOD_SIGNAL else "fair" if now.signal >= WEAK_SIGNAL else "weak"
         pairs.append(pair(language.say("signal"), language.say(f"signal_{quality}", dbm=round(now.signal))))
+    if now.accepted is not None:
+        pairs.append(pair(language.say("accepted"), language.say("accepted_part", percent=round(100 * now.accepted))))
     reasons = [language.say(f"reason_{reason}", n=language.number(count)) for reason, count in now.rejected]
     total = language.number(sum(count for _, count in now.rejected))
     text = language.say("rejected", n=total, reasons=", ".join(reasons)) if reasons else language.say("rejected_none")

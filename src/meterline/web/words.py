@@ -100,6 +100,12 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "reason_unknown_label": ("{n} with an unknown label", "{n} d’étiquette inconnue", "未知のラベル {n}"),
     "reason_truncated": ("{n} cut off", "{n} tronqués", "途中で切断 {n}"),
     "reason_implausible": ("{n} held back as implausible", "{n} jugés invraisemblables", "あり得ない値 {n}"),
+    "accepted": ("Damage", "Perturbation", "受信状態"),
+    "accepted_part": (
+        "most of what arrives is damaged: {percent}\u00a0% accepted in the last minute",
+        "la plupart de ce qui arrive est altéré\u00a0: {percent}\u00a0% accepté cette dernière minute",
+        "受信データの大半が破損: 直近 1 分の採用率 {percent}\u00a0%",
+    ),
     "signal": ("Signal", "Signal", "電波"),
     "signal_good": ("{dbm} dBm, good", "{dbm} dBm, bon", "{dbm} dBm(良好)"),
     "signal_fair": ("{dbm} dBm, fair", "{dbm} dBm, moyen", "{dbm} dBm(普通)"),
@@ -108,6 +114,10 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "session_since": ("since {time}", "depuis {time}", "{time} から接続中"),
     "session_none": ("none", "aucune", "未接続"),
     # The page of one meter.
+    "diagnosis": ("Diagnosis", "Diagnostic", "診断"),
+    "diagnosis_none": ("Nothing strange is seen.", "Rien d’anormal n’est observé.", "異常は見つかっていません。"),
+    "finding": ("What is wrong", "Constat", "状況"),
+    "remedy": ("What to do", "Que faire", "対処"),
     "readings": ("All readings", "Toutes les mesures", "すべての計測値"),
     "details": ("Details of {name}", "Détails de {name}", "{name} の詳細"),
     "details_short": ("Details", "Détails", "詳細"),

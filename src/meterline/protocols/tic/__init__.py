@@ -5,20 +5,21 @@ The meter talks by itself. Its mode is told by what it says; its speed is tried,
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from meterline.link import Link
-from meterline.model import Hint, Item, Observation, Rejected
+from meterline.model import Item, Observation, Rejected, Silent
+from meterline.protocols.tic import ear
+from meterline.protocols.tic.diagnosis import nothing_valid, pattern
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
+from meterline.protocols.tic.heard import ENOUGH_GROUPS, Heard
 from meterline.protocols.tic.labels import CONTRACT_OF
 from meterline.protocols.tic.readers import SUPPLIER_REGISTERS
 from meterline.protocols.tic.readings import readings
 from meterline.protocols.tic.redact import Redactor
-from meterline.protocols.tic.symptoms import Symptoms
 
 __all__ = [
     "TARIFF_REGISTERS",
@@ -28,6 +29,7 @@ __all__ = [
     "Options",
     "Redactor",
     "facts",
+    "hear",
     "proves",
     "read",
     "recognise",
@@ -45,10 +47,10 @@ PROBE = 5.0
 """Seconds to listen at each speed: a historic frame lasts three at most."""
 SILENCE = 10.0
 """Seconds without a valid group after which the line counts as lost (02E: 10 s ± 1 s)."""
+SETTLED = 400
+"""Groups of which a line is judged at each quarter; before, when there are a quarter more."""
 STALE_AFTER = 10.0
 """Seconds until a value that is not confirmed disappears: three long frames in historic mode."""
-ENOUGH_GROUPS = 3
-"""Valid groups that make us sure of the speed: noise gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,66 +84,15 @@ def proves(event: Event) -> bool:
     return isinstance(event, Group)
 
 
-class _Ear:
-    """Listens on a link until it is silent, trying the speeds one after the other."""
-
-    def __init__(self, link: Link, speeds: list[int]) -> None:
-        self._link = link
-        self._speeds = speeds
-        self._clock: Callable[[], float] = asyncio.get_running_loop().time
-        self.symptoms = Symptoms()
-
-    @property
-    def sure(self) -> bool:
-        return self.symptoms.groups >= ENOUGH_GROUPS
-
-    async def listen(self) -> AsyncGenerator[tuple[bytes, list[Event]], None]:
-        """What is read, and its events. TimeoutError, with a text for people, when no valid group comes any more."""
-        for speed in self._speeds or [0]:
-            if speed:
-                await self._link.set_baud(speed)
-            decoder, self.symptoms = Decoder(), Symptoms()
-            deadline = self._clock() + (PROBE if len(self._speeds) > 1 else SILENCE)
-            while data := await self._read(deadline):
-                events = decoder.feed(data)
-                before = self.symptoms.groups
-                self.symptoms.feed(data, events)
-                if self.sure and self.symptoms.groups > before:
-                    deadline = self._clock() + SILENCE
-                yield data, events
-            if self.sure:
-                break
-        raise TimeoutError(f"{self._link.url}: {self.complaint()}")
-
-    async def _read(self, deadline: float) -> bytes:
-        """Bytes, or none at the deadline."""
-        if self._clock() >= deadline:
-            return b""
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._link.read()
-        except TimeoutError:
-            return b""
-
-    def complaint(self) -> str:
-        """What to tell people when nothing comes."""
-        if self.sure:
-            return f"silent: no valid group for {SILENCE:.0f} s"
-        tried = f" at {' or '.join(map(str, self._speeds))} baud" if self._speeds else ""
-        if not self.symptoms.heard:
-            return f"nothing arrives{tried}; check the wires to I1 and I2, and the adapter"
-        return f"no valid group{tried}; {self.symptoms.hint() or 'is this the output of a meter?'}"
-
-
 async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
     """Everything that the meter says, until it is silent (TimeoutError) or the link is lost (OSError)."""
     (options,) = [given or Options() for given in meters.values()]
     link.rest = 0.1 + 0.001 * link.crowd
-    ear, assembler = _Ear(link, options.speeds(link.baud)), Assembler()
+    listener, assembler = ear.Ear(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
     told: set[str] = set()
-    after_short = False
+    after_short, judged = False, 0
     try:
-        async with aclosing(ear.listen()) as heard:
+        async with aclosing(listener.listen()) as heard:
             async for _, events in heard:
                 for event in events:
                     if type(event) is Rejected:
@@ -150,13 +101,16 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
                         snapshot = readings(frame, options.prm, after_short)
                         after_short = snapshot.short
                         yield snapshot
-                if ear.sure and link.baud and "speed" not in told:
+                groups = listener.symptoms.groups
+                if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
+                    continue
+                judged = groups
+                if link.baud and "speed" not in told:
                     told.add("speed")
                     yield Observation(("smartmeter_link_speed_bauds",), link.baud)
-                hint = ear.symptoms.hint() if ear.sure else None
-                if hint and hint not in told:
-                    told.add(hint)
-                    yield Hint(hint)
+                if (hint := pattern(listener.symptoms)) and hint.text not in told:
+                    told.add(hint.text)
+                    yield hint
     except EOFError:
         if frame := assembler.close():
             yield readings(frame, options.prm)
@@ -168,19 +122,16 @@ def suggested(link: Link) -> str:
     return f"{{baud: {link.baud}}}" if link.baud else ""
 
 
+async def hear(link: Link, options: Options | None = None) -> list[Heard]:
+    """What comes at each speed, until one is the right one: the link is left there, and nothing is lost."""
+    return await ear.hear(link, (options or Options()).speeds(link.baud), PROBE, SILENCE)
+
+
 async def recognise(link: Link) -> None:
     """Is this a TIC line? Listens at both speeds, leaves the link at the right one, and gives back what it read.
 
-    TimeoutError, with a text for people, where it is not.
+    Silent, with a text for people, where it is not.
     """
-    read_so_far = b""
-    ear = _Ear(link, Options().speeds(link.baud))
-    try:
-        async with aclosing(ear.listen()) as heard:
-            async for data, events in heard:
-                read_so_far = read_so_far + data if any(isinstance(event, Group) for event in events) else data
-                if ear.sure:
-                    link.unread(read_so_far)
-                    return
-    except EOFError:
-        raise TimeoutError(f"{link.url}: {ear.complaint()}") from None
+    tried = await hear(link)
+    if not tried[-1].sure:
+        raise Silent(f"{link.url}: {nothing_valid(tried).sentence}", talks=any(heard.size for heard in tried))

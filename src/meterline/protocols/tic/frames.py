@@ -8,7 +8,9 @@ checksum = (sum & 0x3F) + 0x20, over label … data (historic) or label … the 
 checksum tells the mode, group by group. Sources: Enedis-NOI-CPT_54E v3 §5-6, Enedis-NOI-CPT_02E v6.
 
 A group stands by itself: a damaged one costs no other. CR, LF, ETX and EOT all end a group, so that a stream whose CR or ETX
-was eaten on the way (a terminal in cooked mode) still gives its groups. Bit 7 is masked: bridges often run 8N1.
+was eaten on the way (a terminal in cooked mode) still gives its groups. Where CR or LF arrives as another control character,
+what stands between is judged all the same. NULs, XON and XOFF between groups are nothing. Bit 7 is masked, since bridges often
+run 8N1.
 Not supported: the meters of companies (CJE, ICE, PME-PMI, SAPHIR), which have other labels.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 from zlib import adler32
@@ -30,8 +32,11 @@ _ENDS = (b"\n", b"\r", ETX, EOT)
 MAX_SEGMENT = 128
 """Longest stretch between two line ends: the longest legal group, PJOURF+1, has 109 bytes; a few control bytes more."""
 
-MAX_NULS = 4
-"""NULs between groups that mean nothing; more of them may be what is left of a group."""
+SHORTEST_BODY, SHORTEST_GROUP = 9, 11
+"""Bytes of the shortest groups (PEJP, PPOT, VTIC), without and with their line ends: so many NULs may be the rest of one."""
+CONTROLS = re.compile(rb"([\x00-\x08\x0b-\x1f]+)")
+"""Control characters but HT and LF: where one stands alone it is idle (NUL, XON, XOFF), or was a line end."""
+_END_OF_TEXT = re.compile(rb"(?<=[^\x00-\x08\x0b-\x1f])[\x00-\x08\x0b-\x1f]")
 MAX_UNKNOWN = 32
 """Labels of a frame that may be unknown to the table: as many again as a newer specification may add at once."""
 _LABEL = re.compile("[A-Z0-9+-]{1,9}")
@@ -92,23 +97,42 @@ def check(body: bytes) -> Group | Rejected:
 
 
 def _parse(segment: bytes) -> tuple[Event, ...]:
-    """Everything in one stretch between line ends."""
-    if segment[-1] >= SP and segment[0] >= SP and STX not in segment:
-        return (check(segment),)
-    end = {ETX: Mark.END, EOT: Mark.INTERRUPTED}.get(segment[-1:])
-    body = segment[:-1] if end else segment
-    events: list[Event] = []
-    if STX in body:
-        before, _, body = body.rpartition(STX)
-        if before.strip(b"\0" + STX):
-            events.append(Rejected("truncated", before))
-        events.append(Mark.START)
-    if body.strip(b"\0") or len(body) > MAX_NULS:
-        group = check(body)
-        events.append(Rejected("truncated", body) if end and isinstance(group, Rejected) else group)
+    """Everything in one stretch up to its line end."""
+    body = segment.rstrip(b"\r\n")
+    group = check(body)
+    if type(group) is Group:
+        return (group,)
+    # A stretch that LF ends, and no CR, lies between two groups: it may be longer than one in the place of a group.
+    return tuple(_uneven(body, SHORTEST_BODY - 1 if segment[-1:] == b"\r" or segment[-2:] == b"\r\n" else SHORTEST_GROUP - 1))
+
+
+def _uneven(body: bytes, idle: int) -> Iterator[Event]:
+    """What is in a stretch that is no group. `idle`: control characters that mean nothing by themselves."""
+    end = {ETX: Mark.END, EOT: Mark.INTERRUPTED}.get(body[-1:])
+    *torn, last = (body[:-1] if end else body).split(STX)
+    for part in torn:
+        yield from _groups(part, idle, "truncated")
+    if torn:
+        yield Mark.START
+    yield from _groups(last, idle, "truncated" if end else "")
     if end:
-        events.append(end)
-    return tuple(events)
+        yield end
+
+
+def _groups(part: bytes, idle: int, cut_off: str) -> list[Event]:
+    """The groups in it, where control characters stand for line ends; else one reject, `cut_off` where a mark cut it off.
+
+    A group that was cut in two gives none: no label is the end of another, and each has data of one width only, so that what
+    passes the table and the checksum begins and ends where a group was sent.
+    """
+    pieces = [piece for piece in CONTROLS.split(part) if piece and not (len(piece) <= idle and CONTROLS.match(piece))]
+    if not pieces:
+        return []
+    found = [check(piece) for piece in pieces]
+    if any(type(group) is Group for group in found):
+        return list(found)
+    verdict = check(part)
+    return [Rejected(cut_off, part) if cut_off and type(verdict) is Rejected else verdict]
 
 
 class _Oversize(Exception):
@@ -119,9 +143,7 @@ class _Memo(dict[bytes, tuple[Event, ...]]):
     """Segments already parsed: most groups of a frame are those of the last. Shared by all decoders, bounded."""
 
     def __missing__(self, segment: bytes) -> tuple[Event, ...]:
-        if not segment:
-            return ()
-        if len(segment) > MAX_SEGMENT:
+        if len(segment) > MAX_SEGMENT and len(segment.rstrip(b"\r\n")) > MAX_SEGMENT:
             raise _Oversize
         if len(self) >= 2048:
             self.clear()
@@ -142,13 +164,13 @@ class Decoder:
     def feed(self, data: bytes) -> list[Event]:
         """Every event that `data` completes. Never raises; keeps at most `MAX_SEGMENT` bytes."""
         text = self._tail + (data if data.isascii() else data.translate(SEVEN_BITS))
-        segments = text.replace(ETX, b"\x03\n").replace(EOT, b"\x04\n").splitlines()
+        segments = text.replace(ETX, b"\x03\n").replace(EOT, b"\x04\n").splitlines(keepends=True)
         self._tail = segments.pop() if segments and text[-1:] not in _ENDS else b""
         torn: list[Event] = []
         if segments and not self._synchronised:
             # The torn group that a stream begins with is nobody's fault: silence, unless it is whole after all.
             self._synchronised = True
-            if len(segments[0]) <= MAX_SEGMENT:
+            if len(segments[0].rstrip(b"\r\n")) <= MAX_SEGMENT:
                 torn += (event for event in _memo[segments.pop(0)] if not isinstance(event, Rejected))
         if len(self._tail) > MAX_SEGMENT:
             self._synchronised = True
@@ -162,8 +184,14 @@ class Decoder:
 
 
 def _pieces(segment: bytes) -> list[bytes]:
-    """Noise without line ends, cut up."""
-    return [segment[start : start + MAX_SEGMENT] for start in range(0, len(segment), MAX_SEGMENT)]
+    """A stretch without line ends, cut up: where control characters follow text, else at the longest."""
+    end, pieces, start = len(segment.rstrip(b"\r\n")), [], 0
+    while end - start > MAX_SEGMENT:
+        found = _END_OF_TEXT.search(segment, start + 1, start + MAX_SEGMENT)
+        cut = found.start() if found else start + MAX_SEGMENT
+        pieces.append(segment[start:cut])
+        start = cut
+    return [*pieces, segment[start:]]
 
 
 class Frame(NamedTuple):
@@ -172,6 +200,8 @@ class Frame(NamedTuple):
     groups: Mapping[str, Group]
     complete: bool
     """STX to ETX with no group lost: what is not in it is not so."""
+    torn: frozenset[str] = frozenset()
+    """Labels before which something was rejected: any other group followed the one before it directly."""
 
 
 class Assembler:
@@ -179,22 +209,26 @@ class Assembler:
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
-        self._whole = False
+        self._whole = self._lost = False
+        self._torn: set[str] = set()
         self._unknown: set[bytes] = set()
         self._unknown_before: set[bytes] = set()
 
     def take(self, event: Event) -> Frame | None:
         """The frame that ends here. Without marks a repeated label ends it, so that it is bounded by the table."""
         if type(event) is Group:
-            if event.label not in self._groups:
-                self._groups[event.label] = event
-                return None
-            frame = self.close()
+            frame = None
+            if event.label in self._groups:
+                frame = self.close()
+                self._whole = False
+            if self._lost:
+                self._lost = False
+                self._torn.add(event.label)
             self._groups[event.label] = event
-            self._whole = False
             return frame
         if type(event) is Rejected:
-            self._whole = self._known_from_before(event) and self._whole
+            if not self._known_from_before(event):
+                self._whole, self._lost = False, True
             return None
         frame = self.close(complete=event is Mark.END and self._whole)
         self._whole = event is Mark.START
@@ -213,7 +247,8 @@ class Assembler:
 
     def close(self, complete: bool = False) -> Frame | None:
         """What is there of the open frame, if anything."""
-        frame, self._groups = Frame(self._groups, complete), {}
+        frame, self._groups = Frame(self._groups, complete, frozenset(self._torn)), {}
+        self._torn.clear()
         return frame if frame.groups else None
 
 

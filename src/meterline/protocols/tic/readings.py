@@ -1,13 +1,15 @@
 """Frames → snapshots: the readings of all groups, and what several groups say together.
 
-Labels that mean something by their absence (ADPS, ADIR, PEJP, DPM, FPM, PPOINTE, MSG2, CCA…) are cleared by a complete long
-frame and by nothing else: a short frame and a damaged one leave them as they were. Sources: 02E and 54E as in `readers`.
+Labels that mean something by their absence (ADPS, PEJP, DPM, FPM, PPOINTE, MSG2, CCA…) are cleared by a complete long frame,
+and in a damaged one where it shows that they were not sent: the groups before and after their place follow each other directly.
+Sources: 02E and 54E as in `readers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 from meterline.model import Reading, Snapshot, Text, Total
 from meterline.protocols.tic.contracts import contract_of
@@ -25,6 +27,21 @@ _TOTALS = {
 }
 _SHORT = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
 """All that a short frame can hold: three phases, in overload."""
+_OVERLOADS = frozenset({"ADIR1", "ADIR2", "ADIR3"})
+_FIRST_TO_LAST = ({"OPTARIF", "PTEC", "MOTDETAT"}, {"ADSC", "EAST", "PJOURF+1"})
+"""What a frame holds that has no gap at its ends."""
+_STRETCHES = (
+    ("IINST", "ADPS", "IMAX"),
+    ("EJPHPM", "PEJP", "PTEC"),
+    ("ADIR1", "ADIR2", "ADIR3", "ADCO"),
+    (
+        *("SMAXSN-1", "SMAXSN1-1", "SMAXSN2-1", "SMAXSN3-1", "SINSTI", "SMAXIN", "SMAXIN-1"),
+        *("CCASN", "CCASN-1", "CCAIN", "CCAIN-1", "UMOY1"),
+    ),
+    ("STGE", "DPM1", "FPM1", "DPM2", "FPM2", "DPM3", "FPM3", "MSG1"),
+    ("MSG1", "MSG2", "PRM"),
+)
+"""Where what is coded by absence stands between others, in the order of 02E and 54E."""
 _OTHER_CONTRACTS = {
     name: tuple(
         Reading((family, register), None)
@@ -52,10 +69,9 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
     found.append(Reading(("smartmeter_info", "protocol"), "tic"))
     found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
     found += _historic(groups) if historic else _standard(groups, frame.complete)
-    if frame.complete and {"OPTARIF", "PTEC", "MOTDETAT"} <= groups.keys():
-        found += _absent_in_historic(groups, after_short)
-    elif frame.complete and {"ADSC", "EAST", "PJOURF+1"} <= groups.keys():  # from its first group to its last
-        found += _absent_in_standard(groups)
+    whole = frame.complete and any(ends <= groups.keys() for ends in _FIRST_TO_LAST)
+    absent = _CODED_BY_ABSENCE - groups.keys() if whole else _left_out(frame)
+    found += _absent_in_historic(groups, absent, whole, after_short) if historic else _absent_in_standard(absent)
     address = groups.get("ADCO") or groups.get("ADSC")
     return Snapshot(
         tuple(found),
@@ -88,17 +104,41 @@ def _totals(groups: Groups) -> Iterator[Total]:
         yield _TOTALS[contract(option.data) if option else CONTRACT_OF[registers[0]]]
 
 
-def _absent_in_historic(groups: Groups, after_short: bool) -> Iterator[Reading]:
-    yield from _OTHER_CONTRACTS[contract(groups["OPTARIF"].data)]
-    if "IINST" in groups and "ADPS" not in groups:
+def _left_out(frame: Frame) -> Collection[str]:
+    """Labels of which a frame that is not whole shows that they were not sent."""
+    if frame.complete and frame.groups.keys() >= _SHORT - _OVERLOADS:  # a short frame that nothing is missing from
+        return _OVERLOADS - frame.groups.keys()
+    directly = {one: other for one, other in pairwise(frame.groups) if other not in frame.torn}
+    absent: list[str] = []
+    for stretch in _STRETCHES:
+        sent = [place for place, label in enumerate(stretch) if label in frame.groups]
+        for one, other in pairwise(sent):
+            if directly.get(stretch[one]) == stretch[other]:
+                absent += stretch[one + 1 : other]
+    return absent
+
+
+def _absent_in_historic(groups: Groups, absent: Collection[str], whole: bool, after_short: bool) -> Iterator[Reading]:
+    if whole:
+        yield from _OTHER_CONTRACTS[contract(groups["OPTARIF"].data)]
+    if "IINST" in groups and ("ADPS" in absent or _below_the_limit(groups)):
         yield Reading(("smartmeter_overload",), 0)
         yield Reading(("smartmeter_overload_current_amperes", "1"), None)
-    if {"IINST1", "IINST2", "IINST3", "ISOUSC"} <= groups.keys():
-        yield from _phase_overloads(groups, after_short)
-    if "PEJP" not in groups:
-        ejp = groups["OPTARIF"].data == "EJP."
+    if groups.keys() & _OVERLOADS:  # a meter that names the phases in overload
+        for label in sorted(_OVERLOADS.intersection(absent)):
+            yield Reading(("smartmeter_phase_overload", label[-1]), 0)
+            yield Reading(("smartmeter_overload_current_amperes", label[-1]), None)
+    elif "ISOUSC" in groups:
+        yield from _phase_overloads(groups, after_short or not whole)
+    if "PEJP" in absent:
+        ejp = "EJPHPM" in groups or groups["OPTARIF"].data == "EJP."
         yield Reading(("smartmeter_peak_notice", "1"), 0 if ejp else None)
         yield Reading(("smartmeter_peak_notice_seconds",), None)
+
+
+def _below_the_limit(groups: Groups) -> bool:
+    """ADPS is sent while IINST is above ISOUSC (02E, 54E). Currents are rounded, so equal ones prove nothing."""
+    return "ISOUSC" in groups and "ADPS" not in groups and groups["IINST"].data < groups["ISOUSC"].data.rjust(3, "0")
 
 
 def _phase_overloads(groups: Groups, after_short: bool) -> Iterator[Reading]:
@@ -108,7 +148,8 @@ def _phase_overloads(groups: Groups, after_short: bool) -> Iterator[Reading]:
     """
     subscribed = int(groups["ISOUSC"].data)
     over = False
-    for phase in "123":
+    phases = [phase for phase in "123" if f"IINST{phase}" in groups]
+    for phase in phases:
         amperes = int(groups[f"IINST{phase}"].data)
         if amperes > subscribed:
             yield Reading(("smartmeter_phase_overload", phase), 1)
@@ -118,7 +159,8 @@ def _phase_overloads(groups: Groups, after_short: bool) -> Iterator[Reading]:
             yield Reading(("smartmeter_overload_current_amperes", phase), None)
             continue
         over = True
-    yield Reading(("smartmeter_overload",), int(over))
+    if over or len(phases) == 3:
+        yield Reading(("smartmeter_overload",), int(over))
 
 
 def _standard(groups: Groups, complete: bool) -> Iterator[Reading]:
@@ -192,9 +234,10 @@ _ABSENCE = {
     **{label: _gone(label) for label in ("CCASN", "CCASN-1", "CCAIN", "CCAIN-1", "MSG2")},
     "PPOINTE": tuple(Reading(reading.series, None) for reading in _profile("peak", " ".join(["NONUTILE"] * 11), "000101")),
 }
+_CODED_BY_ABSENCE = {"ADPS", "PEJP", *_ABSENCE}
+"""Labels that a whole long frame clears."""
 
 
-def _absent_in_standard(groups: Groups) -> Iterator[Reading]:
-    for label, gone in _ABSENCE.items():
-        if label not in groups:
-            yield from gone
+def _absent_in_standard(absent: Collection[str]) -> Iterator[Reading]:
+    for label in absent:
+        yield from _ABSENCE.get(label, ())

@@ -1,68 +1,132 @@
-"""What is wrong with a line that gives no groups, or gives them without what belongs between them.
+"""What a line shows of itself: counts of its bytes, of its groups by label, and of its rejects by what is wrong with them.
 
-Signs, from captures and issue trackers: a terminal in cooked mode turns CR into LF and swallows ETX; a port set to the wrong
-parity delivers NULs, or the parity bit as bit 7; a wrong speed gives hardly any printable byte.
+A reject is looked at for the two kinds of damage that name their cause: spaces cut off at its end, and a first character that
+was lost. Nothing repaired is ever a value. Memory is bounded: labels are those of the table, and counts are halved as they
+grow.
 """
 
 from __future__ import annotations
 
-from meterline.protocols.tic.frames import Event, Group
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from meterline.model import Rejected
+from meterline.protocols.tic.frames import CONTROLS, Event, Group, Mark, check
+from meterline.protocols.tic.labels import HISTORIC, STANDARD
 
 ENOUGH = 400
 """Bytes to hear before judging: two short frames at least."""
+COUNTED = 10 * ENOUGH
+"""Bytes of a line with groups that are looked at one by one."""
+REMEMBERED = 4000
+"""Groups after which all counts are halved: what was long ago weighs little."""
+LOOKED_AT = 50
+"""Rejects of one read that are looked at: where there are more, it is noise."""
 
-_WITHOUT_PARITY = bytes(range(128))
+_LABELS = {label.encode() for label in (*HISTORIC, *STANDARD)}
+_HEADLESS: dict[bytes, list[bytes]] = {}
+for _label in _LABELS:
+    _HEADLESS.setdefault(_label[1:], []).append(_label[:1])
+_FIRST_FIELD = re.compile(rb"[^\t ]*")
 _UNPRINTABLE = bytes(byte for byte in range(256) if not 0x20 <= byte & 0x7F < 0x7F and byte & 0x7F not in b"\n\r\t\x02\x03\x04")
-_WEAK = (
-    "many bytes arrive as NUL: a weak signal, or wrong parity. Check the wires and the adapter; the line is 7 data bits, "
-    "even parity, 1 stop bit (7E1)"
-)
+_WITHOUT_BIT_7 = bytes(range(128))
+_EVEN = bytes(byte for byte in range(256) if byte.bit_count() % 2 == 0)
+
+
+def untrimmed(body: bytes) -> Group | None:
+    """The group that this reject would be with the spaces that something cut off its end: separator, checksum or both."""
+    for tail in (b" ", b"  ", b"\t "):
+        if isinstance(group := check(body + tail), Group):
+            return group
+    return None
+
+
+def with_its_head(body: bytes) -> Group | None:
+    """The group that this reject would be with the first character of its label, which was lost or altered."""
+    body = CONTROLS.sub(b"", body)
+    name = _FIRST_FIELD.match(body)[0]  # type: ignore[index]  # it matches nothing too
+    for rest, label in ((body, name), (body[1:], name[1:])):
+        for first in _HEADLESS.get(label, ()):
+            if isinstance(group := check(first + rest), Group):
+                return group
+    return None
 
 
 class Symptoms:
     """Counts over what was heard since the link was opened, or its speed changed."""
 
     def __init__(self) -> None:
-        self.heard = self.groups = self.foreign = self._returns = self._nuls = self._noise = self._high = 0
+        self.heard = self.groups = self.foreign = self.rejected = self.known = 0
+        """Bytes, valid groups, labels that no table has, rejects, and those of them that begin with a label."""
+        self.returns = self.feeds = self.nuls = self.noise = self.high = self.even = 0
+        """Bytes: CR, LF, NUL, those that no text has, those with bit 7, those with even parity."""
+        self.nuls_in_rejects = self.groups_counted = self._recent = 0
+        self.accepted_by_label: Counter[str] = Counter()
+        self.rejected_by_label: Counter[str] = Counter()
+        """What the reject's own first field says; those without a known label are under an empty one."""
+        self.trimmed: Counter[str] = Counter()
+        """Groups that lost spaces at their end, by label."""
+        self.headless: Counter[str] = Counter()
+        """Groups that lost their first character, by label."""
+        self.starts = self.ends = 0
+        """Marks of frames."""
 
-    def feed(self, data: bytes, events: list[Event]) -> None:
+    def feed(self, data: bytes, events: Sequence[Event]) -> None:
         """Take in what was read, and what the decoder made of it."""
-        self.groups += sum(type(event) is Group for event in events)
-        if self.heard > 10 * ENOUGH and self.groups:
-            return
+        accepted, before, rejects = self.accepted_by_label, self.groups, []
+        for event in events:
+            if type(event) is Group:
+                accepted[event.label] += 1
+                self.groups += 1
+            elif type(event) is Rejected:
+                rejects.append(event)
+            elif event is Mark.START:
+                self.starts += 1
+            elif event is Mark.END:
+                self.ends += 1
+        if rejects:
+            self._look_at(rejects)
+        self._recent += len(events)
+        if self._recent > REMEMBERED:
+            self._fade()
+        if self.heard <= COUNTED or not self.groups:
+            self._count(data)
+            self.groups_counted += self.groups - before
+            self.nuls_in_rejects += sum(reject.data.count(0) for reject in rejects)
+
+    def _fade(self) -> None:
+        self._recent //= 2
+        self.starts, self.ends = self.starts // 2, self.ends // 2
+        for counts in (self.accepted_by_label, self.rejected_by_label, self.trimmed, self.headless):
+            for key in counts:
+                counts[key] //= 2
+
+    def _look_at(self, rejects: Sequence[Rejected]) -> None:
+        self.rejected += len(rejects)
+        self.rejected_by_label[""] += len(rejects[LOOKED_AT:])
+        for reason, body, *_ in rejects[:LOOKED_AT]:
+            label = _FIRST_FIELD.match(body)[0]  # type: ignore[index]
+            known = label in _LABELS
+            self.known += known
+            self.foreign += reason == "unknown_label"
+            if group := untrimmed(body):
+                self.trimmed[group.label] += 1
+            elif group := with_its_head(body):
+                self.headless[group.label] += 1
+            self.rejected_by_label[group.label if group else label.decode() if known else ""] += 1
+
+    def _count(self, data: bytes) -> None:
         self.heard += len(data)
-        self.foreign += sum(getattr(event, "reason", "") == "unknown_label" for event in events)
-        self._returns += data.count(b"\r") + data.count(b"\x8d")
-        self._nuls += data.count(b"\0")
-        self._high += 0 if data.isascii() else len(data.translate(None, _WITHOUT_PARITY))
-        self._noise += len(data) - len(data.translate(None, _UNPRINTABLE))
+        self.returns += data.count(b"\r") + data.count(b"\x8d")
+        self.feeds += data.count(b"\n") + data.count(b"\x8a")
+        self.nuls += data.count(0)
+        self.noise += len(data) - len(data.translate(None, _UNPRINTABLE))
+        self.high += 0 if data.isascii() else len(data.translate(None, _WITHOUT_BIT_7))
+        self.even += len(data) - len(data.translate(None, _EVEN))
 
-    def hint(self) -> str | None:
-        """One sentence with the remedy, or None while nothing is strange."""
-        if self.heard < ENOUGH:
-            return None
-        if not self.groups:
-            return self._without_groups()
-        if self._nuls * 5 > self.heard:
-            return _WEAK
-        if not self._returns:
-            return (
-                "the line ends are changed on the way: something treats the line as a terminal (cooked mode). "
-                "Set it to raw: stty -F DEVICE raw, or 'raw' in the bridge's configuration"
-            )
-        if self._high * 5 > self.heard:
-            return (
-                "the bytes carry their parity bit: the line is read as 8N1. meterline drops that bit and goes on; "
-                "where the bridge or adapter can, set it to 7E1"
-            )
-        return None
-
-    def _without_groups(self) -> str | None:
-        if self.foreign > 5:
-            return "this meter speaks TIC, but not that of a household: its labels are not known here"
-        speeds = "1200 baud in historic mode, 9600 in standard mode"
-        if self._nuls * 2 > self.heard:
-            return f"hardly anything but NULs arrives: wrong speed ({speeds}), or wrong parity (7E1 is right)"
-        if self._noise * 5 > self.heard * 2:
-            return f"only noise arrives: wrong speed ({speeds}), or another line"
-        return _WEAK if self._nuls * 5 > self.heard else None
+    @property
+    def damage(self) -> tuple[int, int]:
+        """Groups of late, and how many of them were damaged; what no table knows but is whole is not."""
+        bad = max(self.rejected_by_label.total() - self.foreign, 0)
+        return self.accepted_by_label.total() + bad, bad

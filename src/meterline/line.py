@@ -1,0 +1,83 @@
+"""How the line to a meter does: how much of what arrives is accepted, and what seems to be wrong with it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from meterline.model import Hint
+
+STEP, STEPS = 5.0, 12
+"""Seconds of a step, and how many of them are looked at: a minute."""
+LOSSY, SOUND = 0.5, 0.6
+"""Parts of what arrives that are accepted: below the one most is lost, and it is over above the other."""
+ENOUGH = 20
+"""Things that must have arrived, and seconds that must have passed, before it is judged."""
+MOST_HINTS = 8
+
+
+class Counted(Protocol):
+    """A link that counts its bytes."""
+
+    received: int
+
+
+class Line:
+    """`count` what is accepted and rejected; `accepted_ratio` is that of the last minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._steps: deque[list[int]] = deque()
+        """Number of the step, accepted in it, rejected in it."""
+        self._accepted = self._rejected = 0
+        self._since = 0.0
+        self.lossy = False
+        self.trouble = ""
+        """Why nothing is read now; empty while something is."""
+        self.hints: dict[str, Hint] = {}
+        """What is strange since the link was opened."""
+
+    def begin(self) -> None:
+        """The link was opened: what was strange before may be mended."""
+        self.hints.clear()
+
+    def note(self, hint: Hint) -> None:
+        """Something is strange."""
+        if not hint.good and len(self.hints) < MOST_HINTS:
+            self.hints[hint.text] = hint
+
+    def count(self, accepted: int, rejected: int) -> None:
+        """So many groups, or replies, were accepted and rejected."""
+        now = self._clock()
+        self._forget(now)
+        if not self._steps:
+            self._since = now
+        if not self._steps or self._steps[-1][0] != now // STEP:
+            self._steps.append([int(now // STEP), 0, 0])
+        self._steps[-1][1] += accepted
+        self._steps[-1][2] += rejected
+        self._accepted += accepted
+        self._rejected += rejected
+
+    def _forget(self, now: float) -> None:
+        while self._steps and self._steps[0][0] <= now // STEP - STEPS:
+            _, accepted, rejected = self._steps.popleft()
+            self._accepted -= accepted
+            self._rejected -= rejected
+
+    @property
+    def accepted_ratio(self) -> float | None:
+        """Part of what arrived in the last minute that was accepted; None where nothing arrived."""
+        self._forget(self._clock())
+        arrived = self._accepted + self._rejected
+        return round(self._accepted / arrived, 3) if arrived else None
+
+    def turns(self) -> bool:
+        """Whether it has become lossy, or sound again, since this was asked last."""
+        ratio = self.accepted_ratio
+        enough = self._accepted + self._rejected >= ENOUGH and self._clock() - self._since >= ENOUGH
+        if ratio is None or not enough or (ratio < SOUND if self.lossy else ratio >= LOSSY):
+            return False
+        self.lossy = not self.lossy
+        return True
