@@ -53,8 +53,8 @@ ROUNDS_HELD = 3
 EXPLAINED_AFTER = 10
 """Answered rounds after which a missing power or energy is explained."""
 EXPLAINED = (
-    ("power", ("smartmeter_power_watts",), p.POWER),
-    ("energy", ("smartmeter_energy_import_watthours_total",), p.IMPORT),
+    ("no power of this meter", ("smartmeter_power_watts",), p.POWER),
+    ("no energy of this meter", ("smartmeter_energy_import_watthours_total",), p.IMPORT),
 )
 
 
@@ -246,7 +246,7 @@ class Asked:
         since = session.module.clock() - HOUR
         for what, series, epc in EXPLAINED:
             if self._rounds >= EXPLAINED_AFTER and self._shown.get(series, -math.inf) < since:
-                session.module.complain(f"no {what} of this meter: {self._why_not(epc, since)}")
+                session.module.complain(f"{what}: {self._why_not(epc, since)}")
 
     def _why_not(self, epc: int, since: float) -> str:
         if epc == p.IMPORT and not self._unit:
