@@ -191,10 +191,10 @@ class TestOnTheWire:
 
     @pytest.mark.parametrize("epc", ["EA", "88", "80", "8D"])
     def test_one_damaged_digit_of_what_lasts_is_not_shown(self, monkeypatch: pytest.MonkeyPatch, epc: str) -> None:
-        half_hour = bytes.fromhex("07E9060F0000000001E240")
+        half_hour = bytes.fromhex("07E9060F0000000001E23F")
         lasting = {0xEA: half_hour, 0x88: b"\x42", 0x80: b"\x30", 0x8D: b"M00000000001"}
         right, wrong, series = {
-            "EA": (b"0001E240", b"0009E240", HALF_HOUR),
+            "EA": (b"0001E23F", b"0009E23F", HALF_HOUR),
             "88": (b"880142", b"880141", ("smartmeter_fault",)),
             "80": (b"800130", b"800131", ("smartmeter_operating",)),
             "8D": (b"8D0C4D303030", b"8D0C4D303830", ("smartmeter_info", "address")),
@@ -203,7 +203,7 @@ class TestOnTheWire:
         done = damage(monkeypatch, right, wrong, 0.0 if epc != "88" else 300.0)
         run(monkeypatch, 0.3, [FakeMeter(overrides=dict(lasting))], act=collect(values, *series))
         assert done
-        assert values == {None, {"EA": 12_345_600.0, "88": 0.0, "80": 1.0, "8D": "M00000000001"}[epc]}
+        assert values == {None, {"EA": 12_345_500.0, "88": 0.0, "80": 1.0, "8D": "M00000000001"}[epc]}
 
     def test_one_damaged_digit_of_the_meters_clock_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         values = set[Any]()

@@ -147,11 +147,12 @@ def test_a_good_meter_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("fault", ["drop", "refused21", "er09", "er10", "sna", "wrong_pdc", "wrong_length"])
 def test_bad_luck_is_not_taken_for_what_a_meter_cannot_do(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    shown, knobs = list[bool](), dict[str, Any]({fault: 0.3})
+    faults: dict[str, Any] = {fault: 0.3}
+    shown = list[bool]()
 
     def note(seen: Watched) -> None:
         if now() > 300:
             shown.append(seen.meter.value(*POWER) is not None)
 
-    run(monkeypatch, 6, act=note, step=5, faults=Faults(**knobs))
+    run(monkeypatch, 6, act=note, step=5, faults=Faults(**faults))
     assert sum(shown) > 0.98 * len(shown)
