@@ -66,7 +66,7 @@ def test_what_is_not_said_is_not_known() -> None:
         ("std-mono-base-ticdecodecpp_1P_standard", "BASE"),
         ("std-mono-hc-enedis_ticFrameStandard", "HC"),
         ("std-mono-tempo-red-linkytic_pr19", "TEMPO"),
-        ("std-mono-producer-openhab", "PRODUCTEUR"),
+        ("std-mono-producer-teleinfod_trame_standard", "PRODUCTEUR"),
         ("hist-tri-ejp-openhab_cbetm", "EJP"),
     ],
 )

@@ -78,6 +78,8 @@ class StandingCharges:
     def _give_back(self, since: date, until: date) -> None:
         """These days are none of the account."""
         account = self._account
+        if until < since:
+            return
         for day, booked in account.booked(since, until + ONE_DAY).items():
             if booked.standing and booked.currency == account.currency:
                 account.period_of(day).cost -= booked.standing
