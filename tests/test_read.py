@@ -183,7 +183,7 @@ def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: st
         assert watching.wait(60) == 0
         assert watching.stderr.read() == ""
     assert len({row["time"] for row in rows}) > 1
-    assert all("apparent_power_import_voltamperes" in row for row in rows)
+    assert "apparent_power_import_voltamperes" in rows[-1], "the first frame may be torn"
 
 
 def test_watching_on_a_terminal_draws_over_itself_and_ends_at_ctrl_c(linky: str) -> None:

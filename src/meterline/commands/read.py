@@ -222,7 +222,8 @@ class _Lines:
         self._language = language
 
     def show(self, meter: Meter) -> None:
-        print(f"{time.strftime('%H:%M:%S')}  {headline(meter, self._language)}", flush=True)
+        if said := headline(meter, self._language):  # the first frame may be torn
+            print(f"{time.strftime('%H:%M:%S')}  {said}", flush=True)
 
 
 class _Screen:
@@ -240,7 +241,13 @@ class _Screen:
 
 def _block(meter: Meter, language: Language) -> list[str]:
     """The meter's name and the most important, and below it everything."""
-    said = headline(meter, language) if meter.up else language.say("silent") if meter.frames else language.say("never")
+    said = (
+        (headline(meter, language) or language.say("no_reading"))
+        if meter.up
+        else language.say("silent")
+        if meter.frames
+        else language.say("never")
+    )
     pairs = rows(meter, language)
     width = max((_width(name) for name, _ in pairs), default=0)
     return [f"{meter.name}: {said}", "", *(f"{name}{' ' * (width - _width(name))}  {text}" for name, text in pairs)]
