@@ -191,7 +191,7 @@ def test_a_redacted_capture_decodes_as_before_without_the_household(capture: Pat
     before, after = ([json.loads(line) for line in command("decode", str(file)).stdout.splitlines()] for file in (capture, out))
     assert len(before) == len(after)
     changed = {row["label"] for row, other in zip(before, after, strict=True) if row != other}
-    assert changed == {"ADSC", "PRM"}
+    assert changed == {"ADSC", "MSG1", "PRM"}
 
 
 def test_run_serves_a_capture_says_where_and_ends_at_sigterm(capture: Path) -> None:
