@@ -50,13 +50,14 @@ class Line:
     def count(self, accepted: int, rejected: int) -> None:
         """So many groups, or replies, were accepted and rejected."""
         now = self._clock()
-        self._forget(now)
-        if not self._steps:
-            self._since = now
         if not self._steps or self._steps[-1][0] != now // STEP:
+            self._forget(now)
+            if not self._steps:
+                self._since = now
             self._steps.append([int(now // STEP), 0, 0])
-        self._steps[-1][1] += accepted
-        self._steps[-1][2] += rejected
+        latest = self._steps[-1]
+        latest[1] += accepted
+        latest[2] += rejected
         self._accepted += accepted
         self._rejected += rejected
 

@@ -148,8 +148,16 @@ class Meter:
         self.said.take(snapshot if self.keeps_words else None, now)
         subscribed = self._entries.get(_SUBSCRIBED)
         self._registers.judge_by(snapshot, float(subscribed.value) if subscribed else HIGHEST_POWER)
-        changed: set[str] = set()
+        changed, entries = set[str](), self._entries
         for reading in snapshot.readings:
+            series, value = reading
+            # Most of a frame is as it was: what is shown like that is confirmed, and nothing is taken from nothing.
+            if (entry := entries.get(series)) is None:
+                if value is None:
+                    continue
+            elif entry.value == value and type(value) is not Text and series[0] not in REGISTERS:
+                entry.confirmed = now
+                continue
             self._believe(reading, now, timed, changed)
         for total in snapshot.totals:
             self._add_up(total, now, timed, changed)

@@ -134,4 +134,6 @@ async def recognise(link: Link) -> None:
     """
     tried = await hear(link)
     if not tried[-1].sure:
-        raise Silent(f"{link.url}: {nothing_valid(tried).sentence}", talks=any(heard.size for heard in tried))
+        found = nothing_valid(tried)
+        why = found.sentence if link.timed else found.text  # a capture has no wires to check
+        raise Silent(f"{link.url}: {why}", talks=any(heard.size for heard in tried))

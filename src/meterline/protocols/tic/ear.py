@@ -43,15 +43,16 @@ class Ear:
             self.tried.append(heard)
             started = self._clock()
             deadline = started + (self._probe if len(self._speeds) > 1 else self._silence)
-            while data := await self._read(deadline):
-                events = decoder.feed(data)
-                before = heard.symptoms.groups
-                heard.take(data, events)
+            try:
+                while data := await self._read(deadline):
+                    events = decoder.feed(data)
+                    before = heard.symptoms.groups
+                    heard.take(data, events)
+                    if heard.symptoms.groups > before and heard.sure:
+                        deadline = self._clock() + self._silence
+                    yield data, events
+            finally:
                 heard.seconds = self._clock() - started
-                if heard.sure and heard.symptoms.groups > before:
-                    deadline = self._clock() + self._silence
-                yield data, events
-            heard.seconds = self._clock() - started
             if heard.sure:
                 break
         raise self.complaint()

@@ -69,8 +69,8 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
     found.append(Reading(("smartmeter_info", "protocol"), "tic"))
     found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
     found += _historic(groups) if historic else _standard(groups, frame.complete)
-    whole = frame.complete and any(ends <= groups.keys() for ends in _FIRST_TO_LAST)
-    absent = _CODED_BY_ABSENCE - groups.keys() if whole else _left_out(frame)
+    not_sent = _not_sent(tuple(groups)) if frame.complete else None
+    whole, absent = not_sent is not None, _left_out(frame) if not_sent is None else not_sent
     found += _absent_in_historic(groups, absent, whole, after_short) if historic else _absent_in_standard(absent)
     address = groups.get("ADCO") or groups.get("ADSC")
     return Snapshot(
@@ -82,6 +82,14 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         contract=contract_of(groups),
         whole=frame.complete,
     )
+
+
+@lru_cache(maxsize=256)
+def _not_sent(labels: tuple[str, ...]) -> Collection[str] | None:
+    """What a complete frame of these labels clears; None where its first or its last groups are missing."""
+    if any(ends <= {*labels} for ends in _FIRST_TO_LAST):
+        return _CODED_BY_ABSENCE - {*labels}
+    return None
 
 
 def _historic(groups: Groups) -> Iterator[Reading]:

@@ -21,6 +21,8 @@ COUNTED = 10 * ENOUGH
 """Bytes of a line with groups that are looked at one by one."""
 REMEMBERED = 4000
 """Groups after which all counts are halved: what was long ago weighs little."""
+SAMPLE = 8
+"""Of a line that has been clean for as long, one read of so many is counted by label: a clean line has nothing to tell."""
 LOOKED_AT = 50
 """Rejects of one read that are looked at: where there are more, it is noise."""
 
@@ -61,7 +63,7 @@ class Symptoms:
         """Bytes, valid groups, labels that no table has, rejects, and those of them that begin with a label."""
         self.returns = self.feeds = self.nuls = self.noise = self.high = self.even = 0
         """Bytes: CR, LF, NUL, those that no text has, those with bit 7, those with even parity."""
-        self.nuls_in_rejects = self.groups_counted = self._recent = 0
+        self.nuls_in_rejects = self.groups_counted = self._recent = self._clean = self._reads = 0
         self.accepted_by_label: Counter[str] = Counter()
         self.rejected_by_label: Counter[str] = Counter()
         """What the reject's own first field says; those without a known label are under an empty one."""
@@ -74,6 +76,12 @@ class Symptoms:
 
     def feed(self, data: bytes, events: Sequence[Event]) -> None:
         """Take in what was read, and what the decoder made of it."""
+        kinds = list(map(type, events))
+        self._clean = 0 if Rejected in kinds else self._clean + len(kinds)
+        self._reads += 1
+        if self._clean > REMEMBERED and self._reads % SAMPLE:
+            self.groups += kinds.count(Group)
+            return
         accepted, before, rejects = self.accepted_by_label, self.groups, []
         for event in events:
             if type(event) is Group:
