@@ -16,7 +16,7 @@ QUIET = 1800.0
 DAY = 86_400.0
 """Seconds after which a reminder is written again."""
 REMEMBERED = 64
-"""Reminders of one link that are remembered."""
+"""Reminders of one link, or of the books of one meter, that are remembered."""
 
 log = logging.getLogger("meterline")
 
@@ -71,7 +71,7 @@ class News:
 
 
 class Reminders:
-    """Sentences for the log that are written once, and again after a day where they are still so. Bounded."""
+    """What is written to the log once, and again after a day where it is still so: by its words or by its subject. Bounded."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -79,7 +79,7 @@ class Reminders:
         """What was written, the oldest first, and when."""
 
     def due(self, *words: str) -> bool:
-        """Whether these words are to be written now."""
+        """Whether this is to be written now."""
         now = self._clock()
         if now - self._written.get(words, -DAY) < DAY:
             return False

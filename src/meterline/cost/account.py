@@ -17,11 +17,12 @@ from meterline.cost.calendar import ONE_DAY, Calendar, Stretch
 from meterline.cost.ledger import ZERO, Day, Sum, Totals
 from meterline.cost.mark import Mark
 from meterline.cost.pricing import EXPORT, doubtful, lines, names, spread, tier_name
-from meterline.cost.said import Subject
 from meterline.cost.standing import StandingCharges
 from meterline.cost.tariffs import WHOLE, Terms
 
 History: TypeAlias = Callable[[date, date], dict[date, Day]]
+Subject: TypeAlias = tuple[str, ...]
+"""The kind of what is said or kept, and what it is about. However its numbers change, it is the same."""
 
 GAP = 600
 """Seconds without a reading."""

@@ -18,15 +18,14 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from meterline.cost.account import Account, History
+from meterline.cost.account import Account, History, Subject
 from meterline.cost.book import Book, decimal
 from meterline.cost.calendar import Calendar
 from meterline.cost.ledger import Day, days_from_json
 from meterline.cost.record import from_json, to_json
-from meterline.cost.said import Said, Subject
 from meterline.cost.tariffs import Tariffs
 from meterline.cost.wall import IS_SET, JUMP, TRIAL, Wall
-from meterline.logs import about
+from meterline.logs import Reminders, about
 from meterline.meter import Meter
 from meterline.metrics import BOOKED
 from meterline.model import Snapshot
@@ -67,7 +66,7 @@ class Books:
         """Books that could not be read yet: when to try again, and how."""
         self._due = asyncio.Event()
         self._writing: asyncio.Future[bool] | None = None
-        self._said = Said()
+        self._reminders: dict[str, Reminders] = {}
 
     def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
         """Begin or go on with the books of a meter. `zone`: of its country; `by_tariff`: it has a register for each tariff."""
@@ -104,7 +103,7 @@ class Books:
         self._later.pop(meter, None)
         if book := self._books.pop(meter, None):
             self.keep([book])
-            self._said.forget(meter)
+            self._reminders.pop(meter, None)
             for family in BOOKED:
                 book.meter.show(family, [])
 
@@ -235,7 +234,9 @@ class Books:
 
     def _say(self, meter: Meter, subject: Subject, text: str | None) -> None:
         if text:
-            self._said.warn(meter.name, subject, text, self._monotonic(meter))
+            reminders = self._reminders.setdefault(meter.name, Reminders(partial(self._monotonic, meter)))
+            if reminders.due(*subject):
+                log.warning("%s", text, extra=about(meter.name))
 
 
 class Kept:
