@@ -30,7 +30,8 @@ class Line:
         self._clock = clock
         self._steps: deque[list[int]] = deque()
         """Number of the step, accepted in it, rejected in it."""
-        self._accepted = self._rejected = 0
+        self._accepted = self.rejected = 0
+        """Of the last minute, as far as it was looked at."""
         self._since = 0.0
         self.lossy = False
         self.trouble = ""
@@ -59,25 +60,26 @@ class Line:
         latest[1] += accepted
         latest[2] += rejected
         self._accepted += accepted
-        self._rejected += rejected
+        self.rejected += rejected
 
     def _forget(self, now: float) -> None:
         while self._steps and self._steps[0][0] <= now // STEP - STEPS:
             _, accepted, rejected = self._steps.popleft()
             self._accepted -= accepted
-            self._rejected -= rejected
+            self.rejected -= rejected
 
     @property
     def accepted_ratio(self) -> float | None:
         """Part of what arrived in the last minute that was accepted; None where nothing arrived."""
         self._forget(self._clock())
-        arrived = self._accepted + self._rejected
-        return round(self._accepted / arrived, 3) if arrived else None
+        if not self.rejected:
+            return 1.0 if self._accepted else None
+        return round(self._accepted / (self._accepted + self.rejected), 3)
 
     def turns(self) -> bool:
         """Whether it has become lossy, or sound again, since this was asked last."""
         ratio = self.accepted_ratio
-        enough = self._accepted + self._rejected >= ENOUGH and self._clock() - self._since >= ENOUGH
+        enough = self._accepted + self.rejected >= ENOUGH and self._clock() - self._since >= ENOUGH
         if ratio is None or not enough or (ratio < SOUND if self.lossy else ratio >= LOSSY):
             return False
         self.lossy = not self.lossy

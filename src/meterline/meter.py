@@ -106,7 +106,7 @@ class Meter:
     @property
     def patience(self) -> float:
         """Seconds without a valid frame after which the meter is silent."""
-        return max(self.stale_after, self._holds * self.follows_pace)
+        return max(self.stale_after, self._holds * self.follows_pace) if self._holds else self.stale_after
 
     def value(self, *series: str) -> float | str | None:
         """What is shown of a series now, if anything."""
@@ -189,11 +189,16 @@ class Meter:
 
     def refresh(self) -> None:
         """Bring `texts` up to date: what nobody confirms any more, and what moved without a frame."""
-        self.expire()
-        if self._moved or self._written["smartmeter_received_bytes_total"] != self.received:
+        now, written = self.clock(), self._written
+        if now - self._oldest > self.stale_after:
+            self.expire()
+        if self._moved or written["smartmeter_received_bytes_total"] != self.received:
             self._write_about()
-        self._write("smartmeter_up", float(self.up))
-        self._write("smartmeter_line_accepted_ratio", self.line.accepted_ratio)
+        up, ratio = float(now - self.last_frame <= self.patience), "smartmeter_line_accepted_ratio"
+        if written.get("smartmeter_up") != up:
+            self._write("smartmeter_up", up)
+        if self.line.rejected or not up or written.get(ratio) != 1.0:  # a clean line stays at 1
+            self._write(ratio, self.line.accepted_ratio)
 
     def _write_about(self) -> None:
         """Counters about the line. Called with every frame, so that a scrape of many meters finds little left to write."""

@@ -230,7 +230,7 @@ class TestBelieved:
         (line,) = warnings(caplog)
         assert line.startswith("register HCHC went from 50000 to ")
         assert program.account.totals.costs.get("HCHC", 0) == 0
-        assert len(program.books._said._said) == 1
+        assert [len(reminders._written) for reminders in program.books._reminders.values()] == [1]
 
     def test_two_meters_that_answer_in_turn_are_one_line_and_one_commit(
         self, start: Callable[..., Program], caplog: pytest.LogCaptureFixture
