@@ -24,11 +24,11 @@ class Heard:
     """Bytes."""
     symptoms: Symptoms = field(default_factory=Symptoms)
     common: Counter[int] = field(default_factory=Counter)
-    """How often each came, at first."""
+    """How often each came, at first, as long as there was no group."""
 
     def take(self, data: bytes, events: Sequence[Event]) -> None:
         """What was read, and what the decoder made of it."""
-        if self.size < COUNTED:
+        if not self.symptoms.groups and self.size < COUNTED:
             self.common.update(data)
         self.size += len(data)
         self.symptoms.feed(data, events)

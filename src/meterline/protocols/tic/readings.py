@@ -136,7 +136,7 @@ def _absent_in_historic(groups: Groups, absent: Collection[str], whole: bool, af
         for label in sorted(_OVERLOADS.intersection(absent)):
             yield Reading(("smartmeter_phase_overload", label[-1]), 0)
             yield Reading(("smartmeter_overload_current_amperes", label[-1]), None)
-    elif "ISOUSC" in groups:
+    elif "ISOUSC" in groups and "IINST" not in groups:  # three phases
         yield from _phase_overloads(groups, after_short or not whole)
     if "PEJP" in absent:
         ejp = "EJPHPM" in groups or groups["OPTARIF"].data == "EJP."
