@@ -9,6 +9,7 @@ import pytest
 from world import Watched, run
 
 from meterline.protocols.broute import echonet
+from meterline.protocols.broute.asking import LIVE
 from meterline.protocols.broute.fake import FakeMeter, Faults
 
 POWER = ("smartmeter_power_watts",)
@@ -156,3 +157,31 @@ def test_bad_luck_is_not_taken_for_what_a_meter_cannot_do(monkeypatch: pytest.Mo
 
     run(monkeypatch, 6, act=note, step=5, faults=Faults(**faults))
     assert sum(shown) > 0.98 * len(shown)
+
+
+class Unwilling(FakeMeter):
+    """From ten minutes on, for two hours, it refuses everything that is asked in each round; its map says otherwise."""
+
+    def answer(self, frame: echonet.Frame, when: float) -> echonet.Frame | None:
+        reply = super().answer(frame, when)
+        if reply is None or not 600 < now() < 7800:
+            return reply
+        said = tuple(echonet.Property(epc, b"" if epc in LIVE else edt) for epc, edt in reply.properties)
+        refuses = any(not edt for _, edt in said)
+        return reply._replace(esv=echonet.GET_SNA if refuses else reply.esv, properties=said)
+
+
+def test_a_meter_that_refuses_all_that_is_asked_each_time_is_there_and_the_log_says_what_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    back = list[float]()
+
+    def note(seen: Watched) -> None:
+        if not back and now() > 7800 and seen.meter.value(*POWER) is not None:
+            back.append(now())
+
+    seen = run(monkeypatch, 4, [Unwilling()], act=note, step=5)
+    assert seen.count("smartmeter_session_joins_total", "joined") == 1
+    assert seen.count("smartmeter_polls_failed_total") == 0
+    assert any("is refused by the meter" in text for text in seen.hints)
+    assert back[0] < 7800 + 3700

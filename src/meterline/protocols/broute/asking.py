@@ -95,6 +95,7 @@ class Asked:
 
     def begin(self) -> None:
         """A new session with it."""
+        self._questions.begin()
         self._unanswered.clear()
 
     async def poll(self, session: Session, until: float = math.inf) -> AsyncGenerator[None, None]:

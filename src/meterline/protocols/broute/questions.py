@@ -20,13 +20,13 @@ REFUSALS = 2
 """Times in a row that a property is refused alone until the meter is taken not to have it."""
 FIRST_REST = 60.0
 """Seconds until a property is asked for again that was refused (or not answered, while others were) once more than that; four
-times as many after each further time, up to a day.
+times as many after each further time, up to a day; an hour for what people read a meter for.
 """
 CROWDED = 3
 """Times in a row that the same properties are refused beside others, and answered alone, until fewer are asked for at once."""
 FIRST_TRIAL = 300.0
 """Seconds until more are asked for at once again; eight times as many after each trial that fails, up to a day."""
-DAY = 86_400.0
+HOUR, DAY = 3600.0, 86_400.0
 ALIVE = 60.0
 """Seconds after its last word in which a meter that does not answer a question may be unable to answer that question."""
 
@@ -72,7 +72,7 @@ class Questions:
         """The replies to questions for those of a group that it has. What is refused is in a reply where it was asked alone."""
         clock = session.module.clock
         begun = clock()
-        wanted = [epc for epc in group if epc == p.GET_MAP or (epc in self.offered and begun >= self._aside.get(epc, begun))]
+        wanted = self._wanted(group, begun)
         waiting = _cut(wanted, self._size(group, begun, session.late_at))
         most, doubted, silent, crowded, answers = MOST, set[int](), list[int](), set[int](), 0
         while waiting:
@@ -110,6 +110,16 @@ class Questions:
             self._set_aside(self._silent, epc, clock())
         if answers and self._is_crowded(group, crowded):
             self._limit(group, most, clock(), math.inf)
+
+    def begin(self) -> None:
+        """A new session: what was refused in the last one may be answered in this."""
+        self._aside.clear()
+
+    def _wanted(self, group: tuple[int, ...], now: float) -> list[int]:
+        """Those of a group that are asked for now: at least one, since a refusal too says that the meter is there."""
+        offered = [epc for epc in group if epc == p.GET_MAP or epc in self.offered]
+        wanted = [epc for epc in offered if now >= self._aside.get(epc, now)]
+        return wanted or sorted(offered, key=lambda epc: self._aside.get(epc, now))[:1]
 
     def _size(self, group: tuple[int, ...], now: float, late_at: float) -> int:
         """How many to ask for at once: after a while twice as many as the meter bore."""
@@ -151,7 +161,8 @@ class Questions:
         """It failed once more, in one of the two ways."""
         times[epc] = times.get(epc, 0) + 1
         if (more := times[epc] - REFUSALS - 1) >= 0:
-            self._aside[epc] = now + min(FIRST_REST * 4 ** min(more, 10), DAY)
+            longest = HOUR if epc in (p.POWER, p.CURRENT, p.IMPORT) else DAY
+            self._aside[epc] = now + min(FIRST_REST * 4 ** min(more, 10), longest)
 
 
 def _cut(epcs: list[int], size: int) -> list[list[int]]:
