@@ -79,7 +79,7 @@ class Meter:
         self._link = link
         self.line.begin()
         self.opened += 1
-        self.reach.open()
+        self.reach.open(self.clock())
         self._moved = True
 
     def count_defect(self) -> None:
@@ -139,6 +139,7 @@ class Meter:
         self.registers.clear()
         self.frames, self._holds = self.frames + 1, snapshot.holds
         self.line.count(len(snapshot.words) or 1, 0)
+        self.reach.hear()
         self.last_frame, self.last_frame_at = now, round(time.time(), 3)
         if snapshot.short:
             self._last_short = now

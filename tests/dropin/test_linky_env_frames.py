@@ -10,6 +10,7 @@ from meterline.dropin.linky_env_page import LABEL_KEPT, Page
 from meterline.meter import Meter
 from meterline.protocols.tic.frames import Assembler, Decoder, Group, encode_frame
 from meterline.protocols.tic.readings import readings
+from meterline.reach import HOLDS
 
 BASE = {
     "ADCO": "041876097767",
@@ -147,7 +148,13 @@ def test_a_scrape_fails_while_the_link_cannot_be_opened() -> None:
         line.now += 5
         line.meter.reach.end("unopened", line.now)
         assert "cannot be opened" in line.page.trouble()
-    line.meter.reach.open()
+    for _ in range(2):  # a bridge without its device accepts and closes
+        line.meter.reach.open(line.now)
+        line.now += 1
+        line.meter.reach.end("lost", line.now)
+        assert "cannot be opened" in line.page.trouble()
+    line.meter.reach.open(line.now)
+    line.now += HOLDS
     assert line.page.trouble() == ""
 
 

@@ -103,7 +103,7 @@ def test_a_device_that_was_lost_for_a_moment_is_no_error() -> None:
     exporter.answer(Reading(POWER, 366))
     exporter.meter.reach.end("lost", exporter.now)
     exporter.wait(20)
-    exporter.meter.reach.open()
+    exporter.meter.reach.open(exporter.now)
     exporter.wait(30)
     exporter.answer(Reading(POWER, 366))
     assert exporter.errors == {}
@@ -152,12 +152,14 @@ def test_a_reply_that_cannot_be_read_is_a_scrape_that_failed() -> None:
     assert exporter.count == 2
 
 
-def test_a_reply_that_says_not_measured_is_no_error_and_noise_beside_a_value_is_none() -> None:
+def test_a_reply_without_any_value_is_a_scrape_that_failed_and_noise_beside_a_value_is_none() -> None:
     exporter = Exporter()
-    exporter.answer()
+    exporter.answer(Reading(("smartmeter_info", "protocol"), "broute"))
+    assert exporter.errors == {"parse": 1}
+    assert exporter.value("last_scrape_timestamp_seconds") == 0
     exporter.see(JUNK)
     exporter.answer(Reading(CURRENT, 2.8))
-    assert exporter.errors == {}
+    assert exporter.errors == {"parse": 1}
     assert exporter.count == 2
 
 

@@ -102,7 +102,8 @@ class Page:
         """Why there is nothing to scrape; empty where there is, and while the meter is silent after its first frame."""
         meter, now = self._meter, self._meter.clock()
         self._spoken = self._spoken or any(self._expected(mode, meter.said.known()) for mode in LABELS)
-        if meter.reach.lost_since is not None and now - meter.reach.lost_since > meter.stale_after:
+        lost_since = meter.reach.lost_since(now)
+        if lost_since is not None and now - lost_since > meter.stale_after:
             return "the link to the meter cannot be opened"
         if not self._spoken and now - self._started > meter.stale_after:
             return "no complete frame has come since the start"

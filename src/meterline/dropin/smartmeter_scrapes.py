@@ -94,7 +94,7 @@ class Scrapes:
     def _take_poll(self, now: float) -> None:
         """A poll was answered: with nothing that could be read, it is a scrape that failed."""
         rejected = sum(self._meter.rejected.values())
-        if self._new or rejected == self._rejected:
+        if self._new:
             self._succeed(now)
         else:
             self._heard, self._why = now, None
