@@ -9,7 +9,7 @@ import pytest
 from stage import POWER, fake, line, reading, run, said, talking, tic, until
 
 from meterline.doctor.listening import Met, noted
-from meterline.line import MOST_HINTS, Line
+from meterline.line import MOST_HINTS, SHOWN_FOR, Line
 from meterline.meter import Meter
 from meterline.model import Hint, Rejected, Snapshot
 from meterline.simulator import Faults
@@ -166,3 +166,30 @@ def test_a_good_line_accepts_everything() -> None:
             assert not runtime.meters["home"].line.trouble
 
     run(test())
+
+
+def test_a_hint_that_nobody_repeats_is_no_longer_shown_and_the_latest_stay() -> None:
+    clock = Clock()
+    found = Line(clock)
+    for number in range(MOST_HINTS + 1):
+        found.note(Hint(f"{number} is strange"))
+    assert found.hints[0].text == "1 is strange", "the oldest gave way"
+    clock.now += SHOWN_FOR
+    found.note(Hint("1 is strange"))
+    clock.now += 1
+    assert [hint.text for hint in found.hints] == ["1 is strange"]
+
+
+def test_the_page_does_not_say_that_nothing_is_strange_where_most_is_lost() -> None:
+    meter = Meter("home", clock=Clock())
+    meter.reject(Rejected("checksum"))
+    meter.line.lossy = True
+    rows = details(meter, LANGUAGES["en"])["diagnosis"]
+    assert "most of what arrives is damaged: 0% of the groups or replies of the last minute accepted" in rows
+
+
+def test_labels_of_a_newer_meter_are_no_damage() -> None:
+    meter = Meter("home", clock=Clock())
+    meter.take(Snapshot((), words={"PAPP": "00390"}))
+    meter.reject(Rejected("unknown_label", times=3))
+    assert meter.line.accepted_ratio == 1.0

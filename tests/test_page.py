@@ -155,6 +155,8 @@ def test_rejects_are_counted_in_words() -> None:
     for _ in range(1200):
         found.reject(Rejected("checksum"))
     found.reject(Rejected("implausible"))
+    assert texts(found)["line"].startswith("Line 1,201 rejected"), "a moment of damage is not a damaged line"
+    found.line.lossy = True
     lossy, _, rejects = texts(found)["line"].partition(" Line ")
     assert lossy == "Damage most of what arrives is damaged: 0\u00a0% accepted in the last minute".replace("\u00a0", " ")
     assert rejects == "1,201 rejected: 1,200 with a wrong checksum, 1 held back as implausible"

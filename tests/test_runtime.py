@@ -671,3 +671,74 @@ def test_only_a_stale_after_that_nobody_chose_follows_a_slow_meter() -> None:
                 assert not runtime.meters["chosen"].follows_pace
 
     run(test())
+
+
+def follower(runtime: Runtime) -> Any:
+    return runtime_module._Follower(runtime, runtime.config.meters, 1)
+
+
+def test_the_log_ends_with_what_is_so_of_a_line_that_is_bad_good_and_bad_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "meterline")
+    now = 1000.0
+
+    async def test() -> None:
+        nonlocal now
+        runtime = Runtime(Config((tic("home", "/dev/home"),)), clock=lambda: now)
+        meter, judge = runtime.meters["home"], follower(runtime)._judge
+        for seconds, accepted, rejected in ((150, 9, 1), (150, 1, 19), (150, 9, 1), (7200, 1, 19)):
+            for _ in range(seconds):
+                now += 1
+                meter.line.count(accepted, rejected)
+                judge(meter)
+
+    asyncio.run(test())
+    told = [record.getMessage() for record in caplog.records if "most of what arrives" in record.getMessage()]
+    assert "is damaged" in told[-1]
+    assert len(told) <= 4
+
+
+def test_what_is_over_is_worth_a_line_after_each_time_that_it_was_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "meterline")
+
+    async def test() -> None:
+        runtime = Runtime(Config((tic("home", "/dev/home"),)))
+        take, meter = follower(runtime)._take, runtime.meters["home"]
+        for item in (Hint("joined", good=True), Hint("not let in"), Hint("joined", good=True), Hint("not let in")):
+            take(item, meter, True)
+
+    asyncio.run(test())
+    assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == [
+        "joined",
+        "not let in",
+        "joined",
+    ]
+
+
+def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_defect() -> None:
+    async def test() -> None:
+        link = "tcp://user:secret@bridge:1"
+        runtime = Runtime(Config((MeterConfig("home", link),)))
+        say, meter = follower(runtime)._say, runtime.meters["home"]
+        say(f"refused: {link}: a module; {link} needs credentials")
+        assert meter.line.trouble == "refused: a module; the link needs credentials"
+        say("a defect", KeyError("PRM 0123456789"))
+        assert "0123456789" not in meter.line.trouble
+        await runtime.change(Config((MeterConfig("home", "tcp://elsewhere:1"),)))
+        assert meter.line.trouble == "", "that of another link"
+
+    asyncio.run(test())
+
+
+def test_a_link_that_was_a_module_before_is_listened_to_for_a_meter_that_talks(tmp_path: Path) -> None:
+    async def test() -> None:
+        path, state = str(tmp_path / "linky"), State(str(tmp_path / "state"))
+        state.keep(path, {runtime_module.RECOGNISED: "broute", "protocol": {"channel": "21"}})
+        runtime = Runtime(Config((MeterConfig("protocol", path),)), state)
+        async with talking(fake(), path):
+            task = asyncio.create_task(runtime.run())
+            await until(lambda: runtime.meters["protocol"].value(*POWER))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert state.recall(path)[runtime_module.RECOGNISED] == "tic"
+
+    run(test())

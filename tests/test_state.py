@@ -289,3 +289,20 @@ class TestDefaultFolder:
         monkeypatch.setenv("STATE_DIRECTORY", "")
         monkeypatch.setenv("XDG_STATE_HOME", "")
         assert default_folder() == "/home/user/.local/state/meterline"
+
+
+def test_what_can_be_read_is_not_thereby_writable(tmp_path: Path) -> None:
+    keep(tmp_path)
+    state = State(str(tmp_path))
+    assert state.recall(LINK)
+    assert state._file
+    state._file.execute("PRAGMA query_only = ON")
+    assert not state.keep(LINK, {})
+    assert not state.writable()
+    assert state.recall(LINK)
+    assert state.book({}, [])
+    assert not state.writable()
+    state._file.execute("PRAGMA query_only = OFF")
+    assert state.keep(LINK, {})
+    assert state.writable()
+    state.close()

@@ -9,15 +9,16 @@ from meterline.model import Silent
 from meterline.protocols import PROTOCOLS
 
 
-async def detect(link: Link, before: object = None) -> tuple[str, ModuleType]:
+async def detect(link: Link, before: str | None = None) -> tuple[str, ModuleType]:
     """The protocol's name and module; the link is left at its speed, with nothing lost. TimeoutError: none is recognised.
 
-    `before`: the protocol that was recognised on this link last time. Then no other is asked, and only it complains; as it does
-    alone where something arrives that nobody asked for, since a module that must be asked is silent.
+    `before`: the protocol that was recognised on this link last time. Another device may be there by now, so all that only
+    listen are tried; but nothing is written for another protocol's sake. Where something arrives that nobody asked for, only
+    those complain that listen, since a module that must be asked is silent.
     """
     complaints = []
     for name, protocol in PROTOCOLS.items():
-        if before in PROTOCOLS and name != before:
+        if before in PROTOCOLS and name != before and protocol.IS_ASKED:
             continue
         try:
             await protocol.recognise(link)

@@ -15,6 +15,8 @@ LOSSY, SOUND = 0.5, 0.6
 ENOUGH = 20
 """Things that must have arrived, and seconds that must have passed, before it is judged."""
 MOST_HINTS = 8
+SHOWN_FOR = 900.0
+"""Seconds for which a hint is shown that nobody repeats."""
 
 
 class Counted(Protocol):
@@ -36,17 +38,34 @@ class Line:
         self.lossy = False
         self.trouble = ""
         """Why nothing is read now; empty while something is."""
-        self.hints: dict[str, Hint] = {}
-        """What is strange since the link was opened."""
+        self._hints: dict[str, tuple[Hint, float]] = {}
+        """What is strange, the oldest first, and when it was said last."""
 
     def begin(self) -> None:
         """The link was opened: what was strange before may be mended."""
-        self.hints.clear()
+        self._hints.clear()
 
     def note(self, hint: Hint) -> None:
         """Something is strange."""
-        if not hint.good and len(self.hints) < MOST_HINTS:
-            self.hints[hint.text] = hint
+        if not hint.good:
+            self._hints.pop(hint.text, None)
+            self._hints[hint.text] = (hint, self._clock())
+            if len(self._hints) > MOST_HINTS:
+                del self._hints[next(iter(self._hints))]
+
+    @property
+    def hints(self) -> list[Hint]:
+        """What is strange now: that most is lost, and what was said of late."""
+        since = self._clock() - SHOWN_FOR
+        return [*([self.loss] if self.lossy else []), *(hint for hint, said in self._hints.values() if said >= since)]
+
+    @property
+    def loss(self) -> Hint:
+        """How much is lost, in words."""
+        part = f"{self.accepted_ratio or 0:.0%} of the groups or replies of the last minute accepted"
+        if not self.lossy:
+            return Hint(f"most of what arrives is whole again: {part}", good=True)
+        return Hint(f"most of what arrives is damaged: {part}", remedy="meterline doctor looks for the cause")
 
     def count(self, accepted: int, rejected: int) -> None:
         """So many groups, or replies, were accepted and rejected."""

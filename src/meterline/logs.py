@@ -89,6 +89,11 @@ class Reminders:
             del self._written[next(iter(self._written))]
         return True
 
+    def forget(self, *words: str) -> None:
+        """What begins with these words may be written again at once."""
+        for known in [known for known in self._written if known[: len(words)] == words]:
+            del self._written[known]
+
 
 class _Formatter(logging.Formatter):
     def facts(self, record: logging.LogRecord) -> dict[str, str]:

@@ -168,7 +168,9 @@ class Meter:
     def reject(self, rejected: Rejected) -> None:
         """Count it."""
         self.rejected[rejected.reason] += rejected.times
-        self.line.count(0, 0 if rejected.reason == "implausible" else rejected.times)
+        if rejected.reason != "implausible":
+            whole = rejected.reason == "unknown_label"  # of a newer meter, and not damaged
+            self.line.count(rejected.times * whole, rejected.times * (not whole))
         self._moved = True
 
     def observe(self, observation: Observation) -> None:

@@ -17,6 +17,7 @@ from meterline.config import Config, MeterConfig
 from meterline.cost.books import Books
 from meterline.cost.wall import boot, uptime
 from meterline.detect import detect
+from meterline.line import Line
 from meterline.link import Link, LinkError, open_link
 from meterline.logs import News, Reminders, about
 from meterline.meter import Meter
@@ -33,6 +34,10 @@ LONGEST_PAUSE = {"device": 5.0, "tcp": 30.0}
 """Seconds between two tries to open a link: looking whether a device is there again costs nothing, a connection does."""
 REFUSED_PAUSE = 300.0
 STALE_AFTER = 10.0
+KEEP_AGAIN = 60.0
+"""Seconds after which a memory is kept that could not be written: each try may hold up the loop for a second."""
+RECOGNISED = ".protocol"
+"""In the memory of a link: what was recognised there last. No meter has such a name."""
 
 
 class Runtime:
@@ -113,6 +118,7 @@ class Runtime:
 def _let_go(meter: Meter) -> None:
     """It is read over another line from now on: what was counted stays, what was so of the old one goes."""
     meter.start_anew()
+    meter.line = Line(meter.clock)
     meter.last_frame = -math.inf
     _forget_link(meter, None)
 
@@ -152,9 +158,10 @@ class _Follower:
         self._state, self._books = runtime.state, runtime.books
         self._runtime = runtime
         self._memory = self._state.recall(self._link)
-        self._kept = repr(self._memory)
+        self._kept, self._keep_at = repr(self._memory), -math.inf
         self._news = News(meters[0].clock)
         self._lines = {meter.name: News(meter.clock) for meter in meters}
+        self._unsaid: set[str] = set()
         self._troubled = False
         self._speaking_since: float | None = None
         self._hints = Reminders(meters[0].clock)
@@ -204,8 +211,8 @@ class _Follower:
         if self._protocol:
             protocol = PROTOCOLS[self._protocol]
         else:
-            name, protocol = await detect(link, self._memory.get("protocol"))
-            self._memory["protocol"] = name
+            name, protocol = await detect(link, self._memory.get(RECOGNISED))
+            self._memory[RECOGNISED] = name
             self._remember()
         for config, meter in zip(self._configs, self._all, strict=True):
             self._books.open(meter, config.tariffs, protocol.TIME_ZONE, bool(protocol.TARIFF_REGISTERS))
@@ -217,9 +224,12 @@ class _Follower:
 
     def _remember(self) -> None:
         """Keep what the driver wants back after a restart, where it has changed."""
-        if (memory := repr(self._memory)) != self._kept:
-            self._kept = memory
-            self._state.keep(self._link, self._memory)
+        now = self._all[0].clock()
+        if (memory := repr(self._memory)) != self._kept and now >= self._keep_at:
+            if self._state.keep(self._link, self._memory):
+                self._kept = memory
+            else:
+                self._keep_at = now + KEEP_AGAIN
 
     def _take(self, item: Item, meter: Meter, timed: bool) -> None:
         match item:
@@ -235,7 +245,9 @@ class _Follower:
                 meter.observe(item)
             case Hint():
                 meter.line.note(item)
-                if self._hints.due(meter.name, item.text):
+                if self._hints.due(meter.name, str(item.good), item.text):
+                    if not item.good:  # when it is over, that is worth a line again
+                        self._hints.forget(meter.name, str(True))
                     log.log(logging.INFO if item.good else logging.WARNING, "%s", item.sentence, extra=about(meter.name))
 
     def _speaks(self, meter: Meter) -> None:
@@ -251,22 +263,21 @@ class _Follower:
             self._troubled = not self._news.tell(logging.INFO, "the meter speaks again", meter.name)
 
     def _judge(self, meter: Meter) -> None:
-        """Say when most of what arrives is lost, and when that is over."""
+        """Say when most of what arrives is lost, and when that is over: again and again, until the log says what is so."""
         if meter.line.turns():
-            percent = f"{meter.line.accepted_ratio or 0:.0%} of the groups or replies of the last minute"
-            if meter.line.lossy:
-                text = f"most of what arrives is damaged: {percent} accepted; meterline doctor looks for the cause"
-                self._lines[meter.name].tell(logging.WARNING, text, meter.name)
-            else:
-                self._lines[meter.name].tell(
-                    logging.INFO, f"most of what arrives is whole again: {percent} accepted", meter.name
-                )
+            self._unsaid.add(meter.name)
+        if meter.name in self._unsaid:
+            loss = meter.line.loss
+            if self._lines[meter.name].tell(logging.INFO if loss.good else logging.WARNING, loss.sentence, meter.name):
+                self._unsaid.discard(meter.name)
 
     def _say(self, trouble: str, defect: Exception | None = None) -> None:
         """What is wrong now; what stays as it was is counted by the metrics, not repeated here."""
         self._troubled = True
         for meter in self._all:
-            meter.line.trouble = trouble.removeprefix(f"{self._link}: ")
+            text = "a defect in meterline; please report it" if defect else trouble
+            # A link may hold a user and a password, and a page is for everybody.
+            meter.line.trouble = text.replace(f"{self._link}: ", "").replace(self._link, "the link")
         self._tell(logging.WARNING, trouble, defect)
 
     def _tell(self, level: int, text: str, defect: Exception | None = None) -> None:

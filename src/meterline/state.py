@@ -75,10 +75,18 @@ class State:
         """What the driver of this link kept."""
         return self._read_one("SELECT json FROM memory WHERE link = ?", link) or {}
 
-    def keep(self, link: str, memory: dict[str, Any]) -> None:
-        """Keep what the driver of this link wants back after a restart."""
+    def keep(self, link: str, memory: dict[str, Any]) -> bool:
+        """Keep what the driver of this link wants back after a restart.
+
+        False: it could not be written now, and should be tried again. True also where nothing is kept at all.
+        """
         row = (_key(link), json.dumps(memory))
-        self._do("written", lambda file: file.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", row), None)
+
+        def write(file: sqlite3.Connection) -> bool:
+            file.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", row)
+            return True
+
+        return self._do("written", write, False) or self._folder is None
 
     def account(self, meter: str) -> dict[str, Any] | None:
         """The open books of a meter; None where there are none, empty where they cannot be read."""
@@ -107,6 +115,8 @@ class State:
             file.executemany("INSERT OR REPLACE INTO day VALUES (?, ?, ?)", day_rows)
             return True
 
+        if not account_rows and not day_rows:
+            return True
         return self._do("written", write, False) or self._folder is None
 
     def close(self) -> None:
@@ -140,7 +150,7 @@ class State:
                         self._file = self._open(path)
                     with self._file as file:
                         found = action(file)
-                    if self._full:
+                    if self._full and doing == "written":  # to be read says nothing of that
                         self._full = False
                         log.info("%s: the state can be used again", self._folder)
                     return found

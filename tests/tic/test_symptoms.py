@@ -21,6 +21,10 @@ HISTORIC = stream(simulated("historic", "HC", WINTER_EVENING), 6)
 STANDARD = stream(simulated("standard", "TEMPO", RED_ANNOUNCED), 6)
 UNUSED = re.sub(rb"\nEASD01[^\r]*\r", encode_group("EASD01", "000000000"), STANDARD)
 """Its checksum is a space."""
+CLEAN = (
+    *(("ADCO", "042176000077"), ("OPTARIF", "HC.."), ("ISOUSC", "30"), ("HCHC", "001204317"), ("HCHP", "002408634")),
+    *(("PTEC", "HP.."), ("IINST", "002"), ("IMAX", "090"), ("PAPP", "00390"), ("MOTDETAT", "000000")),
+)
 SHORT = stream(simulated("historic", "HC", IN_OVERLOAD, phases=3, overload=True), 6)
 EACH = pytest.mark.parametrize("data", [HISTORIC, STANDARD], ids=["historic", "standard"])
 
@@ -202,3 +206,15 @@ def test_valid_groups_are_counted_for_ever(data: bytes) -> None:
     for _ in range(20):
         symptoms.feed(data, decoder.feed(data))
     assert symptoms.groups == 20 * data.count(b"\n")
+
+
+@pytest.mark.parametrize("reads", [1, 2, 3, 4, 8, 16])
+def test_a_clean_line_has_no_symptom_however_its_frames_are_cut(reads: int) -> None:
+    frame = encode_frame(Group(label, None, data) for label, data in CLEAN)
+    size = -(-len(frame) // reads)
+    decoder, seen = Decoder(), Symptoms()
+    for _ in range(4000):
+        for start in range(0, len(frame), size):
+            data = frame[start : start + size]
+            seen.feed(data, decoder.feed(data))
+        assert pattern(seen) is None

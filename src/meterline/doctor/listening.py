@@ -103,7 +103,7 @@ async def meet(
 
 def noted(met: Met) -> Iterator[str]:
     """What is wrong, in sentences."""
-    yield from (hint.sentence for hint in met.hints)
+    yield from dict.fromkeys(hint.sentence for hint in met.hints)
     ratio = met.meter.line.accepted_ratio
     if ratio is not None and ratio < LOSSY:
         yield f"most of what arrives is damaged: {ratio:.0%} of it is accepted; meterline doctor looks for the cause"

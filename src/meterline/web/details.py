@@ -64,7 +64,7 @@ def _sentence(text: str) -> str:
 
 def _diagnosis(meter: Meter) -> str:
     """What is wrong with its line, in the words of the log."""
-    rows = [(hint.text, hint.remedy) for hint in meter.line.hints.values()]
+    rows = [(hint.text, hint.remedy) for hint in meter.line.hints]
     if meter.line.trouble:
         rows.insert(0, (meter.line.trouble, ""))
     return "".join(f'<tr lang="en"><th scope="row">{escape(what)}</th><td>{escape(remedy)}</td></tr>' for what, remedy in rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from meterline.line import LOSSY
 from meterline.meter import Meter
 from meterline.model import Series
 
@@ -104,7 +103,7 @@ def facts(meter: Meter) -> Facts:
         colours=_colours(meter),
         imported=_number(meter, "smartmeter_energy_import_watthours_total"),
         exported=_number(meter, "smartmeter_energy_export_watthours_total"),
-        accepted=ratio if (ratio := meter.line.accepted_ratio) is not None and ratio < LOSSY else None,
+        accepted=meter.line.accepted_ratio if meter.line.lossy else None,
         rejected=[(reason, count) for reason, count in meter.rejected.items() if count],
         signal=observed.get(("smartmeter_radio_rssi_dbm",)) if session else None,
         session=observed.get(("smartmeter_session_start_timestamp_seconds",), 0.0) if session else session,

@@ -20,6 +20,7 @@ from meterline.protocols.broute.skstack import BAUD, FORM
 from meterline.protocols.broute.spoken import Decoder, facts, proves
 
 __all__ = [
+    "IS_ASKED",
     "TARIFF_REGISTERS",
     "TIME_ZONE",
     "TOLD_APART_BY",
@@ -33,6 +34,8 @@ __all__ = [
     "suggested",
 ]
 
+IS_ASKED = True
+"""It is recognised by an answer: something must be written to it."""
 TOLD_APART_BY = "id"
 """A module asks several meters in turn."""
 TIME_ZONE = "Asia/Tokyo"

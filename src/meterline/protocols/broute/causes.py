@@ -37,9 +37,9 @@ def command(reason: str) -> str:
     return f"the module refuses a command: {reason}. Unplug it and plug it in again; is another program using it?"
 
 
-def outdated(facts: str) -> str:
+def outdated(options: str) -> str:
     """The configuration says where the meter was."""
-    return f"the configuration is old: {facts}. Take these options out, or write what is right now"
+    return f"the configuration is old: the meter is not where {options} says. Take that out; it is found without it"
 
 
 def not_let_in(answers: bool, near: bool | None) -> str:

@@ -52,9 +52,9 @@ class Peer:
         return found | ({"configured": " ".join(configured.values())} if configured else {})
 
     def outdated(self, network: Network) -> str:
-        """What the configuration says of its place that is not so, in words; empty where all is right."""
+        """The options that are wrong about its place; empty where all are right. Their values are private."""
         found = _facts(network)
-        return ", ".join(f"{key} {said} (it is {found[key]})" for key, said in self.options.facts.items() if said != found[key])
+        return ", ".join(key for key, said in self.options.facts.items() if said != found[key])
 
 
 def _facts(network: Network) -> dict[str, str]:

@@ -22,6 +22,7 @@ from meterline.protocols.tic.readings import readings
 from meterline.protocols.tic.redact import Redactor
 
 __all__ = [
+    "IS_ASKED",
     "TARIFF_REGISTERS",
     "TIME_ZONE",
     "TOLD_APART_BY",
@@ -36,6 +37,8 @@ __all__ = [
     "suggested",
 ]
 
+IS_ASKED = False
+"""It talks by itself."""
 TOLD_APART_BY = None
 """A line has one meter."""
 TIME_ZONE = "Europe/Paris"
@@ -108,8 +111,7 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
                 if link.baud and "speed" not in told:
                     told.add("speed")
                     yield Observation(("smartmeter_link_speed_bauds",), link.baud)
-                if (hint := pattern(listener.symptoms)) and hint.text not in told:
-                    told.add(hint.text)
+                if hint := pattern(listener.symptoms):
                     yield hint
     except EOFError:
         if frame := assembler.close():

@@ -21,8 +21,10 @@ COUNTED = 10 * ENOUGH
 """Bytes of a line with groups that are looked at one by one."""
 REMEMBERED = 4000
 """Groups after which all counts are halved: what was long ago weighs little."""
-SAMPLE = 8
-"""Of a line that has been clean for as long, one read of so many is counted by label: a clean line has nothing to tell."""
+STRETCH, SAMPLE = 64, 8
+"""Of a line that has been clean for as long, one stretch of so many reads in so many is counted by label: a clean line has
+nothing to tell. A stretch holds some frames, so that each label and mark has its share.
+"""
 LOOKED_AT = 50
 """Rejects of one read that are looked at: where there are more, it is noise."""
 
@@ -79,7 +81,7 @@ class Symptoms:
         kinds = list(map(type, events))
         self._clean = 0 if Rejected in kinds else self._clean + len(kinds)
         self._reads += 1
-        if self._clean > REMEMBERED and self._reads % SAMPLE:
+        if self._clean > REMEMBERED and self._reads // STRETCH % SAMPLE:
             self.groups += kinds.count(Group)
             return
         accepted, before, rejects = self.accepted_by_label, self.groups, []
