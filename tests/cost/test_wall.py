@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meterline.cost.wall import IS_SET, TRIAL, Wall
+from meterline.cost.wall import IS_SET, TRIAL, Wall, synchronised
 
 NOON = 1_780_000_000
 HOUR = 3600
@@ -86,3 +86,7 @@ def test_another_jump_begins_its_own_trial() -> None:
     clock.shows += DAY
     assert clock.after(20) is None
     assert clock.after(TRIAL) == int(clock.shows)
+
+
+def test_the_kernel_says_whether_its_clock_is_kept_right_or_not_at_all() -> None:
+    assert synchronised() in (True, False, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 IS_SET = 1_735_689_600
@@ -16,6 +17,7 @@ JUMP = 3600
 """Seconds that the clock may move by itself."""
 TRIAL = 3600.0
 """Seconds for which a jump must hold to be believed; and for which, after a start, one ahead is believed at once."""
+_TIME_ERROR = 5
 
 
 def uptime() -> float:
@@ -30,6 +32,24 @@ def boot() -> str | None:
     except (OSError, ValueError):
         return None
     return text if hasattr(time, "CLOCK_BOOTTIME") else None
+
+
+def synchronised() -> bool | None:
+    """Whether somebody (NTP, chrony, the host) keeps the kernel's clock right; None: it does not tell. See adjtimex(2)."""
+    state = _question()()
+    return None if state < 0 else bool(state != _TIME_ERROR)
+
+
+@cache
+def _question() -> Callable[[], int]:
+    """adjtimex(2) that only asks, or -1 always. Found once, where it is asked for: ctypes is large, and may be forbidden."""
+    try:
+        import ctypes
+
+        call, answer = ctypes.CDLL(None).adjtimex, ctypes.create_string_buffer(512)
+    except (ImportError, MemoryError, OSError, AttributeError):
+        return lambda: -1
+    return lambda: int(call(ctypes.memset(answer, 0, 512)))
 
 
 class Wall:
