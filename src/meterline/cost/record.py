@@ -27,6 +27,7 @@ def to_json(account: Account) -> dict[str, Any]:
         "charged_from": account.standing.first and account.standing.first.isoformat(),
         "ahead": str(account.standing.ahead),
         "began_after": account.standing.began_after,
+        "began_sure": account.standing.sure,
         "registers": {register: [str(mark.value), mark.at] for register, mark in account.marks.items()},
         "days": {day.isoformat(): booked.to_json() for day, booked in account.days.items()},
         "periods": {day.isoformat(): [str(total.watthours), str(total.cost)] for day, total in account.periods.items()},
@@ -67,7 +68,9 @@ def _read_standing(account: Account, found: Mapping[str, Any]) -> None:
     if found["charged"]:
         account.standing.last, first = date.fromisoformat(found["charged"]), found.get("charged_from")
         account.standing.first = date.fromisoformat(first) if first else account.calendar.day(account.began)
-    account.began = min(account.began, account.at)
+    account.standing.sure = found.get("began_sure") is True
+    if not account.standing.sure:
+        account.began = min(account.began, account.at)
     if after := found.get("began_after"):
         boot, uptime = after
         account.standing.began_after = str(boot), float(uptime)
