@@ -6,6 +6,7 @@ right again. A jump is what differs from the monotonic clock.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from functools import cache
@@ -17,6 +18,8 @@ JUMP = 3600
 """Seconds that the clock may move by itself."""
 TRIAL = 3600.0
 """Seconds for which a jump must hold to be believed; and for which, after a start, one ahead is believed at once."""
+TIMESYNC = Path("/run/systemd/timesync/synchronized")
+"""Of this start of the machine: see systemd-timesyncd.service(8)."""
 _TIME_ERROR = 5
 
 
@@ -35,9 +38,14 @@ def boot() -> str | None:
 
 
 def synchronised() -> bool | None:
-    """Whether somebody (NTP, chrony, the host) keeps the kernel's clock right; None: it does not tell. See adjtimex(2)."""
+    """Whether somebody (NTP, chrony, the host) keeps the kernel's clock right; None: that is not known. See adjtimex(2).
+
+    systemd forbids a service with ProtectClock=yes to ask that. Its own NTP client leaves a file once it has set the clock.
+    """
     state = _question()()
-    return None if state < 0 else bool(state != _TIME_ERROR)
+    if state < 0:
+        return True if os.path.exists(TIMESYNC) else None
+    return state != _TIME_ERROR
 
 
 @cache
