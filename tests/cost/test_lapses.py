@@ -238,6 +238,23 @@ class TestUnpriced:
         program.kill()
         assert program.page(UNPRICED) == {"": 700}
 
+    @pytest.mark.parametrize("written", [True, False], ids=["written", "not written"])
+    def test_its_counter_does_not_fall_when_the_currency_changes_and_shows_what_is_kept(
+        self, start: Callable[..., Program], monkeypatch: pytest.MonkeyPatch, written: bool
+    ) -> None:
+        program, yen = start(with_levies()), tariffs(currency="JPY", periods=[PERIOD])
+        program.speak(BASE=1000, HCHC=0)
+        program.speak(BASE=1700, HCHC=5)
+        program.keep()
+        program.speak(BASE=1900, HCHC=5)
+        if not written:
+            monkeypatch.setattr(program.state, "book", lambda *_: False)
+        program.books.open(program.meter, yen, PARIS.key, True)
+        assert program.page(UNPRICED) == {"": 900 if written else 700}
+        monkeypatch.undo()
+        program.keep()
+        assert program.page(UNPRICED) == {"": 900}
+
     def test_energy_after_the_last_period_is_too(self, start: Callable[..., Program]) -> None:
         program = start(with_levies(until="2026-11-04"))
         program.speak(HCHC=1000)

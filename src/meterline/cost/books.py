@@ -85,7 +85,8 @@ class Books:
         if known:
             account = from_json(calendar, to_json(known.account), history)
             account.changed, account.due = known.account.changed, known.account.due
-            account.kept = known.account.kept if account.currency == known.account.currency else account.kept
+            same = known.account.money in ("", account.money)
+            account.kept = known.account.kept if same else known.account.kept.in_another_currency()
         else:
             account = self._recall(meter.name, calendar, history)
         account.standing.boot, account.standing.synchronised = self._boot, self._synchronised

@@ -51,8 +51,10 @@ def from_json(calendar: Calendar, found: Mapping[str, Any], history: History = l
     days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
     account.days = {day: _in(account.currency, replace(booked, changed=True)) for day, booked in days.items()}
     account.money = account.currency or found["currency"]
-    if found["currency"] in ("", account.money):
-        account.totals = Totals.from_json(found["totals"])
+    account.totals = Totals.from_json(found["totals"])
+    if found["currency"] not in ("", account.money):
+        account.totals = account.totals.in_another_currency()
+    else:
         account.standing.ahead = number(found.get("ahead", "0"))
         account.periods = {
             date.fromisoformat(day): Sum(number(watthours), number(cost))
