@@ -289,6 +289,20 @@ def test_a_begin_by_a_clock_that_was_right_stays_when_it_is_set_wrong_and_right_
     assert home.standing == pytest.approx(3 * 0.53)
 
 
+@pytest.mark.parametrize("before", [None, "JPY"], ids=["none", "another currency"])
+def test_tariffs_that_are_added_on_a_day_that_has_begun_charge_from_the_next_day_on(
+    machine: Callable[..., Machine], before: str | None
+) -> None:
+    home = machine(now=unix("2026-11-03 12:00"))
+    yen = {"since": "2020-01-01", "registers": {"BASE": "30"}, "standing": {"amount": "40", "per": "day"}}
+    home.books.open(home.meter, tariffs(currency=before, periods=[yen]) if before else None, "Europe/Paris", True)
+    home.read(HOUR)
+    home.books.open(home.meter, CONTRACT, "Europe/Paris", True)
+    home.shown = 0
+    home.read(2 * DAY)
+    assert home.charged() == every_day(date(2026, 11, 4), date(2026, 11, 5))
+
+
 def test_what_version_0_1_0_wrote_goes_on(machine: Callable[..., Machine]) -> None:
     home = machine(now=unix("2026-11-03 12:00"))
     home.read(HOUR)
