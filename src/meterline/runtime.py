@@ -15,7 +15,7 @@ from contextlib import aclosing
 
 from meterline.config import Config, MeterConfig
 from meterline.cost.books import Books
-from meterline.cost.wall import boot, uptime
+from meterline.cost.wall import boot, synchronised, uptime
 from meterline.detect import detect
 from meterline.line import Line
 from meterline.link import Link, LinkError, open_link
@@ -47,7 +47,7 @@ class Runtime:
         self.clock = clock or asyncio.get_running_loop().time
         self.started = self.clock()
         self.state = state or State()
-        self.books = Books(self.state) if clock else Books(self.state, uptime=uptime, boot=boot())
+        self.books = Books(self.state) if clock else Books(self.state, uptime=uptime, boot=boot(), synchronised=synchronised)
         self.on_frame: Callable[[Meter], None] = lambda meter: None
         """Called with each frame, after the meter has taken it."""
         self.config = Config(())

@@ -311,6 +311,15 @@ class TestRestarts:
         assert books.totals.costs == {"BASE": 30}
         assert books.period(NOON).watthours == 2000
 
+    def test_energy_without_a_price_is_no_money_and_stays_in_another_currency(self) -> None:
+        books = account(tariffs(periods=[{"since": "2025-01-01", "registers": {"BASE": "0.2"}}]))
+        take(books, NOON, BASE=0, HCHC=0)
+        take(books, NOON + 60, BASE=1000, HCHC=700)
+        assert books.totals.unpriced == 700
+        books = again(books, tariffs(currency="JPY", periods=[{"since": "2025-01-01", "registers": {"BASE": "30"}}]))
+        assert books.totals.unpriced == books.kept.unpriced == 700
+        assert not books.totals.costs
+
     @pytest.mark.parametrize(
         "damage",
         [

@@ -85,6 +85,29 @@ def test_a_contract_that_changed_is_a_gauge_and_one_line(
     assert Linky(program, "standard", "HC").matches() == {"": 1}
 
 
+def test_silence_hides_what_was_said_before_anything_was_booked(start: Callable[..., Program]) -> None:
+    """No register is sure yet, so today's costs are not shown."""
+    program = start(contract(registers={"EASF01": "0.1589", "EASF02": "0.2142"}))
+    agreed = Said("H PLEINE/CREUSE", ("EASF01", "EASF02"))
+    for _ in range(3):
+        snapshot = Snapshot((), contract=agreed)
+        program.meter.take(snapshot)
+        program.books.take(program.meter, snapshot)
+    assert program.page(MATCH) == {"": 1}
+    program.clock.now += 60
+    assert program.page(MATCH) == {}
+
+
+def test_the_end_of_the_day_hides_nothing_that_the_meter_goes_on_saying(start: Callable[..., Program]) -> None:
+    program = start(contract(registers={"EASF01": "0.1589", "EASF02": "0.2142"}))
+    program.clock.now = unix("2026-11-03 23:59")
+    meter = Linky(program, "standard", "HC")
+    while program.clock.now < unix("2026-11-04 00:00"):
+        meter.read(2)
+        assert program.page(MATCH) in ({}, {"": 1})
+    assert program.page(MATCH) == {"": 1}
+
+
 @pytest.mark.parametrize(
     ("mode", "name", "priced", "shown"),
     [

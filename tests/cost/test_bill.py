@@ -249,6 +249,15 @@ class TestCheck:
         assert not verdict.agrees
         assert "energy agrees: bills count whole kilowatt-hours, which makes -16 JPY" in verdict.lines
 
+    @pytest.mark.parametrize("order", [("tier2", "tier3"), ("tier3", "tier2"), ("tier1", "tier3")])
+    def test_the_last_tier_counts_where_the_days_hold_the_upper_ones_only(self, order: tuple[str, ...]) -> None:
+        """The billing period began before the range of days."""
+        prices = {"tier1": Decimal("29.80"), "tier2": Decimal("36.40"), "tier3": Decimal("40.49")}
+        booked = Day("JPY", {name: Line(Decimal(100_450), Decimal("100.450") * prices[name]) for name in order})
+        billed = sum((100 * prices[name] for name in order), Decimal(0))
+        verdict = compare(Bill(Decimal(200_000), billed, "JPY"), {JANUARY: booked}, JANUARY, JANUARY)
+        assert "energy agrees: bills count whole kilowatt-hours, which makes -36 JPY" in verdict.lines
+
     def test_each_of_a_thousand_right_bills_with_whole_kilowatt_hours_of_each_register_agrees(self) -> None:
         chance = Random(1000)
         for _ in range(1000):

@@ -85,6 +85,22 @@ class TestWhen:
         assert gaps(found) == [("2026-12-26", None)]
         assert gaps(tariffs(periods=[PERIOD], holidays=["2026-05-01"])) == []
 
+    @pytest.mark.parametrize("begin", ["0001-01-01", "2026-01-01"])
+    def test_levies_and_periods_may_begin_with_the_first_day_that_there_is(self, begin: str) -> None:
+        found = with_levies(levy("a", "0001-01-01", "2026-06-01"), levy("VAT", "0001-01-01", percent="20"), since=begin)
+        assert gaps(found) == [("2026-06-01", None)]
+
+    def test_the_last_day_that_there_is_as_an_end_means_none(self) -> None:
+        found = with_levies(levy("a", until="9999-12-31"), levy("VAT", until="9999-12-31", percent="20"), until="9999-12-31")
+        assert gaps(found) == []
+        assert found.on(date.max)
+        assert found.change_after(date(2026, 11, 3)) is None
+
+    @pytest.mark.parametrize("last", ["9999-12-30", "9999-12-31"])
+    def test_a_list_of_holidays_may_go_to_the_last_day_that_there_is(self, last: str) -> None:
+        rates = [{"name": "rest", "price": "0.1", "days": "holiday"}, {"name": "work", "price": "0.2"}]
+        assert gaps(tariffs(periods=[{"since": "2026-01-01", "times": rates}], holidays=[last])) == []
+
     def test_the_example_whose_fuel_adjustment_runs_out_has_its_hole_and_its_end(self) -> None:
         (meter,) = load(str(EXAMPLES / "japan-tiered.yml")).meters
         assert meter.tariffs
@@ -134,6 +150,9 @@ class TestShown:
         assert outlook(program) == (1, None)
         program.speak(HCHC=1000)
         assert outlook(program) == (1, None)
+
+    def test_an_end_on_the_last_day_that_there_is_is_none(self, start: Callable[..., Program]) -> None:
+        assert outlook(start(with_levies(levy("fuel", until="9999-12-31"), until="9999-12-31"))) == (1, None)
 
     @pytest.mark.parametrize(
         "found",
@@ -218,6 +237,23 @@ class TestUnpriced:
         assert program.page(UNPRICED) == {"": 700}
         program.kill()
         assert program.page(UNPRICED) == {"": 700}
+
+    @pytest.mark.parametrize("written", [True, False], ids=["written", "not written"])
+    def test_its_counter_does_not_fall_when_the_currency_changes_and_shows_what_is_kept(
+        self, start: Callable[..., Program], monkeypatch: pytest.MonkeyPatch, written: bool
+    ) -> None:
+        program, yen = start(with_levies()), tariffs(currency="JPY", periods=[PERIOD])
+        program.speak(BASE=1000, HCHC=0)
+        program.speak(BASE=1700, HCHC=5)
+        program.keep()
+        program.speak(BASE=1900, HCHC=5)
+        if not written:
+            monkeypatch.setattr(program.state, "book", lambda *_: False)
+        program.books.open(program.meter, yen, PARIS.key, True)
+        assert program.page(UNPRICED) == {"": 900 if written else 700}
+        monkeypatch.undo()
+        program.keep()
+        assert program.page(UNPRICED) == {"": 900}
 
     def test_energy_after_the_last_period_is_too(self, start: Callable[..., Program]) -> None:
         program = start(with_levies(until="2026-11-04"))

@@ -43,6 +43,8 @@ class Machine:
     off: int = 0
     booted: int = 0
     boots: int = 0
+    tells: bool = True
+    """The kernel says whether its clock is synchronised: so it is while it is right."""
     shown: float = 0.0
     first: date | None = None
     """Oracle: the day of the first reading that may be booked, of those that a kill did not undo."""
@@ -54,7 +56,13 @@ class Machine:
 
     def start(self) -> None:
         self.state = State(str(self.folder))
-        self.books = Books(self.state, lambda: self.now + self.off, lambda: float(self.now - self.booted), f"boot {self.boots}")
+        self.books = Books(
+            self.state,
+            lambda: self.now + self.off,
+            lambda: float(self.now - self.booted),
+            f"boot {self.boots}",
+            lambda: self.off == 0 if self.tells else None,
+        )
         self.meter = Meter("home", clock=lambda: float(self.now - self.booted))
         self.books.open(self.meter, CONTRACT, "Europe/Paris", True)
 
@@ -84,6 +92,11 @@ class Machine:
             assert self.standing >= self.shown, "a counter fell"
             self.shown = self.standing
 
+    def hold(self, seconds: int) -> None:
+        """The host of a virtual machine holds it: the wall goes on, the uptime does not."""
+        self.now += seconds
+        self.booted += seconds
+
     @property
     def account(self) -> Account:
         return self.books._books["home"].account
@@ -111,8 +124,8 @@ def every_day(first: date, last: date) -> dict[date, D]:
 def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
     machines = []
 
-    def begin(now: int = EVENING, off: int = 0) -> Machine:
-        machines.append(Machine(tmp_path, now, off))
+    def begin(now: int = EVENING, off: int = 0, tells: bool = True) -> Machine:
+        machines.append(Machine(tmp_path, now, off, tells=tells))
         return machines[-1]
 
     yield begin
@@ -167,18 +180,19 @@ def test_a_late_clock_that_is_set_after_a_restart_of_the_program_costs_nothing(
     assert home.standing == 0.53
 
 
-def test_a_clock_that_was_ahead_gives_the_days_back_that_have_not_come(machine: Callable[..., Machine]) -> None:
-    home = machine(now=unix("2026-11-03 12:00"))
+@pytest.mark.parametrize("tells", [True, False], ids=["synchronised", "not known"])
+def test_a_clock_that_was_ahead_gives_the_days_back_that_have_not_come(machine: Callable[..., Machine], tells: bool) -> None:
+    home = machine(now=unix("2026-11-03 12:00"), tells=tells)
     home.read(HOUR)
     home.off = 3 * DAY
     home.read(3 * HOUR)
-    assert home.charged() == {date(2026, 11, 6): D("0.53")}, "by this clock it began then"
+    assert home.charged() == every_day(date(2026, 11, 3), date(2026, 11, 6))
     home.off = 0
     home.read(4 * HOUR)
     assert home.charged() == {date(2026, 11, 3): D("0.53")}
-    home.read(2 * DAY)
-    assert home.charged() == every_day(date(2026, 11, 3), date(2026, 11, 5))
-    assert home.standing == pytest.approx(3 * 0.53)
+    home.read(4 * DAY)
+    assert home.charged() == every_day(date(2026, 11, 3), date(2026, 11, 7))
+    assert home.standing == pytest.approx(5 * 0.53)
 
 
 def test_a_clock_that_is_ahead_after_the_machine_has_started_again_charges_no_day_twice(
@@ -219,20 +233,81 @@ def test_the_days_on_which_the_machine_was_off_are_due(machine: Callable[..., Ma
 
 
 def test_a_meter_that_is_read_for_weeks_began_when_it_began(machine: Callable[..., Machine]) -> None:
-    """A virtual machine that its host held for two days looks like a clock that was late."""
-    home = machine(now=unix("2026-11-03 12:00"))
+    home = machine(now=unix("2026-11-03 12:00"), tells=False)
     home.read(10 * DAY, every=HOUR)
-    home.now += 2 * DAY
-    home.booted += 2 * DAY
+    home.hold(2 * DAY)
     home.read(3 * HOUR)
     assert home.charged() == every_day(date(2026, 11, 3), home.today)
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["synchronised", "not known"])
+@pytest.mark.parametrize(
+    ("first", "after", "held"),
+    [("2026-11-01 12:00", 2 * DAY, 2 * DAY), ("2026-11-03 23:40", DAY, 25 * 60)],
+    ids=["for two days", "over midnight"],
+)
+def test_a_virtual_machine_that_was_held_takes_no_day_that_was_read(
+    machine: Callable[..., Machine], tells: bool, first: str, after: int, held: int
+) -> None:
+    """Held, it looks like one whose clock was late when the books began."""
+    home = machine(now=unix(first), tells=tells)
+    home.read(after)
+    home.hold(held)
+    home.read(5 * DAY)
+    assert home.first
+    assert home.charged() == every_day(home.first, home.today)
+    assert home.standing == pytest.approx(0.53 * len(home.charged()))
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["restarted", "killed"])
+def test_a_begin_that_was_corrected_when_the_clock_was_synchronised_is_not_moved_again(
+    machine: Callable[..., Machine], kept: bool
+) -> None:
+    home = machine(now=unix("2026-11-03 12:00"), off=-5 * DAY)
+    home.read(3 * HOUR)
+    home.off = 0
+    home.read(2 * HOUR)
+    home.restart(kept)
+    home.hold(2 * DAY)
+    home.read(DAY)
+    assert home.charged() == every_day(date(2026, 11, 3), home.today)
+
+
+@pytest.mark.parametrize("restarted", [True, False], ids=["restarted", "running"])
+def test_a_begin_by_a_clock_that_was_right_stays_when_it_is_set_wrong_and_right_again(
+    machine: Callable[..., Machine], restarted: bool
+) -> None:
+    home = machine(now=unix("2026-11-03 12:00"))
+    home.read(HOUR)
+    home.off = -5 * DAY
+    home.read(4 * HOUR)
+    if restarted:
+        home.restart()
+    home.off = 0
+    home.read(2 * DAY)
+    assert home.charged() == every_day(date(2026, 11, 3), home.today)
+    assert home.standing == pytest.approx(3 * 0.53)
+
+
+@pytest.mark.parametrize("before", [None, "JPY"], ids=["none", "another currency"])
+def test_tariffs_that_are_added_on_a_day_that_has_begun_charge_from_the_next_day_on(
+    machine: Callable[..., Machine], before: str | None
+) -> None:
+    home = machine(now=unix("2026-11-03 12:00"))
+    yen = {"since": "2020-01-01", "registers": {"BASE": "30"}, "standing": {"amount": "40", "per": "day"}}
+    home.books.open(home.meter, tariffs(currency=before, periods=[yen]) if before else None, "Europe/Paris", True)
+    home.read(HOUR)
+    home.books.open(home.meter, CONTRACT, "Europe/Paris", True)
+    home.shown = 0
+    home.read(2 * DAY)
+    assert home.charged() == every_day(date(2026, 11, 4), date(2026, 11, 5))
 
 
 def test_what_version_0_1_0_wrote_goes_on(machine: Callable[..., Machine]) -> None:
     home = machine(now=unix("2026-11-03 12:00"))
     home.read(HOUR)
     record = json.loads(json.dumps(home.state.account("home")))
-    for added in ("ahead", "began_after", "charged_from"):
+    for added in ("ahead", "began_after", "began_sure", "charged_from"):
         del record[added]
     del record["totals"]["unpriced"]
     account = from_json(Calendar(PARIS, CONTRACT), record)
@@ -250,9 +325,9 @@ STEPS = st.one_of(
 REBOOTS = st.tuples(st.just("boot"), st.sampled_from([-5 * DAY, -5 * HOUR, 0, 0, 3 * DAY]))
 
 
-def played(folder: Path, start: int, off: int, steps: list[tuple[str, int]]) -> Machine:
+def played(folder: Path, start: int, off: int, steps: list[tuple[str, int]], tells: bool = True) -> Machine:
     """All steps; then the clock is right, and days pass."""
-    home = Machine(folder, now=start, off=off)
+    home = Machine(folder, now=start, off=off, tells=tells)
     for what, amount in (*steps, ("clock", 0), ("read", 3 * DAY)):
         match what:
             case "read":
@@ -292,13 +367,14 @@ def test_fuzz_whatever_the_clock_did_each_day_since_the_first_reading_is_charged
     start=st.integers(unix("2026-10-24 12:00"), unix("2026-11-02 12:00")),
     off=st.sampled_from([-5 * DAY, -4 * HOUR, 0, 4 * HOUR, 3 * DAY]),
     steps=st.lists(st.one_of(STEPS, REBOOTS), max_size=6),
+    tells=st.booleans(),
 )
 def test_fuzz_whatever_the_machine_did_no_day_is_charged_twice_and_none_that_has_not_come(
-    start: int, off: int, steps: list[tuple[str, int]]
+    start: int, off: int, steps: list[tuple[str, int]], tells: bool
 ) -> None:
     """A begin by a wrong clock that was set while the machine was off cannot be told from days on which it was off."""
     with tempfile.TemporaryDirectory(dir=memory()) as folder:
-        home = played(Path(folder), start, off, steps)
+        home = played(Path(folder), start, off, steps, tells)
         charged, standing = home.charged(), home.account.totals.standing
         assert charged == every_day(min(charged), home.today)
         assert sum(charged.values()) + home.account.standing.ahead == standing

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from meterline.cost.wall import IS_SET, TRIAL, Wall
+from pathlib import Path
+
+import pytest
+
+from meterline.cost import wall
+from meterline.cost.wall import IS_SET, TRIAL, Wall, synchronised
 
 NOON = 1_780_000_000
 HOUR = 3600
@@ -86,3 +91,20 @@ def test_another_jump_begins_its_own_trial() -> None:
     clock.shows += DAY
     assert clock.after(20) is None
     assert clock.after(TRIAL) == int(clock.shows)
+
+
+def test_the_kernel_says_whether_its_clock_is_kept_right_or_not_at_all() -> None:
+    assert synchronised() in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("state", "set_once", "known"), [(0, False, True), (5, True, False), (-1, True, True), (-1, False, None)]
+)
+def test_where_the_kernel_may_not_be_asked_the_file_of_systemd_tells(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: int, set_once: bool, known: bool | None
+) -> None:
+    monkeypatch.setattr(wall, "_question", lambda: lambda: state)
+    monkeypatch.setattr(wall, "TIMESYNC", tmp_path / "synchronized")
+    if set_once:
+        wall.TIMESYNC.touch()
+    assert synchronised() is known

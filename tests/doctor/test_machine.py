@@ -29,10 +29,6 @@ def test_a_clock_that_nobody_keeps_right_is_a_warning(kept: bool | None, level: 
     assert bool(finding.remedy) == (level != "ok")
 
 
-def test_the_kernel_says_whether_its_clock_is_kept_right_or_not_at_all() -> None:
-    assert machine.synchronised() in (True, False, None)
-
-
 @pytest.mark.parametrize(
     ("ahead", "kept", "level"),
     [(0, False, "ok"), (-59, None, "ok"), (61, True, "warning"), (61, False, "fault"), (-3600, None, "fault")],

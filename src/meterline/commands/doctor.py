@@ -18,6 +18,7 @@ from typing import IO, TypeAlias
 from meterline.commands.output import output
 from meterline.commands.progress import Progress, progress
 from meterline.config import Config, load, single
+from meterline.cost.wall import synchronised
 from meterline.doctor import Finding, bundle, device, fault, instance, machine
 from meterline.doctor.examination import Case, Place, examine
 from meterline.errors import UserError
@@ -66,7 +67,7 @@ async def _doctor(args: Namespace, config: Config, file: IO[bytes] | None) -> in
     show = _clearing(line, _show_json if args.json else _Words().show)
     line.show(f"asking whether a meterline serves at {args.address}")
     own = await asyncio.to_thread(instance.running, args.address)
-    kept = machine.synchronised()
+    kept = synchronised()
     findings = [machine.clock(kept, time.time()), machine.state_folder(args.state or default_folder())]
     findings.append(own.serves(args.address) if own else machine.port(args.address))
     if not config.meters:

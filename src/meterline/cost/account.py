@@ -137,7 +137,9 @@ class Account:
 
     def go_back_to(self, at: int) -> None:
         """The clock was wrong: what comes next is booked from this moment on, which may be long before the last one."""
-        self.at, self.began, self.changed = at, min(self.began, at), True
+        self.at, self.changed = at, True
+        if not self.standing.sure:
+            self.began = min(self.began, at)
         for mark in self.marks.values():
             mark.at = min(mark.at, at)
         self._resumed = min(self._resumed, at)

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from meterline.cost.calendar import ONE_DAY
 from meterline.cost.ledger import ZERO, Day, Line
-from meterline.cost.pricing import tier_name
+from meterline.cost.pricing import tier_number
 from meterline.cost.tariffs import WITHOUT_CENTS
 
 _WHOLE_KWH = 1000
@@ -162,8 +162,8 @@ def _reasons(row: Row, energy: Decimal, cost: Decimal, currency: str) -> Iterabl
 
 def _last_tier(day: Day) -> Line | None:
     """The highest tier that was used; None where prices do not go by tiers."""
-    tiers = [day.lines[name] for number in range(len(day.lines)) if (name := tier_name(number)) in day.lines]
-    return next((line for line in reversed(tiers) if line.watthours), None)
+    used = {number: line for name, line in day.lines.items() if line.watthours and (number := tier_number(name)) is not None}
+    return used[max(used)] if used else None
 
 
 def _rounded(day: Day) -> Decimal:

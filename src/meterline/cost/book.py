@@ -27,7 +27,6 @@ _EXPORT = "smartmeter_energy_export_watthours_total"
 _BY_TARIFF = "smartmeter_energy_import_tariff_watthours_total"
 _MATCH = "smartmeter_tariffs_match_contract"
 _LIVE = (
-    _MATCH,
     "smartmeter_energy_import_day_watthours",
     "smartmeter_energy_import_period_watthours",
     "smartmeter_energy_export_day_watthours",
@@ -174,9 +173,12 @@ class Book:
     def refresh(self, now: int) -> None:
         """Hide what the meter does not bear out any more; show a price that changed without a reading."""
         if self._day_ends and not self.is_live(now):
-            self._day_ends, self._compared = 0, None
+            self._day_ends = 0
             for family in _LIVE:
                 self.meter.show(family, [])
+        if self._compared and self.meter.clock() - self.meter.last_frame > self.meter.freshness():
+            self._compared = None
+            self.meter.show(_MATCH, [])
         if self.account.currency and now >= IS_SET:
             if now >= self._price_changes:
                 self.show_prices(now)

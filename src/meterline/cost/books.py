@@ -51,14 +51,17 @@ class Books:
         now: Callable[[], float] | None = None,
         uptime: Callable[[], float] | None = None,
         boot: str | None = "",
+        synchronised: Callable[[], bool | None] = lambda: None,
     ) -> None:
         """`now`: Unix time. `uptime`: what jumps of it are told by; the clock of the meter where it is None.
 
         `boot`: which start of the machine `uptime` counts from; empty: one of its own; None: it does not count all time.
+        `synchronised`: whether somebody keeps what `now` shows right; None: that is not known.
         """
         self._state = state
         self._uptime = uptime
         self._boot = secrets.token_hex(8) if boot == "" else boot or ""
+        self._synchronised = synchronised
         self.now = now or (lambda: time.time())
         self._wall = Wall(self.now)
         self._books: dict[str, Book] = {}
@@ -82,10 +85,11 @@ class Books:
         if known:
             account = from_json(calendar, to_json(known.account), history)
             account.changed, account.due = known.account.changed, known.account.due
-            account.kept = known.account.kept if account.currency == known.account.currency else account.kept
+            same = known.account.money in ("", account.money)
+            account.kept = known.account.kept if same else known.account.kept.in_another_currency()
         else:
             account = self._recall(meter.name, calendar, history)
-        account.standing.boot = self._boot
+        account.standing.boot, account.standing.synchronised = self._boot, self._synchronised
         book = self._books[meter.name] = Book(meter, account, by_tariff)
         now = int(self.now())
         book.show_kept(now)

@@ -52,9 +52,11 @@ def _of_levies(tariffs: Tariffs) -> Iterator[Lapse]:
         levies = [levy for levy in tariffs.levies if getattr(levy, kind) is not None]
         edges = sorted({day for levy in levies for day in (levy.since, levy.until) if day})
         for number, edge in enumerate(edges):
+            if edge <= begin or (end and edge >= end):
+                continue
             before, ended = _raised(levies, edge - ONE_DAY), [levy.name for levy in levies if levy.until == edge]
             missing = before - _raised(levies, edge)
-            if missing <= 0 or edge <= begin or (end and edge >= end):
+            if missing <= 0:
                 continue
             until = next((later for later in edges[number + 1 :] if _raised(levies, later) >= before), None)
             yield Lapse(edge, until, _ended(ended, missing, edge, until, kind))
@@ -76,5 +78,5 @@ def _of_holidays(tariffs: Tariffs) -> Iterator[Lapse]:
     asked = any(HOLIDAY in rate.days.numbers for period in tariffs.periods for rate in period.times or ())
     if asked and tariffs.holidays:
         last, end = max(tariffs.holidays), tariffs.periods[-1].until
-        if end is None or last + ONE_DAY < end:
+        if last < (end or date.max) - ONE_DAY:
             yield Lapse(last + ONE_DAY, None, f"holidays: the last one listed is {last}; add those that follow")

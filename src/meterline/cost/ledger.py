@@ -117,6 +117,10 @@ class Totals:
     unpriced: Decimal = ZERO
     """Watt-hours that no price was known for, although there are tariffs."""
 
+    def in_another_currency(self) -> Totals:
+        """What of it is no money."""
+        return Totals(unpriced=self.unpriced)
+
     def copy(self) -> Totals:
         """As they stand now."""
         return replace(self, costs=dict(self.costs))

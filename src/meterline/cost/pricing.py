@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -26,6 +27,12 @@ def spread(rise: Decimal, edges: Iterable[int], since: int, at: int, step: Decim
 def tier_name(number: int) -> str:
     """Its name as a tariff: they are counted from 0 inside, from 1 outside."""
     return f"tier{number + 1}"
+
+
+def tier_number(name: str) -> int | None:
+    """The same back; None where it is no name of a tier."""
+    found = re.fullmatch(r"tier([1-9]\d*)", name, re.ASCII)
+    return int(found[1]) - 1 if found else None
 
 
 def lines(register: str, stretch: Stretch, watthours: Decimal, used: Decimal) -> Iterable[tuple[str, Decimal, Decimal | None]]:

@@ -27,6 +27,7 @@ def to_json(account: Account) -> dict[str, Any]:
         "charged_from": account.standing.first and account.standing.first.isoformat(),
         "ahead": str(account.standing.ahead),
         "began_after": account.standing.began_after,
+        "began_sure": account.standing.sure,
         "registers": {register: [str(mark.value), mark.at] for register, mark in account.marks.items()},
         "days": {day.isoformat(): booked.to_json() for day, booked in account.days.items()},
         "periods": {day.isoformat(): [str(total.watthours), str(total.cost)] for day, total in account.periods.items()},
@@ -50,8 +51,10 @@ def from_json(calendar: Calendar, found: Mapping[str, Any], history: History = l
     days = {date.fromisoformat(day): Day.from_json(booked) for day, booked in found["days"].items()}
     account.days = {day: _in(account.currency, replace(booked, changed=True)) for day, booked in days.items()}
     account.money = account.currency or found["currency"]
-    if found["currency"] in ("", account.money):
-        account.totals = Totals.from_json(found["totals"])
+    account.totals = Totals.from_json(found["totals"])
+    if found["currency"] not in ("", account.money):
+        account.totals = account.totals.in_another_currency()
+    else:
         account.standing.ahead = number(found.get("ahead", "0"))
         account.periods = {
             date.fromisoformat(day): Sum(number(watthours), number(cost))
@@ -67,7 +70,9 @@ def _read_standing(account: Account, found: Mapping[str, Any]) -> None:
     if found["charged"]:
         account.standing.last, first = date.fromisoformat(found["charged"]), found.get("charged_from")
         account.standing.first = date.fromisoformat(first) if first else account.calendar.day(account.began)
-    account.began = min(account.began, account.at)
+    account.standing.sure = found.get("began_sure") is True
+    if not account.standing.sure:
+        account.began = min(account.began, account.at)
     if after := found.get("began_after"):
         boot, uptime = after
         account.standing.began_after = str(boot), float(uptime)

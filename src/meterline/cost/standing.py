@@ -6,20 +6,21 @@ stays in the total, and pays for the next days.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from meterline.cost.calendar import ONE_DAY
 from meterline.cost.ledger import ZERO
+from meterline.cost.wall import TRIAL
 
 if TYPE_CHECKING:
     from meterline.cost.account import Account
 
 
 YOUNG = 7 * 86_400
-"""Seconds in which the begin of an account is found anew when the clock is set: later it was right when the account began."""
+"""Seconds in which the begin of an account is found anew when the clock is set."""
 SET = 60
 """Seconds by which a clock that was set differs."""
 
@@ -32,7 +33,11 @@ class StandingCharges:
         self.boot = ""
         """Which start of the machine its uptime counts from; empty where that is not known."""
         self.began_after: tuple[str, float] | None = None
-        """The same when the account began, and the uptime then."""
+        """The same when the account began, and the uptime then; None where the begin stays."""
+        self.synchronised: Callable[[], bool | None] = lambda: None
+        """Whether somebody keeps the clock right."""
+        self.sure = False
+        """The account began by a clock that was right."""
         self._looked: tuple[int, date] | None = None
         """For which begin and day this was done last."""
         self.first: date | None = None
@@ -41,15 +46,26 @@ class StandingCharges:
         """What the total holds of days that gave it back."""
 
     def find_begin(self, at: int, uptime: float | None) -> None:
-        """When the account began; while it is young by what the clock shows now, since that may have been wrong then."""
+        """When the account began. Until the clock is known to be right, it may have been wrong then: the begin follows it.
+
+        While a virtual machine is held, the wall goes on, but not the uptime: that looks like a clock that was late. So once
+        the clock is synchronised, which may have set it, the begin stays. Where that is not known, it soon moves back only.
+        """
         account = self._account
         if not account.began:
-            account.began = at
-            self.began_after = (self.boot, uptime) if self.boot and uptime is not None else None
+            account.began, self.sure = at, bool(self.synchronised())
+            if self.boot and uptime is not None and not self.sure:
+                self.began_after = self.boot, uptime
         elif self.began_after and uptime is not None and self.began_after[0] == self.boot:
             age = uptime - self.began_after[1]
-            if age < YOUNG and abs(at - age - account.began) >= SET:
+            if age >= YOUNG:
+                self.began_after, account.changed = None, True
+                return
+            sure, late = bool(self.synchronised()), at - age - account.began
+            if abs(late) >= SET and (sure or late < 0 or age <= TRIAL):
                 account.began, account.changed = at - int(age), True
+            if sure:
+                self.sure, self.began_after, account.changed = True, None, True
 
     def book(self, at: int) -> None:
         """Bring the days up to date: from the begin of the account to this moment."""

@@ -77,6 +77,7 @@ class Levy:
             raise ValueError(f"levy {self.name!r}: percent: {self.percent} is not allowed; allowed: 0 or more")
         if self.since and self.until and self.until <= self.since:
             raise ValueError(f"levy {self.name!r}: ends ({self.until}) before it begins ({self.since})")
+        _leave_open(self)
 
     def holds(self, day: date) -> bool:
         """Whether it is raised on that day."""
@@ -112,6 +113,7 @@ class Period:
             _check_times(self.times)
         if self.tiers is not None:
             _check_tiers(self.tiers)
+        _leave_open(self)
 
     def prices(self) -> Iterator[tuple[str, Decimal]]:
         """Every price in it, with its place in words."""
@@ -261,6 +263,12 @@ class Tariffs:
             for register in period.registers or ()
             if register not in known
         ]
+
+
+def _leave_open(what: Levy | Period) -> None:
+    """The last day that there is, written as the end, says that there is none."""
+    if what.until == date.max:
+        object.__setattr__(what, "until", None)
 
 
 def _remedy(what: str) -> str:

@@ -6,8 +6,10 @@ right again. A jump is what differs from the monotonic clock.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 IS_SET = 1_735_689_600
@@ -16,6 +18,9 @@ JUMP = 3600
 """Seconds that the clock may move by itself."""
 TRIAL = 3600.0
 """Seconds for which a jump must hold to be believed; and for which, after a start, one ahead is believed at once."""
+TIMESYNC = Path("/run/systemd/timesync/synchronized")
+"""Of this start of the machine: see systemd-timesyncd.service(8)."""
+_TIME_ERROR = 5
 
 
 def uptime() -> float:
@@ -30,6 +35,29 @@ def boot() -> str | None:
     except (OSError, ValueError):
         return None
     return text if hasattr(time, "CLOCK_BOOTTIME") else None
+
+
+def synchronised() -> bool | None:
+    """Whether somebody (NTP, chrony, the host) keeps the kernel's clock right; None: that is not known. See adjtimex(2).
+
+    systemd forbids a service with ProtectClock=yes to ask that. Its own NTP client leaves a file once it has set the clock.
+    """
+    state = _question()()
+    if state < 0:
+        return True if os.path.exists(TIMESYNC) else None
+    return state != _TIME_ERROR
+
+
+@cache
+def _question() -> Callable[[], int]:
+    """adjtimex(2) that only asks, or -1 always. Found once, where it is asked for: ctypes is large, and may be forbidden."""
+    try:
+        import ctypes
+
+        call, answer = ctypes.CDLL(None).adjtimex, ctypes.create_string_buffer(512)
+    except (ImportError, MemoryError, OSError, AttributeError):
+        return lambda: -1
+    return lambda: int(call(ctypes.memset(answer, 0, 512)))
 
 
 class Wall:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import time
@@ -14,17 +13,7 @@ BEGINNING = 1_735_689_600
 """2025: a clock before this was never set. A Raspberry Pi without a network starts in the past."""
 CLOSE = 60.0
 """Seconds between two clocks that are no matter: a frame takes some, and half-hourly costs do not notice."""
-_TIME_ERROR = 5
 _SET_CLOCK = "sudo timedatectl set-ntp true; timedatectl timesync-status"
-
-
-def synchronised() -> bool | None:
-    """Whether somebody (NTP, chrony, the host) keeps the kernel's clock right; None: it does not tell. See adjtimex(2)."""
-    try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # modes = 0: only ask
-    except (OSError, AttributeError):
-        return None
-    return None if state < 0 else bool(state != _TIME_ERROR)
 
 
 def clock(kept: bool | None, now: float) -> Finding:
