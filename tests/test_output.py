@@ -116,3 +116,57 @@ def test_a_name_that_was_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> N
         out.publish()
     assert file.read_bytes() == OLD
     assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_file_of_the_user_beside_it_is_left_alone(tmp_path: Path, capture: Path) -> None:
+    file, part = tmp_path / "y.bin", tmp_path / "y.bin.part"
+    part.write_bytes(OLD)
+    assert command("capture", "tcp://127.0.0.1:1", "-o", str(file)).returncode == 1
+    assert part.read_bytes() == OLD
+    assert command("capture", f"file:{capture}", "-o", str(file)).returncode == 0
+    assert part.read_bytes() == OLD
+    assert sorted(os.listdir(tmp_path)) == ["x.bin", "y.bin", "y.bin.part"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_of_two_that_write_to_the_same_name_each_is_whole(tmp_path: Path, force: bool) -> None:
+    file = tmp_path / "x"
+    with output(str(file), force) as one, output(str(file), force) as other:
+        one.file.write(b"one, and more of it")
+        other.file.write(b"other")
+        one.publish()
+        assert file.read_bytes() == b"one, and more of it"
+        if force:
+            other.publish()
+            assert file.read_bytes() == b"other"
+        else:
+            with pytest.raises(UserError, match="exists already"):
+                other.publish()
+    assert file.read_bytes() == (b"other" if force else b"one, and more of it")
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_of_two_that_take_a_name_at_the_same_moment_only_one_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, replace = tmp_path / "x", os.replace
+    with output(str(file), False) as one, output(str(file), False) as other:
+        one.file.write(b"one")
+
+        def both(source: str, target: str) -> None:
+            monkeypatch.setattr(os, "replace", replace)
+            with pytest.raises(UserError, match="exists already"):
+                other.publish()
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", both)
+        one.publish()
+    assert file.read_bytes() == b"one"
+
+
+def test_a_file_has_the_mode_of_an_ordinary_new_file(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with output(str(tmp_path / "x"), force=False) as out:
+            out.publish()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640

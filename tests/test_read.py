@@ -6,15 +6,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from stage import command, environment, fake, program
 from terminal import on_terminal
+from virtual import run
 
 from meterline.arguments import LANGUAGES as OFFERED
-from meterline.commands.read import _Reading
+from meterline.commands.read import _draw, _Reading, _Screen, _watch
 from meterline.config import MeterConfig
 from meterline.meter import Meter
 from meterline.metrics import CATALOGUE, FAMILIES
@@ -197,6 +198,45 @@ def test_watching_on_a_terminal_draws_over_itself_and_ends_at_ctrl_c(linky: str)
         screen.end()
         assert screen.process.returncode == 0
     assert "Traceback" not in screen.shown
+
+
+class Flapping(_Reading):
+    """A link that is lost again and again: each word is why, and FRAME a frame of the meter."""
+
+    def __init__(self, *story: str) -> None:
+        super().__init__(MeterConfig("home", "tcp://bridge:1"), "tic")
+        self._story = list(story)
+
+    async def follow(self, on_frame: Callable[[Meter], None] = lambda _: None) -> None:
+        while self._story:
+            word = self._story.pop(0)
+            if word != "FRAME":
+                raise OSError(word)
+            self.meter.take(Snapshot((Reading(("smartmeter_power_watts",), 500),)))
+            on_frame(self.meter)
+        raise EOFError
+
+
+LOST = ("FRAME", *["gone"] * 5, *["connection refused"] * 5, "FRAME", *["connection refused"] * 5)
+
+
+def test_watching_a_dead_link_says_so_once_and_again_when_that_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    run(_watch(Flapping(*LOST), lambda meter: None))
+    said = [f"meterline: {word}; trying again" for word in ("gone", "connection refused", "connection refused")]
+    assert capsys.readouterr().err.splitlines() == said
+
+
+def test_what_is_wrong_with_a_link_that_is_watched_is_drawn_on_the_screen_not_over_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    run(_draw(Flapping(*LOST), _Screen(LANGUAGES["en"])))
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    drawn = [screen.splitlines()[-1].removesuffix("\x1b[J") for screen in shown.out.split("\x1b[H")[1:]]
+    assert any(re.fullmatch(r"\d\d:\d\d:\d\d  gone; trying again", line) for line in drawn)
+    assert any(re.fullmatch(r"\d\d:\d\d:\d\d", line) for line in drawn), "nothing is wrong any more"
+    assert {len(line) for line in drawn if "refused" in line} == {30}
 
 
 def test_watching_without_a_terminal_is_a_line_a_frame(linky: str) -> None:

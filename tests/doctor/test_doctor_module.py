@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from stage import LIMIT
+from virtual import run
 
 from meterline import asked
 from meterline.config import MeterConfig
 from meterline.doctor import Finding, device
 from meterline.doctor.examination import Case, Place, examine
-from meterline.protocols.broute import Options
+from meterline.doctor.module import LONG_ENOUGH
+from meterline.protocols.broute import Options, causes
 from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
 
 
@@ -82,10 +84,36 @@ def test_a_meter_that_is_not_heard_is_a_fault() -> None:
     assert "check its id" in finding.remedy
 
 
-def test_a_wrong_password_is_told_from_a_weak_signal() -> None:
-    meter = FakeMeter()
-    (finding,) = wrong(find(meter, configured(meter, password="ZZZZZZZZZZZZ")))
-    assert finding.level == "fault"
-    assert "does not let us in" in finding.what
-    assert "check id and password" in finding.remedy
+@pytest.mark.parametrize(
+    ("lqi", "facts", "cause"),
+    [
+        (0x8C, {"password": "ZZZZZZZZZZZZ"}, causes.not_let_in(answers=True, near=True)),
+        (0x45, {"password": "ZZZZZZZZZZZZ"}, causes.not_let_in(answers=True, near=False)),
+        (0x8C, {"faults": Faults(limit32=(20000, 19990))}, causes.LIMITED),
+    ],
+    ids=["wrong password", "weak signal", "limit of time on air"],
+)
+def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it(
+    monkeypatch: pytest.MonkeyPatch, lqi: int, facts: dict[str, Any], cause: str
+) -> None:
+    monkeypatch.setattr("meterline.doctor.module.LONG_ENOUGH", LONG_ENOUGH)
+    meter = FakeMeter(lqi=lqi)
+
+    async def test() -> Case:
+        module = FakeModule([meter], start_unix=time.time(), faults=facts.get("faults", Faults()))
+        async with asked.on_pty(module) as url:
+            case = Case(url, (MeterConfig("tokyo", url, "broute", configured(meter, facts.get("password", ""))),))
+            await examine(case, Place(device.this_user()))
+            return case
+
+    (finding,) = [finding for finding in run(test()).findings if finding.level == "fault"]
+    assert finding.what == f"meter 'tokyo' is heard, but not read: {cause}"
     assert "ZZZ" not in finding.what + finding.remedy
+
+
+def test_a_meter_that_lets_us_in_and_says_nothing_is_looked_for_nearer() -> None:
+    meter = FakeMeter()
+    (finding,) = wrong(find(meter, configured(meter), faults=Faults(silent=True)))
+    assert finding.level == "fault"
+    assert finding.what == "meter 'tokyo' is heard, but does not answer"
+    assert "bring the module nearer" in finding.remedy

@@ -285,16 +285,23 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
     run_in_real_time(test())
 
 
-@pytest.mark.parametrize(("damaged", "malformed", "level"), [(0, 0, "ok"), (9, 1, "ok"), (9, 2, "warning")])
-def test_the_page_of_our_own_service_is_judged(damaged: int, malformed: int, level: str) -> None:
+@pytest.mark.parametrize(
+    ("rejected", "ratio", "level"),
+    [(0, 1.0, "ok"), (5000, 1.0, "ok"), (5000, 0.995, "ok"), (3, 0.98, "warning"), (3, 0.4, "warning"), (5000, None, "ok")],
+    ids=["clean", "damaged long ago", "a little damage", "damaged now", "lossy now", "nothing in the last minute"],
+)
+def test_the_page_of_our_own_service_is_judged_by_its_last_minute(rejected: int, ratio: float | None, level: str) -> None:
     page = (
-        'smartmeter_up{meter="home"} 1.0\nsmartmeter_frames_total{meter="home"} 100.0\n'
-        f'smartmeter_rejected_total{{meter="home",reason="checksum"}} {damaged}\n'
-        f'smartmeter_rejected_total{{meter="home",reason="malformed"}} {malformed}\n'
+        'smartmeter_up{meter="home"} 1.0\nsmartmeter_frames_total{meter="home"} 1000.0\n'
+        f'smartmeter_rejected_total{{meter="home",reason="checksum"}} {rejected}\n'
+        'smartmeter_rejected_total{meter="home",reason="malformed"} 1\n'
     )
+    if ratio is not None:
+        page += f'smartmeter_line_accepted_ratio{{meter="home"}} {ratio}\n'
     (finding,) = Instance(1, page, None).findings(["unknown there, so all are told"])
     assert finding.level == level
-    assert finding.what.startswith(f"meter 'home': 100 frames, {damaged + malformed} rejected")
+    assert finding.what.startswith(f"meter 'home': 1000 frames, {rejected + 1} rejected")
+    assert ("of the last minute" in finding.what) == (level == "warning")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")

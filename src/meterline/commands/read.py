@@ -171,13 +171,25 @@ def _nothing(end: BaseException | None, link: str, seconds: float) -> Exception:
     return UserError(f"read: {link}: no reading in {seconds:g} s; meterline doctor {link} says why", 1)
 
 
-async def _watch(reading: _Reading, show: Callable[[Meter], None]) -> None:
-    """For ever; a link that is lost is opened again. UserError where the meter has never spoken."""
+def _complain(meter: Meter) -> None:
+    print(f"meterline: {meter.line.trouble}", file=sys.stderr)
+
+
+async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Callable[[Meter], None] = _complain) -> None:
+    """For ever; a link that is lost is opened again. UserError where the meter has never spoken.
+
+    `complain` gets the meter when its line has another trouble than before, not at each try.
+    """
     meter = reading.meter
+
+    def on_frame(meter: Meter) -> None:
+        meter.line.trouble = ""
+        show(meter)
+
     async with progress(lambda passed: "" if meter.frames else _waiting(reading, passed)):
         while True:
             try:
-                await reading.follow(show)
+                await reading.follow(on_frame)
             except EOFError:
                 return
             except BrokenPipeError:  # whoever read our output has enough
@@ -187,7 +199,10 @@ async def _watch(reading: _Reading, show: Callable[[Meter], None]) -> None:
             except OSError as error:
                 if not meter.frames:
                     raise UserError(f"read: {error}", 1) from None
-                print(f"meterline: {error}; trying again", file=sys.stderr)
+                trouble = f"{error}; trying again"
+                if trouble != meter.line.trouble:
+                    meter.line.trouble = trouble
+                    complain(meter)
             await asyncio.sleep(PAUSE)
 
 
@@ -201,7 +216,7 @@ async def _draw(reading: _Reading, screen: _Screen) -> None:
 
     ticking = asyncio.create_task(tick())
     try:
-        await _watch(reading, screen.show)
+        await _watch(reading, screen.show, screen.show)
     finally:
         ticking.cancel()
         print()
@@ -234,7 +249,9 @@ class _Screen:
         self._start = "\x1b[2J"
 
     def show(self, meter: Meter) -> None:
-        lines = [*_block(meter, self._language)[: shutil.get_terminal_size().lines - 2], time.strftime("%H:%M:%S")]
+        size = shutil.get_terminal_size()
+        last = f"{time.strftime('%H:%M:%S')}  {meter.line.trouble}".rstrip()[: size.columns]
+        lines = [*_block(meter, self._language)[: size.lines - 2], last]
         print(f"{self._start}\x1b[H" + "\x1b[K\n".join(lines) + "\x1b[J", end="", flush=True)
         self._start = ""
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from meterline import holders
 from meterline.doctor import Finding, fault, ok, warning
+from meterline.doctor.listening import FINE
 from meterline.samples import escape
 from meterline.web.server import parse_address
 
@@ -52,12 +53,14 @@ class Instance(NamedTuple):
         """What it says of these meters; of all that it reads where it knows none of them."""
         for name in [name for name in self.meters if name in names] or self.meters:
             frames, rejected = (self.value(f"smartmeter_{what}_total", name) or 0 for what in ("frames", "rejected"))
+            ratio = self.value("smartmeter_line_accepted_ratio", name)  # the counts are since the start, and judge nothing
             what = f"meter {name!r}: {frames:.0f} frames, {rejected:.0f} rejected"
             if self.value("smartmeter_up", name) != 1:
                 yield fault(f"{what}; it is silent now", _LOG)
-            elif rejected > frames / 10:
+            elif ratio is not None and ratio < 1 - FINE:
                 yield warning(
-                    f"{what}: more than a line should have", "stop meterline, and let doctor listen to the line itself"
+                    f"{what}; of the last minute only {ratio:.1%} was accepted: more damage than a line should have",
+                    "stop meterline, and let doctor listen to the line itself",
                 )
             else:
                 yield ok(f"{what}; it speaks")

@@ -71,9 +71,6 @@ def _let_in(met: Met) -> Finding:
     if meter.frames:
         said = ", ".join(filter(None, described(meter).values()))
         return ok(f"meter {meter.name!r} lets us in and answers: {meter.frames} replies" + (f", {said}" if said else ""))
-    if meter.observed.get(("smartmeter_session_joins_total", "failed")):
-        return fault(
-            f"meter {meter.name!r} is heard, but does not let us in",
-            "check id and password against the grid company's letter; switch off another controller (HEMS), if there is one",
-        )
+    if cause := next((hint for hint in reversed(met.hints) if not hint.good), None):
+        return fault(f"meter {meter.name!r} is heard, but not read: {cause.text}", cause.remedy)
     return fault(f"meter {meter.name!r} is heard, but does not answer", met.trouble or _NEARER)
