@@ -44,7 +44,7 @@ ENV PATH=/opt/meterline/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 S
 VOLUME /var/lib/meterline
 USER 10001
 # It is asked where the program serves: at the port of the exporters' variables or JSON file, else at HEALTH_PORT.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python3", "-m", "meterline.health"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python3", "-m", "meterline.cli.health"]
 
 FROM program AS linky-exporter
 ENV HEALTH_PORT=8123

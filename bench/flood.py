@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from bench.ending import end_of_input
 from bench.process import first_line, python
 from bench.table import Row, ratio, show
-from meterline.config import Config, MeterConfig
+from meterline.config.schema import Config, MeterConfig
 from meterline.protocols import broute, tic
-from meterline.protocols.broute.fake import FakeMeter
-from meterline.runtime import Runtime
+from meterline.protocols.broute.simulator.commands import FakeMeter
+from meterline.service.supervisor import Runtime
 
 SECONDS = 20.0
 QUIET = 3.0

@@ -24,9 +24,9 @@ from functools import lru_cache, partial
 from itertools import pairwise
 
 from bench.ending import end_of_input
-from meterline.house import House
-from meterline.protocols.tic.fake import MODES, FakeMeter
-from meterline.protocols.tic.fake_state import PARIS
+from meterline.protocols.tic.simulator.meter import MODES, FakeMeter
+from meterline.protocols.tic.simulator.state import PARIS
+from meterline.simulation.household import House
 
 GAP = 0.025
 """Seconds of silence between two frames: 16.7 to 33.4 ms (54E)."""

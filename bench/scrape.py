@@ -23,11 +23,11 @@ from prometheus_client.registry import Collector
 from bench.line import at, frames, household
 from bench.process import Server, bare, get, line, meterline
 from bench.table import Row, ratio, show
-from meterline.exposition import Page
-from meterline.meter import Meter
-from meterline.model import Snapshot
+from meterline.meter.exposition import Page
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Snapshot
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.protocols.tic.readings import readings
 
 SCRAPES = 200
 

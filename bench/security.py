@@ -23,7 +23,7 @@ import trustme
 
 from bench.process import PROMETHEUS, Server, first_line, get, line, memory, meterline, python
 from bench.table import Row, ratio, show
-from meterline.web.auth import hash_password
+from meterline.web.http.basic_auth import hash_password
 
 SCRAPES = 300
 SLOW = 300

@@ -14,11 +14,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from bench.table import Row, ratio, show
-from meterline.cost.books import KEEP_EVERY, Books
-from meterline.cost.tariffs import Period, Standing, Tariffs
-from meterline.meter import Meter
-from meterline.model import Reading, Snapshot
-from meterline.state import State
+from meterline.billing.billing import KEEP_EVERY, Books
+from meterline.billing.tariff import Period, Standing, Tariffs
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Reading, Snapshot
+from meterline.store import State
 
 MIDNIGHT = 1_774_998_000
 """In Paris, on 1 April 2026."""

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 from bench.ending import end_of_input
 from bench.line import SteadyHouse
 from bench.process import first_line, python
-from meterline.asked import on_tcp
 from meterline.protocols.broute import echonet, skstack
 from meterline.protocols.broute import properties as p
-from meterline.protocols.broute.asking import LIVE
-from meterline.protocols.broute.fake import JST, FakeMeter, FakeModule
+from meterline.protocols.broute.poller import LIVE
+from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule
+from meterline.simulation.responder import on_tcp
 
 START = datetime(2025, 1, 14, 18, 10, tzinfo=JST).timestamp()
 """Unix time at which every module begins: no half-hour is announced for the next twenty minutes."""

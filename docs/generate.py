@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from meterline import __version__
-from meterline.arguments import EXAMPLES, parser
-from meterline.metrics import CATALOGUE
-from meterline.model import REASONS
+from meterline.cli.arguments import EXAMPLES, parser
+from meterline.meter.families import CATALOGUE
+from meterline.meter.readings import REASONS
 from meterline.protocols.broute.properties import MAKERS
 from meterline.protocols.tic.readers import DEVICE_TYPES, MANUFACTURERS
 

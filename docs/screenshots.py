@@ -17,10 +17,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser import chromium, tab  # noqa: E402
 from stage import free_port  # noqa: E402
 
-from meterline.commands import demo  # noqa: E402
-from meterline.web import live  # noqa: E402
-from meterline.web.facts import Power  # noqa: E402
-from meterline.web.history import LENGTH, STEP, History  # noqa: E402
+from meterline.cli import demo  # noqa: E402
+from meterline.web.page import routes  # noqa: E402
+from meterline.web.page.power_history import LENGTH, STEP, History  # noqa: E402
+from meterline.web.page.view_model import Power  # noqa: E402
 
 SIZES = {"phone": (375, 812, 2), "desktop": (1280, 800, 1)}
 
@@ -48,7 +48,7 @@ async def _take(browser: int) -> None:
     port = free_port()
 
     histories: list[History] = []
-    live.History = lambda clock: histories.append(History(clock)) or histories[-1]
+    routes.History = lambda clock: histories.append(History(clock)) or histories[-1]
     serving = asyncio.create_task(demo._demo(f"127.0.0.1:{port}"))
     await asyncio.sleep(25)
     _fill(histories[0])

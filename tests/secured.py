@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from meterline.config import Config, MeterConfig
-from meterline.runtime import Runtime
-from meterline.web.rules import Rules
-from meterline.web.server import application, listen
+from meterline.config.schema import Config, MeterConfig
+from meterline.service.supervisor import Runtime
+from meterline.web.http.reloading import Rules
+from meterline.web.http.server import application, listen
 
 
 @asynccontextmanager

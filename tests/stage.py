@@ -19,16 +19,16 @@ from typing import Any
 import pytest
 
 from bench.process import port_of as port_of
-from meterline.config import Config, MeterConfig
-from meterline.house import House
+from meterline.config.schema import Config, MeterConfig
 from meterline.protocols.tic import Options
-from meterline.protocols.tic.fake import MODES, FakeMeter
-from meterline.protocols.tic.fake_state import PARIS
-from meterline.runtime import Runtime
-from meterline.simulator import Faults, Write, on_pty, on_tcp, talk
-from meterline.web.live import Live
-from meterline.web.sections import Today
-from meterline.web.server import application, listen
+from meterline.protocols.tic.simulator.meter import MODES, FakeMeter
+from meterline.protocols.tic.simulator.state import PARIS
+from meterline.service.supervisor import Runtime
+from meterline.simulation.household import House
+from meterline.simulation.line import Faults, Write, on_pty, on_tcp, talk
+from meterline.web.http.server import application, listen
+from meterline.web.page.routes import Live
+from meterline.web.page.sections import Today
 
 LIMIT = 60.0
 """Seconds in which whatever must happen has happened, also on a machine that does much else. Nobody waits for it in vain."""

@@ -19,8 +19,8 @@ from client import CLOSED, ask, connected
 from secured import serving
 from stage import LIMIT, command, until
 
-from meterline.web import auth
-from meterline.web.auth import AT_ONCE, WAITING, WAITING_OF_ONE, Auth
+from meterline.web.http import basic_auth
+from meterline.web.http.basic_auth import AT_ONCE, WAITING, WAITING_OF_ONE, Auth
 
 SECRET = "correct horse"
 PATHS = ("/", "/metrics", "/-/healthy", "/-/ready", "/nothing", "/favicon.ico")
@@ -253,10 +253,10 @@ def test_what_is_remembered_is_bounded_and_no_password() -> None:
     async def test() -> None:
         asked = Auth()
         asked.use({"alice": cheap("x" * 72)})
-        for n in range(auth.REMEMBERED + 5):
+        for n in range(basic_auth.REMEMBERED + 5):
             header = base64.b64encode(b"alice:" + b"x" * 72 + str(n).encode()).decode()
             assert await asked.status(f"Basic {header}", "here") == 200
-        assert len(asked._right) <= auth.REMEMBERED
+        assert len(asked._right) <= basic_auth.REMEMBERED
         assert not any(b"xxx" in digest for digest in asked._right)
 
     asyncio.run(test())
@@ -285,7 +285,7 @@ def test_hash_password_says_what_is_wrong_in_one_line(typed: str, fault: str) ->
 
 
 def test_hash_password_without_bcrypt_says_how_to_install_it() -> None:
-    hidden = "import sys; sys.modules['bcrypt'] = None; from meterline.cli import main; main(['hash-password'])"
+    hidden = "import sys; sys.modules['bcrypt'] = None; from meterline.cli.main import main; main(['hash-password'])"
     refused = subprocess.run([sys.executable, "-c", hidden], input="x\n", capture_output=True, text=True, check=False)
     pinned = Path(__file__).parents[1] / "requirements" / "auth.txt"
     remedy = f"bcrypt is not installed; {sys.executable} -m pip install --require-hashes -r {pinned}"

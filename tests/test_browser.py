@@ -10,11 +10,11 @@ import pytest
 from browser import CHROMIUM, Tab, chromium, tab
 from stage import fake, free_port, paged, reading, showing, talking, until
 
-from meterline.config import MeterConfig
-from meterline.model import Reading, Snapshot
-from meterline.web import stream
-from meterline.web.live import Live
-from meterline.web.words import CODES, LANGUAGES
+from meterline.config.schema import MeterConfig
+from meterline.meter.readings import Reading, Snapshot
+from meterline.web.page import event_stream
+from meterline.web.page.routes import Live
+from meterline.web.page.words import CODES, LANGUAGES
 
 HOSTILE = "<img src=x onerror=document.title='bad'>"
 pytestmark = pytest.mark.usefixtures("_no_waiting")
@@ -32,8 +32,8 @@ def browser() -> Iterator[int]:
 
 @pytest.fixture
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "RETRY", 200)
-    monkeypatch.setattr(stream, "TICK", 0.3)
+    monkeypatch.setattr(event_stream, "RETRY", 200)
+    monkeypatch.setattr(event_stream, "TICK", 0.3)
 
 
 def take(live: Live, **powers: float) -> None:
@@ -118,7 +118,7 @@ def test_a_restart_of_the_server_is_survived_and_no_number_outlives_the_connecti
 
 
 def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MOST", 0)
+    monkeypatch.setattr(event_stream, "MOST", 0)
 
     async def test() -> None:
         async with paged("home") as (url, live), tab(browser) as page:
@@ -130,7 +130,7 @@ def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkey
             await page.until(f"{number()} === '2'")
             assert live.hub.count == 0
             assert await page.ask("document.getElementById('lost').textContent") == ""
-            monkeypatch.setattr(stream, "MOST", 1)
+            monkeypatch.setattr(event_stream, "MOST", 1)
             take(live, home=3)
             await until(lambda: live.hub.count)
             await page.until(f"{number()} === '3'")

@@ -13,7 +13,7 @@ import pytest
 from stage import LIMIT, command, environment, fake, fetch, page, port_of, program, shows
 
 from meterline import __version__
-from meterline.arguments import parser
+from meterline.cli.arguments import parser
 from meterline.protocols import PROTOCOLS
 
 NOW = 1_763_800_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meterline.config import Config, MeterConfig, default_name, load, single
+from meterline.config.schema import Config, MeterConfig, default_name, load, single
 from meterline.errors import UserError
 from meterline.protocols.tic import Options
 

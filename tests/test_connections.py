@@ -20,9 +20,9 @@ from secured import serving
 from stage import LIMIT, page, port_of, program, said, until
 
 from bench.malformed import GOOD, OVERSIZED, corpus
-from meterline.web import connections
-from meterline.web import server as server_module
-from meterline.web.connections import place_of
+from meterline.web.http import connections
+from meterline.web.http import server as server_module
+from meterline.web.http.connections import place_of
 
 SLOW = b"GET /metrics HTTP/1.1\r\nX-Slow: "
 TEN_MIB = 10 << 10
@@ -216,8 +216,8 @@ def test_10000_malformed_requests_and_oversized_headers_neither_stop_scrapes_nor
 def test_nothing_of_it_is_imported_without_the_flag() -> None:
     found = (
         "import asyncio, json, sys\n"
-        "from meterline.commands.run import Web, serve\n"
-        "from meterline.config import single\n"
+        "from meterline.cli.run import Web, serve\n"
+        "from meterline.config.schema import single\n"
         "async def main():\n"
         "    task = asyncio.create_task(serve(single('/dev/null'), Web('127.0.0.1:0')))\n"
         "    await asyncio.sleep(0.1)\n"
@@ -228,5 +228,10 @@ def test_nothing_of_it_is_imported_without_the_flag() -> None:
     )
     done = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True, check=True, env=os.environ)
     loaded = set(json.loads(done.stdout))
-    assert "meterline.web.gate" in loaded
-    assert not loaded & {"bcrypt", "yaml", "cattrs", *(f"meterline.web.{name}" for name in ("rules", "tls", "auth", "toolkit"))}
+    assert "meterline.web.http.middleware" in loaded
+    assert not loaded & {
+        "bcrypt",
+        "yaml",
+        "cattrs",
+        *(f"meterline.web.http.{name}" for name in ("reloading", "tls", "basic_auth", "web_config")),
+    }

@@ -20,8 +20,8 @@ import pytest
 import yaml
 from stage import LIMIT, fake, fetch, free_port, page, talking
 
-from meterline import health as health_module
-from meterline import reasons
+from meterline.cli import health as health_module
+from meterline.link import errors
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -150,8 +150,8 @@ def test_health_of_the_json_exporter_is_asked_at_the_port_of_its_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file, other, first = tmp_path / "linky-exporter.json", tmp_path / "other.json", tmp_path / "cmdline"
-    monkeypatch.setattr("meterline.dropin.linky.JSON_FILE", str(file))
-    monkeypatch.setattr("meterline.health.FIRST", str(first))
+    monkeypatch.setattr("meterline.compat.linky_exporter.JSON_FILE", str(file))
+    monkeypatch.setattr("meterline.cli.health.FIRST", str(first))
     if document:
         file.write_text(document)
     other.write_text('{"prometheus": {"port": 9135}}')
@@ -160,10 +160,10 @@ def test_health_of_the_json_exporter_is_asked_at_the_port_of_its_file(
 
 
 def test_asking_for_health_reads_little_code() -> None:
-    loaded = "import sys, meterline.health; print(len([name for name in sys.modules if name.startswith('meterline')]))"
+    loaded = "import sys, meterline.cli.health; print(len([name for name in sys.modules if name.startswith('meterline')]))"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=60)
     assert int(answer.stdout) <= 6
-    others = "import sys, meterline.health; print([name for name in ('asyncio', 'tornado', 'yaml') if name in sys.modules])"
+    others = "import sys, meterline.cli.health; print([name for name in ('asyncio', 'tornado', 'yaml') if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", others], capture_output=True, text=True, check=True, timeout=60)
     assert answer.stdout == "[]\n"
 
@@ -198,9 +198,9 @@ def test_in_a_container_permission_denied_names_the_group_to_add(tmp_path: Path,
     device.touch()
     device.chmod(0o660)
     mark.touch()
-    monkeypatch.setattr(reasons, "CONTAINER_MARKS", (str(tmp_path / "no"), str(mark)))
+    monkeypatch.setattr(errors, "CONTAINER_MARKS", (str(tmp_path / "no"), str(mark)))
     group = device.stat().st_gid
-    assert reasons.not_opened(str(device), PermissionError(13, "Permission denied")) == (
+    assert errors.not_opened(str(device), PermissionError(13, "Permission denied")) == (
         f"permission denied; the device belongs to group {group}: start the container with --group-add {group}"
     )
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from meterline.arguments import parser
-from meterline.config import Config, MeterConfig, load
-from meterline.cost.tariffs import Levy, Period, Rate, Standing, Tariffs, Tier
-from meterline.metrics import CATALOGUE, FAMILIES
+from meterline.billing.tariff import Levy, Period, Rate, Standing, Tariffs, Tier
+from meterline.cli.arguments import parser
+from meterline.config.schema import Config, MeterConfig, load
+from meterline.meter.families import CATALOGUE, FAMILIES
 from meterline.protocols import PROTOCOLS
-from meterline.simulator import Faults
+from meterline.simulation.line import Faults
 
 ROOT = Path(__file__).parents[1]
 PAGES = {file.name: file.read_text(encoding="utf-8") for file in [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]}

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from meterline.config import load
-from meterline.cost.tariffs import Tariffs
+from meterline.billing.tariff import Tariffs
+from meterline.config.schema import load
 
 ROOT = Path(__file__).parents[1]
 FILES = {

@@ -14,13 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from prometheus_client.utils import floatToGoString
 from stage import fake
 
-from meterline.exposition import Page, negotiate
-from meterline.meter import Meter
-from meterline.metrics import CATALOGUE, FAMILIES
-from meterline.model import REASONS, Observation, Reading, Snapshot
+from meterline.meter.exposition import Page, negotiate
+from meterline.meter.families import CATALOGUE, FAMILIES
+from meterline.meter.meter import Meter
+from meterline.meter.readings import REASONS, Observation, Reading, Snapshot
+from meterline.meter.text_format import number
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.protocols.tic.readings import readings
-from meterline.samples import number
 
 NOW = 1_763_800_000
 
@@ -130,7 +130,7 @@ def test_a_meter_that_has_not_spoken_has_no_values_but_is_there() -> None:
 
 
 def test_counters_about_the_line_move_during_pure_noise() -> None:
-    from meterline.model import Rejected
+    from meterline.meter.readings import Rejected
 
     meter = Meter("home")
     page = Page([meter])

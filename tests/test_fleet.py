@@ -113,7 +113,7 @@ def test_each_meter_is_a_target_of_its_own_by_service_discovery(fleet: list[int]
 
 
 def test_the_example_file_of_meters_is_good_in_every_part() -> None:
-    from meterline.config import load, shard
+    from meterline.config.schema import load, shard
 
     config = load(str(EXAMPLE / "meterline.yml"))
     parts = [shard(config, f"{number}/{SHARDS}").meters for number in range(1, SHARDS + 1)]

@@ -19,7 +19,7 @@ import pytest
 from database import Database, prometheus, tool
 from stage import LIMIT, free_port, page, program
 
-from meterline.metrics import FAMILIES
+from meterline.meter.families import FAMILIES
 
 FOLDER = Path(__file__).parents[1] / "grafana"
 FILES = ("home.json", "broute.json", "linky.json")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meterline.hosts import look_up
+from meterline.link.resolver import look_up
 
 
 def test_a_name_that_is_being_looked_up_gets_no_second_thread_and_is_looked_up_anew_afterwards(

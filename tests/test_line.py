@@ -8,13 +8,13 @@ import re
 import pytest
 from stage import POWER, fake, line, reading, run, said, talking, tic, until
 
-from meterline.doctor.listening import Met, noted
-from meterline.line import MOST_HINTS, SHOWN_FOR, Line
-from meterline.meter import Meter
-from meterline.model import Hint, Rejected, Snapshot
-from meterline.simulator import Faults
-from meterline.web.details import details
-from meterline.web.words import LANGUAGES
+from meterline.diagnostics.listening import Met, noted
+from meterline.meter.line_quality import MOST_HINTS, SHOWN_FOR, Line
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Hint, Rejected, Snapshot
+from meterline.simulation.line import Faults
+from meterline.web.page.meter_tables import details
+from meterline.web.page.words import LANGUAGES
 
 RATIO = "smartmeter_line_accepted_ratio"
 
@@ -130,8 +130,8 @@ def test_the_log_says_once_that_most_is_lost_and_once_that_it_is_over(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "meterline")
-    monkeypatch.setattr("meterline.line.STEP", 0.1)
-    monkeypatch.setattr("meterline.line.ENOUGH", 1)
+    monkeypatch.setattr("meterline.meter.line_quality.STEP", 0.1)
+    monkeypatch.setattr("meterline.meter.line_quality.ENOUGH", 1)
 
     async def test() -> None:
         meter, faults = fake(), Faults(bit_errors=0.012)

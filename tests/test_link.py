@@ -13,9 +13,9 @@ from stage import bridge, fake, line, talking, until
 from stage import run as run_in_real_time
 from virtual import run
 
-from meterline import link as link_module
-from meterline import reasons
-from meterline.link import LinkError, open_link
+from meterline.link import errors
+from meterline.link import stream as link_module
+from meterline.link.stream import LinkError, open_link
 
 
 async def read(url: str) -> bytes:
@@ -124,17 +124,17 @@ def test_a_file_that_is_no_device_says_how_to_read_a_capture(tmp_path: Path) -> 
 
 
 def test_permission_denied_names_the_group_to_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasons, "CONTAINER_MARKS", ())
+    monkeypatch.setattr(errors, "CONTAINER_MARKS", ())
     device = tmp_path / "ttyUSB0"
     device.touch()
     device.chmod(0o660)
-    group = reasons.group_name(device.stat().st_gid)
-    text = reasons.not_opened(str(device), PermissionError(13, "Permission denied"))
+    group = errors.group_name(device.stat().st_gid)
+    text = errors.not_opened(str(device), PermissionError(13, "Permission denied"))
     assert text == (
         f"permission denied; the device belongs to group {group!r}: sudo usermod -aG {group} $USER, then log in again"
     )
     device.chmod(0o600)
-    assert "its group may not read it either" in reasons.not_opened(str(device), PermissionError(13, "Permission denied"))
+    assert "its group may not read it either" in errors.not_opened(str(device), PermissionError(13, "Permission denied"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from meterline.meter import Meter
-from meterline.model import Observation, Reading, Rejected, Series, Snapshot, Text, Total, Value
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Observation, Reading, Rejected, Series, Snapshot, Text, Total, Value
 
 TOTAL = ("smartmeter_energy_import_watthours_total",)
 PEAK = ("smartmeter_energy_import_tariff_watthours_total", "HCHP")

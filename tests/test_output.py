@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stage import command, fake, program
 
-from meterline.commands.output import output
+from meterline.cli.output import output
 from meterline.errors import UserError
 
 OLD = b"an old capture" * 400

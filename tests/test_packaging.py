@@ -244,7 +244,7 @@ def test_the_pins_of_the_program_are_all_that_it_imports(tmp_path: Path) -> None
     modules = {"pyyaml": "yaml", "prometheus-client": "prometheus_client", "typing-extensions": "typing_extensions"}
     allowed = {modules.get(pin, pin) for pin in pins} | {"attr", "cattr"}
     code = (
-        "import sys, meterline.commands.demo, meterline.cli, meterline.web.live, meterline.config, cattrs, yaml;"
+        "import sys, meterline.cli.demo, meterline.cli.main, meterline.web.page.routes, meterline.config.schema, cattrs, yaml;"
         "found = {name.partition('.')[0] for name, module in sys.modules.items()"
         " if 'site-packages' in (getattr(module, '__file__', None) or '')};"
         "print(*sorted(found))"

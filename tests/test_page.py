@@ -17,22 +17,22 @@ import pytest
 from stage import fake, fetch, paged
 
 from meterline import web
-from meterline.config import MeterConfig
-from meterline.meter import Meter
-from meterline.metrics import CATALOGUE
-from meterline.model import REASONS, Observation, Reading, Rejected, Series, Snapshot
+from meterline.config.schema import MeterConfig
+from meterline.meter.families import CATALOGUE
+from meterline.meter.meter import Meter
+from meterline.meter.readings import REASONS, Observation, Reading, Rejected, Series, Snapshot
 from meterline.protocols import broute, tic
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
 from meterline.protocols.tic.labels import CONTRACT_OF
-from meterline.protocols.tic.readings import readings
-from meterline.web.chart import HEIGHT, scale, svg
-from meterline.web.details import configuration, details
-from meterline.web.facts import COLOURS, Power, facts, said, shown
-from meterline.web.history import LENGTH, STEP, History
-from meterline.web.names import NAMES, VALUES
-from meterline.web.page import CARDS, ROWS
-from meterline.web.sections import card, summary
-from meterline.web.words import CODES, LANGUAGES, WORDS, preferred
+from meterline.web.page.document import CARDS, ROWS
+from meterline.web.page.meter_tables import configuration, details
+from meterline.web.page.names import NAMES, VALUES
+from meterline.web.page.power_history import LENGTH, STEP, History
+from meterline.web.page.sections import card, summary
+from meterline.web.page.sparkline import HEIGHT, scale, svg
+from meterline.web.page.view_model import COLOURS, Power, facts, said, shown
+from meterline.web.page.words import CODES, LANGUAGES, WORDS, preferred
 
 ENGLISH, FRENCH, JAPANESE = (LANGUAGES[code] for code in CODES)
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -212,7 +212,7 @@ def test_every_family_every_reason_and_every_contract_has_a_name() -> None:
 
 
 def test_the_code_asks_for_every_text_of_the_table_and_for_none_that_is_not_there() -> None:
-    files = [file for file in Path(web.__file__).parent.glob("*.py") if file.name != "words.py"]
+    files = [file for file in Path(web.__file__).parent.rglob("*.py") if file.name != "words.py"]
     code = "".join(file.read_text(encoding="utf-8") for file in files)
     made = ("reason_", "tariff_", "signal_", "ago_")
     assert not [key for key in WORDS if not key.startswith(made) and not re.search(rf"""["']{key}["']""", code)]

@@ -14,15 +14,15 @@ from stage import command, environment, fake, program
 from terminal import on_terminal
 from virtual import run
 
-from meterline.arguments import LANGUAGES as OFFERED
-from meterline.commands.read import _draw, _Reading, _Screen, _watch
-from meterline.config import MeterConfig
-from meterline.meter import Meter
-from meterline.metrics import CATALOGUE, FAMILIES
-from meterline.model import Observation, Reading, Snapshot
-from meterline.web.facts import ONE_OF_MANY
-from meterline.web.plain import as_json, headline, quantity, rows
-from meterline.web.words import LANGUAGES, of_environment
+from meterline.cli.arguments import LANGUAGES as OFFERED
+from meterline.cli.read import _draw, _Reading, _Screen, _watch
+from meterline.config.schema import MeterConfig
+from meterline.meter.families import CATALOGUE, FAMILIES
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Observation, Reading, Snapshot
+from meterline.web.page.reading_texts import as_json, headline, quantity, rows
+from meterline.web.page.view_model import ONE_OF_MANY
+from meterline.web.page.words import LANGUAGES, of_environment
 
 NOW = 1_763_800_000
 SECRETS = {"BROUTE_ID": "0" * 31 + "1", "BROUTE_PASSWORD": "0123456789AB"}

@@ -9,9 +9,9 @@ from contract import fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterline.meter import Meter
-from meterline.model import Reading, Series, Snapshot
-from meterline.registers import HIGHEST_POWER, MARGIN, SLACK, Mark, Registers
+from meterline.meter.meter import Meter
+from meterline.meter.plausibility import HIGHEST_POWER, MARGIN, SLACK, Mark, Registers
+from meterline.meter.readings import Reading, Series, Snapshot
 
 IMPORT: Series = ("smartmeter_energy_import_watthours_total",)
 TARIFF: Series = ("smartmeter_energy_import_tariff_watthours_total", "HCHP")

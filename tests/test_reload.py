@@ -16,12 +16,12 @@ from stage import LIMIT, POWER, fake, page, port_of, program, reading, shows, ta
 from stage import run as run_in_real_time
 from virtual import run
 
-from meterline.config import Config, MeterConfig, load, shard
-from meterline.cost.tariffs import Period, Tariffs
+from meterline.billing.tariff import Period, Tariffs
+from meterline.config.schema import Config, MeterConfig, load, shard
 from meterline.errors import UserError
-from meterline.exposition import Page
-from meterline.model import Observation
-from meterline.simulator import on_pty
+from meterline.meter.exposition import Page
+from meterline.meter.readings import Observation
+from meterline.simulation.line import on_pty
 
 
 def test_a_meter_that_is_configured_as_before_is_not_touched() -> None:

@@ -18,10 +18,10 @@ import yaml
 from database import Database, prometheus, tool
 from stage import free_port, page, program
 
-from meterline.exposition import Page, Reloads
-from meterline.metrics import FAMILIES
-from meterline.protocols.tic.status import BREAKER, COLOURS
-from meterline.state import State
+from meterline.meter.exposition import Page, Reloads
+from meterline.meter.families import FAMILIES
+from meterline.protocols.tic.stge import BREAKER, COLOURS
+from meterline.store import State
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "prometheus" / "rules" / "meterline.yml"

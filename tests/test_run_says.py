@@ -10,8 +10,8 @@ import pytest
 from certificates import make
 from stage import fetch, program
 
-from meterline.web import server
-from meterline.web.server import bound, urls
+from meterline.web.http import server
+from meterline.web.http.server import bound, urls
 
 
 def first_line(log: object) -> str:

@@ -19,16 +19,16 @@ from stage import POWER, bridge, fake, line, reading, talking, tic, until
 from stage import run as run_in_real_time
 from virtual import run
 
-from meterline import runtime as runtime_module
-from meterline.config import Config, MeterConfig
-from meterline.exposition import Page
-from meterline.model import Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
+from meterline.config.schema import Config, MeterConfig
+from meterline.meter.exposition import Page
+from meterline.meter.readings import Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.frames import encode_frame
-from meterline.runtime import Runtime
-from meterline.simulator import Faults, Write, noise
-from meterline.state import State
+from meterline.service import supervisor as runtime_module
+from meterline.service.supervisor import Runtime
+from meterline.simulation.line import Faults, Write, noise
+from meterline.store import State
 
 
 def open_files() -> int:

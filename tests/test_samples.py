@@ -13,10 +13,10 @@ from prometheus_client import Histogram as Oracle
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from meterline.meter import Meter
-from meterline.metrics import CATALOGUE, FAMILIES
-from meterline.model import Observation
-from meterline.samples import Histogram, escape
+from meterline.meter.families import CATALOGUE, FAMILIES
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Observation
+from meterline.meter.text_format import Histogram, escape
 
 FAMILY = "smartmeter_poll_duration_seconds"
 LIMITS = FAMILIES[FAMILY].buckets

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from stage import LIMIT, command, fetch, free_port, page, program
 
-from meterline.web.toolkit import HEADERS, REFUSED, load
+from meterline.web.http.web_config import HEADERS, REFUSED, load
 
 PAGE = (Path(__file__).parents[1] / "docs" / "security.md").read_text(encoding="utf-8")
 SECRET = "correct horse"

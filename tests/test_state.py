@@ -13,8 +13,8 @@ from random import Random
 
 import pytest
 
-from meterline.exposition import Page
-from meterline.state import FILE, State, default_folder
+from meterline.meter.exposition import Page
+from meterline.store import FILE, State, default_folder
 
 LINK = "/dev/serial/by-id/usb-module"
 MEMORY = {"home": {"channel": 49, "mac": "02AB5C00D1E2F301", "known": [1, 2.5, None, True], "name": "déjà"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import json
@@ -17,10 +18,10 @@ import pytest
 from client import Client, connected
 from stage import LIMIT, fetch, page, paged, port_of, program, until
 
-from meterline.config import MeterConfig
-from meterline.model import Reading, Rejected, Snapshot
-from meterline.web import stream
-from meterline.web.live import Live
+from meterline.config.schema import MeterConfig
+from meterline.meter.readings import Reading, Rejected, Snapshot
+from meterline.web.page import event_stream
+from meterline.web.page.routes import Live
 
 
 def power(value: float) -> Snapshot:
@@ -30,7 +31,7 @@ def power(value: float) -> Snapshot:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message every 50 ms."""
-    monkeypatch.setattr(stream, "TICK", 0.05)
+    monkeypatch.setattr(event_stream, "TICK", 0.05)
 
 
 class Listener:
@@ -114,7 +115,7 @@ def test_a_meter_that_goes_silent_is_said_to_be_at_its_deadline() -> None:
 @pytest.mark.usefixtures("fast")
 def test_all_who_watch_the_same_get_the_same_bytes_which_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = sent = 0
-    slots, send = Live.slots, stream._Channel.send
+    slots, send = Live.slots, event_stream._Channel.send
 
     def counted(self: Live, view: Any) -> dict[str, str]:
         nonlocal made
@@ -126,7 +127,7 @@ def test_all_who_watch_the_same_get_the_same_bytes_which_are_made_once(monkeypat
         sent += 1
         send(self, slots)
 
-    monkeypatch.setattr(stream._Channel, "send", sending)
+    monkeypatch.setattr(event_stream._Channel, "send", sending)
 
     async def test() -> None:
         async with paged("home") as (url, live), contextlib.AsyncExitStack() as stack:
@@ -193,9 +194,9 @@ def test_nothing_runs_while_nobody_watches() -> None:
 
 
 def test_a_reader_that_does_not_read_is_dropped_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SEND_BUFFER", 4096)
-    monkeypatch.setattr(stream, "PATIENCE", 5)
-    monkeypatch.setattr(stream, "TICK", 3600)  # nothing is sent but what the test sends, when the other has read
+    monkeypatch.setattr(event_stream, "SEND_BUFFER", 4096)
+    monkeypatch.setattr(event_stream, "PATIENCE", 5)
+    monkeypatch.setattr(event_stream, "TICK", 3600)  # nothing is sent but what the test sends, when the other has read
 
     async def test() -> None:
         async with contextlib.AsyncExitStack() as stack, paged("home") as (url, live):
@@ -223,7 +224,7 @@ def test_a_reader_that_does_not_read_is_dropped_and_the_others_go_on(monkeypatch
 
 @pytest.mark.usefixtures("fast")
 def test_a_reader_that_was_behind_gets_everything_once_it_reads_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PATIENCE", 1_000_000)
+    monkeypatch.setattr(event_stream, "PATIENCE", 1_000_000)
 
     async def test() -> None:
         async with paged("home") as (url, live), listening(url) as heard:
@@ -241,7 +242,7 @@ def test_a_reader_that_was_behind_gets_everything_once_it_reads_again(monkeypatc
 
 @pytest.mark.usefixtures("fast")
 def test_one_stream_too_many_is_told_when_to_come_back_and_may_ask_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MOST", 2)
+    monkeypatch.setattr(event_stream, "MOST", 2)
 
     async def test() -> None:
         async with paged("home") as (url, live):
@@ -261,7 +262,7 @@ def test_one_stream_too_many_is_told_when_to_come_back_and_may_ask_meanwhile(mon
 
 
 def test_an_address_that_takes_all_streams_leaves_others_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "MOST", 6)
+    monkeypatch.setattr(event_stream, "MOST", 6)
 
     async def test() -> None:
         async with paged("home") as (url, live), contextlib.AsyncExitStack() as stack:
@@ -387,8 +388,8 @@ def test_the_program_ends_at_once_though_pages_are_open(line: str) -> None:
 def test_a_program_without_the_page_does_not_even_read_its_code(line: str) -> None:
     code = (
         "import asyncio, os, signal, sys\n"
-        "from meterline.commands import run\n"
-        "from meterline.config import single\n"
+        "from meterline.cli import run\n"
+        "from meterline.config.schema import single\n"
         "listen = run.listen\n"
         "def listen_and_end(*words):\n"
         "    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)\n"
@@ -398,4 +399,5 @@ def test_a_program_without_the_page_does_not_even_read_its_code(line: str) -> No
         "print([name for name in sys.modules if name.startswith('meterline.web.')])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=True)
-    assert done.stdout == "['meterline.web.connections', 'meterline.web.gate', 'meterline.web.server']\n"
+    loaded = {"meterline.web.http", *(f"meterline.web.http.{name}" for name in ("connections", "middleware", "server"))}
+    assert set(ast.literal_eval(done.stdout)) == loaded

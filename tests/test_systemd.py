@@ -14,7 +14,7 @@ import pytest
 from stage import LIMIT, fake, port_of, program, talking
 from virtual import run
 
-from meterline import systemd
+from meterline.service import systemd
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from client import CLOSED, ask, connected
 from secured import serving
 from stage import said
 
-from meterline.web import server as server_module
-from meterline.web.rules import Rules
+from meterline.web.http import server as server_module
+from meterline.web.http.reloading import Rules
 
 PAIR = "cert_file: server.pem, key_file: server-key.pem"
 

@@ -15,8 +15,8 @@ from stage import command
 
 from meterline.errors import UserError
 from meterline.extras import how_to_install
-from meterline.web.rules import Rules
-from meterline.web.toolkit import HEADERS, REFUSED, Http, Tls, load
+from meterline.web.http.reloading import Rules
+from meterline.web.http.web_config import HEADERS, REFUSED, Http, Tls, load
 
 FILES = Path(__file__).parent / "web_config"
 INVALID = sorted(FILES.glob("invalid-*.yml"))

@@ -21,15 +21,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from stage import fetch, until
 
-from meterline.config import Config, MeterConfig
+from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
-from meterline.exposition import Page, takes_gzip
-from meterline.model import Reading, Snapshot
-from meterline.runtime import Runtime
-from meterline.state import State
-from meterline.web import connections
-from meterline.web import server as server_module
-from meterline.web.server import application, listen, parse_address
+from meterline.meter.exposition import Page, takes_gzip
+from meterline.meter.readings import Reading, Snapshot
+from meterline.service.supervisor import Runtime
+from meterline.store import State
+from meterline.web.http import connections
+from meterline.web.http import server as server_module
+from meterline.web.http.server import application, listen, parse_address
 
 VOLTS = Snapshot((Reading(("smartmeter_voltage_volts", "1"), 230),))
 

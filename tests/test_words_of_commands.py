@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from stage import command
 
-from meterline.arguments import SHELLS, parser
+from meterline.cli.arguments import SHELLS, parser
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = parser().commands
@@ -93,7 +93,7 @@ def test_bash_completes_what_is_typed(typed: str, wanted: list[str], tmp_path: P
 
 
 def test_completion_without_its_extra_says_how_to_install_it() -> None:
-    hidden = "import sys; sys.modules['shtab'] = None; from meterline.cli import main; main(['completion', 'bash'])"
+    hidden = "import sys; sys.modules['shtab'] = None; from meterline.cli.main import main; main(['completion', 'bash'])"
     refused = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("meterline: completion: shtab is not installed, which writes the script; ")
@@ -102,11 +102,11 @@ def test_completion_without_its_extra_says_how_to_install_it() -> None:
 
 def test_run_has_no_use_for_what_only_other_commands_need() -> None:
     code = (
-        "import sys, threading, signal, os; from meterline.cli import main;"
+        "import sys, threading, signal, os; from meterline.cli.main import main;"
         "threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGTERM)).start();"
         "sys.exit = lambda status: None;"
         "main(['run', '/dev/none', '--web.listen-address', '127.0.0.1:0']);"
-        "print([name for name in ('shtab', 'difflib', 'meterline.commands.read') if name in sys.modules])"
+        "print([name for name in ('shtab', 'difflib', 'meterline.cli.read') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"

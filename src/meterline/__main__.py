@@ -1,6 +1,6 @@
 """``python -m meterline``."""
 
-from meterline.cli import main
+from meterline.cli.main import main
 
 if __name__ == "__main__":
     main()

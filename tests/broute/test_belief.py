@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from world import MemoryLink, Watched, run
 
-from meterline.house import House
-from meterline.meter import Meter
-from meterline.model import Reading, Snapshot
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Reading, Snapshot
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.belief import Belief
 from meterline.protocols.broute.echonet import Property
-from meterline.protocols.broute.fake import JST, FakeMeter, FakeModule
+from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule
+from meterline.simulation.household import House
 
 POWER = ("smartmeter_power_watts",)
 CURRENT = ("smartmeter_current_amperes", "r")

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from world import Watched, run
 
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
-from meterline.protocols.broute.fake_port import CommandFailed
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.serial_port import CommandFailed
 
 
 def now() -> float:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from world import HOUR, PASSWORD, START, MemoryLink, Watched, follow, options, play, run, up
 
-from meterline.house import House
-from meterline.meter import Meter
-from meterline.metrics import COLUMNS
-from meterline.model import Refused, Snapshot
+from meterline.meter.families import COLUMNS
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Refused, Snapshot
 from meterline.protocols.broute import Options, echonet, read
-from meterline.protocols.broute.fake import JST, FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule, Faults
+from meterline.simulation.household import House
 
 
 @pytest.mark.parametrize("echo", [True, False], ids=["echo", "no-echo"])

@@ -7,7 +7,7 @@ from contract import fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterline.model import REASONS, Rejected
+from meterline.meter.readings import REASONS, Rejected
 from meterline.protocols.broute.echonet import (
     CONTROLLER,
     GET,

@@ -13,12 +13,12 @@ import pytest
 from stage import command, fake, page, port_of, program, reading, shows, talking, until
 from virtual import run
 
-from meterline import asked
-from meterline.config import Config, MeterConfig
+from meterline.config.schema import Config, MeterConfig
 from meterline.protocols.broute import Options
-from meterline.protocols.broute.fake import FakeMeter, FakeModule
-from meterline.runtime import Runtime
-from meterline.state import State
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
+from meterline.service.supervisor import Runtime
+from meterline.simulation import responder
+from meterline.store import State
 
 POWER = ("smartmeter_power_watts",)
 SCANS = ("smartmeter_radio_scans_total", "found")
@@ -38,7 +38,7 @@ def configured(name: str, link: str, meter: FakeMeter | None = None, **facts: An
 @pytest.mark.parametrize("dual", [True, False], ids=["dual", "single"])
 def test_values_over_a_pseudo_terminal(dual: bool, binary: bool) -> None:
     async def test() -> None:
-        async with asked.on_pty(module(dual=dual, binary=binary)) as path, reading(configured("tokyo", path)) as runtime:
+        async with responder.on_pty(module(dual=dual, binary=binary)) as path, reading(configured("tokyo", path)) as runtime:
             meter = runtime.meters["tokyo"]
             await until(lambda: meter.value("smartmeter_energy_import_watthours_total"))
             assert isinstance(meter.value(*POWER), int)
@@ -54,11 +54,11 @@ def test_a_terminal_that_goes_and_comes_back_in_mid_session_needs_no_scan(tmp_pa
         runtime = Runtime(Config((configured("tokyo", path),)))
         following = asyncio.create_task(runtime.run())
         meter = runtime.meters["tokyo"]
-        async with asked.on_pty(plugged, path):
+        async with responder.on_pty(plugged, path):
             await until(lambda: meter.value(*POWER))
             before = meter.frames
         await until(lambda: not meter.observed[("smartmeter_session_up",)])
-        async with asked.on_pty(plugged, path):
+        async with responder.on_pty(plugged, path):
             await until(lambda: meter.frames > before)
             assert meter.opened >= 2
             assert meter.observed[SCANS] == 1
@@ -80,7 +80,7 @@ def test_a_restart_needs_no_scan(tmp_path: Path) -> None:
         return runtime.meters["tokyo"].observed[SCANS]
 
     async def test() -> None:
-        async with asked.on_tcp(module, "127.0.0.1", 0) as link:
+        async with responder.on_tcp(module, "127.0.0.1", 0) as link:
             config = Config((configured("tokyo", link),))
             assert await once(config) == 1
             assert await once(config) == 0
@@ -91,7 +91,7 @@ def test_a_restart_needs_no_scan(tmp_path: Path) -> None:
 def test_two_meters_on_one_module_beside_a_linky() -> None:
     async def test() -> None:
         meters = [FakeMeter(number=n, overrides={0xE7: (n * 1000).to_bytes(4)}) for n in (1, 2)]
-        async with asked.on_pty(module(*meters)) as path, talking(fake()) as linky:
+        async with responder.on_pty(module(*meters)) as path, talking(fake()) as linky:
             configs = [configured(f"flat{meter.number}", path, meter) for meter in meters]
             async with reading(*configs, MeterConfig("linky", linky, "tic")) as runtime:
                 flats = [runtime.meters[config.name] for config in configs]

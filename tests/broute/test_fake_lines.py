@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from stage import LIMIT, command, program
 
-from meterline import asked
-from meterline.config import load
+from meterline.config.schema import load
 from meterline.protocols.broute import echonet
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
 from meterline.protocols.broute.skstack import link_local, sendto
+from meterline.simulation import responder
 
 VERSION = b"SKVER\r\nEVER 1.5.2\r\nOK\r\n"
 
@@ -66,7 +66,7 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
 
     async def scene() -> None:
         path = str(tmp_path / "module")
-        async with asked.on_pty(FakeModule([meter], haste=20), path) as url, terminal(url) as client:
+        async with responder.on_pty(FakeModule([meter], haste=20), path) as url, terminal(url) as client:
             assert url == path
             for line in lines:
                 await client.ask(line.encode() + b"\r\n", b"OK\r\n")
@@ -83,13 +83,13 @@ def test_a_session_on_a_terminal(tmp_path: Path) -> None:
 def test_a_terminal_outlives_its_clients_and_the_module_its_terminals(tmp_path: Path) -> None:
     async def scene() -> None:
         path, module = str(tmp_path / "module"), FakeModule([FakeMeter()])
-        async with asked.on_pty(module, path):
+        async with responder.on_pty(module, path):
             async with terminal(path) as client:
                 await client.ask(b"SKSREG S2 3A\r\n", b"OK\r\n")
             async with terminal(path) as client:
                 assert b"3A" in await client.ask(b"SKSREG S2\r\n", b"OK\r\n")
         assert not os.path.lexists(path)
-        async with asked.on_pty(module, path), terminal(path) as client:
+        async with responder.on_pty(module, path), terminal(path) as client:
             assert b"3A" in await client.ask(b"SKSREG S2\r\n", b"OK\r\n")
 
     run(scene())
@@ -98,7 +98,7 @@ def test_a_terminal_outlives_its_clients_and_the_module_its_terminals(tmp_path: 
 def test_opening_the_terminal_wakes_a_mute_module(tmp_path: Path) -> None:
     async def scene() -> None:
         module = FakeModule([FakeMeter()], scale=10.0, faults=Faults(mute=5))
-        async with asked.on_pty(module) as path:
+        async with responder.on_pty(module) as path:
             async with terminal(path) as client:
                 await client.ask(b"SKVER\r\n", VERSION)
                 await asyncio.sleep(0.6)
@@ -127,7 +127,7 @@ def test_connections_share_a_module_or_have_their_own(shared_module: bool) -> No
     async def scene() -> None:
         module = FakeModule([FakeMeter()])
         made = (lambda: module) if shared_module else (lambda: FakeModule([FakeMeter()]))
-        async with asked.on_tcp(made, "127.0.0.1", 0) as url:
+        async with responder.on_tcp(made, "127.0.0.1", 0) as url:
             await on_port(url, b"SKSREG S2 3A\r\n", b"OK\r\n")
             kept = await on_port(url, b"SKSREG S2\r\n", b"OK\r\n")
             assert (b"3A" in kept) == shared_module
@@ -138,7 +138,7 @@ def test_connections_share_a_module_or_have_their_own(shared_module: bool) -> No
 def test_many_connections_at_once_each_with_its_meter() -> None:
     async def scene() -> None:
         numbers = iter(range(1, 51))
-        modules = asked.on_tcp(lambda: FakeModule([FakeMeter(number=next(numbers))], haste=100), "127.0.0.1", 0)
+        modules = responder.on_tcp(lambda: FakeModule([FakeMeter(number=next(numbers))], haste=100), "127.0.0.1", 0)
         async with modules as url, asyncio.TaskGroup() as group:
             scans = [group.create_task(on_port(url, b"SKSCAN 3 FFFFFFFF 6 0\r\n", b"EVENT 22")) for _ in range(50)]
         found = [scan.result() for scan in scans]

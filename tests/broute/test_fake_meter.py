@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from meterline.house import House
-from meterline.model import Rejected
+from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.echonet import CONTROLLER, METER, NODE, Frame, Property
-from meterline.protocols.broute.fake_meter import JST, FakeMeter
+from meterline.protocols.broute.simulator.meter import JST, FakeMeter
 from meterline.protocols.broute.skstack import Datagram, Decoder
+from meterline.simulation.household import House
 
 NOON = datetime(2025, 6, 17, 12, 10, 20, tzinfo=JST).timestamp()
 NIGHT = datetime(2025, 6, 17, 22, 59, 59, tzinfo=JST).timestamp()

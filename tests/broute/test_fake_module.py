@@ -12,12 +12,11 @@ from typing import Any, cast
 
 import pytest
 
-from meterline.arguments import parser
-from meterline.house import House
-from meterline.model import Rejected
+from meterline.cli.arguments import parser
+from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.echonet import METER, Frame, Property
-from meterline.protocols.broute.fake import JST, FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule, Faults
 from meterline.protocols.broute.skstack import (
     Datagram,
     Decoder,
@@ -32,6 +31,7 @@ from meterline.protocols.broute.skstack import (
     scan_seconds,
     sendto,
 )
+from meterline.simulation.household import House
 
 EDITIONS = pytest.mark.parametrize("dual", [True, False], ids=["dual", "single"])
 FORMS = pytest.mark.parametrize("binary", [False, True], ids=["hex", "binary"])

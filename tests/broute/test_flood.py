@@ -12,15 +12,15 @@ import pytest
 from stage import bridge, run, until
 from world import play
 
-from meterline.config import Config, MeterConfig
-from meterline.link import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap, open_link
-from meterline.meter import Meter
-from meterline.model import Item, Rejected
+from meterline.config.schema import Config, MeterConfig
+from meterline.link.stream import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap, open_link
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Item, Rejected
 from meterline.protocols import broute, tic
 from meterline.protocols.broute import skstack
-from meterline.protocols.broute.fake import FakeMeter
+from meterline.protocols.broute.simulator.commands import FakeMeter
 from meterline.protocols.tic import frames
-from meterline.runtime import Runtime
+from meterline.service.supervisor import Runtime
 
 STRETCH = 1 << 16
 ADDRESS = b"FE80:0000:0000:0000:0212:3456:789A:BCDE "

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import momonga
 import pytest
 
-from meterline.asked import on_pty
-from meterline.protocols.broute.fake import FakeMeter, FakeModule
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
+from meterline.simulation.responder import on_pty
 
 WATTS = -1234
 

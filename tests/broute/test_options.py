@@ -12,7 +12,7 @@ from contract import fuzz
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meterline.config import Config, load
+from meterline.config.schema import Config, load
 from meterline.errors import UserError
 from meterline.protocols.broute.options import Options, secret
 

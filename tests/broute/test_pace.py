@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from world import Watched, run
 
-from meterline.meter import Meter
-from meterline.model import Reading, Snapshot
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Reading, Snapshot
 from meterline.protocols.broute.pace import LONGEST, Pace
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
 
 POWER = ("smartmeter_power_watts",)
 IMPORT = ("smartmeter_energy_import_watthours_total",)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from world import Watched, run
 
-from meterline.protocols.broute.fake import FakeMeter
+from meterline.protocols.broute.simulator.commands import FakeMeter
 
 POWER = ("smartmeter_power_watts",)
 OLD = {"channel": "22", "pan_id": "ABCD", "mac": "001422445566ABCD"}

@@ -13,8 +13,8 @@ from contract import fuzz
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from meterline.metrics import FAMILIES
-from meterline.model import Rejected, Series, Value
+from meterline.meter.families import FAMILIES
+from meterline.meter.readings import Rejected, Series, Value
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.echonet import Property
 from meterline.protocols.broute.readings import readings

@@ -9,8 +9,8 @@ import pytest
 from world import Watched, run
 
 from meterline.protocols.broute import echonet
-from meterline.protocols.broute.asking import LIVE
-from meterline.protocols.broute.fake import FakeMeter, Faults
+from meterline.protocols.broute.poller import LIVE
+from meterline.protocols.broute.simulator.commands import FakeMeter, Faults
 
 POWER = ("smartmeter_power_watts",)
 IMPORT = ("smartmeter_energy_import_watthours_total",)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from world import START, MemoryLink, Watched, follow, options, play
 
-from meterline.meter import Meter
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+from meterline.meter.meter import Meter
 from meterline.protocols.broute.options import Options
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
 
 POWER = ("smartmeter_power_watts",)
 JOINED = ("smartmeter_session_joins_total", "joined")

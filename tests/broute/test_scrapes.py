@@ -7,8 +7,8 @@ import re
 import pytest
 from world import Watched, run
 
-from meterline.dropin.smartmeter_page import Page
-from meterline.protocols.broute.fake import Faults
+from meterline.compat.smartmeter_page import Page
+from meterline.protocols.broute.simulator.commands import Faults
 
 INTERVAL = 30.0
 """That of the options: seconds between two polls."""

@@ -12,8 +12,7 @@ from contract import ENDLESS, NOISE, assert_bounded, assert_cut_anyhow, cut, dec
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from meterline.model import REASONS, Rejected
-from meterline.protocols.broute.pieces import MAX_LINE, MAX_PAYLOAD, Splitter
+from meterline.meter.readings import REASONS, Rejected
 from meterline.protocols.broute.skstack import (
     ERRORS,
     Datagram,
@@ -31,6 +30,7 @@ from meterline.protocols.broute.skstack import (
     scan_seconds,
     sendto,
 )
+from meterline.protocols.broute.splitter import MAX_LINE, MAX_PAYLOAD, Splitter
 
 Columns: TypeAlias = tuple[str, int | None, int | None]
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from stage import command
 from test_skstack import FORMS, ID, MAC, METER, MODULE, PASSWORD, SHAPES, Columns, erxudp
 
-from meterline.model import Rejected
+from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet, skstack
+from meterline.protocols.broute.dump import Decoder, facts
 from meterline.protocols.broute.echonet import Frame, Property
-from meterline.protocols.broute.spoken import Decoder, facts
 
 GET_RES = bytes.fromhex("1081002A028801" + "05FF017203E704FFFFFA24E804001E7FFEE0040000FE73")
 PANA = bytes(16) + b"SM" + ID.encode() + b"\r\n\xff"

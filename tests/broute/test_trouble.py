@@ -13,8 +13,8 @@ from world import HOUR, START, MemoryLink, Watched, options, play, run, up
 
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.driver import Driver
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
-from meterline.protocols.broute.fake_port import CommandFailed
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.serial_port import CommandFailed
 
 POWER = ("smartmeter_power_watts",)
 ENERGY = ("smartmeter_energy_import_watthours_total",)

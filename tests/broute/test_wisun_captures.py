@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from contract import cut, decode
 
-from meterline.model import Rejected
+from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.skstack import Datagram, Decoder, Echo, Event, Fail, Line, Message, Ok, Pan
 

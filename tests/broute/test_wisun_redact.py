@@ -14,14 +14,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_skstack import FORMS, ID, MAC, METER, PASSWORD, SHAPES, Columns, erxudp
 
-from meterline.model import Rejected
+from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet
+from meterline.protocols.broute.dump import Decoder
 from meterline.protocols.broute.echonet import Frame, Property
 from meterline.protocols.broute.properties import unit
 from meterline.protocols.broute.readings import readings
 from meterline.protocols.broute.redact import Redactor
 from meterline.protocols.broute.skstack import Datagram, Line, Message
-from meterline.protocols.broute.spoken import Decoder
 
 UNIT = unit(b"\0\0\0\1", b"\1", None)
 PAN_ID, PAIRING_ID, MODULE_MAC = "8F3A", ID[-8:], "02AB5C00D1E2F3FE"

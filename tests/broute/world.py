@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 import pytest
 from virtual import Loop
 
-from meterline.link import Form, LinkError
-from meterline.meter import Meter
-from meterline.model import Hint, Item, Observation, Refused, Rejected, Snapshot
+from meterline.link.stream import Form, LinkError
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols.broute import read
-from meterline.protocols.broute.fake import FakeMeter, FakeModule
 from meterline.protocols.broute.options import Options
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
 
 T = TypeVar("T")
 START = 1_750_000_000.0

@@ -16,17 +16,17 @@ from unittest.mock import patch
 
 from contracts import Contract
 
-from meterline.cost import books as books_module
-from meterline.cost.account import Account
-from meterline.cost.book import SURE_AFTER
-from meterline.cost.books import KEEP_EVERY, Books
-from meterline.cost.ledger import Day
-from meterline.cost.pricing import EXPORT
-from meterline.cost.tariffs import WHOLE
-from meterline.meter import Meter
-from meterline.metrics import COLUMNS
-from meterline.model import Reading, Snapshot
-from meterline.state import State
+from meterline.billing import billing as books_module
+from meterline.billing.account import Account
+from meterline.billing.billing import KEEP_EVERY, Books
+from meterline.billing.meter_account import SURE_AFTER
+from meterline.billing.pricing import EXPORT
+from meterline.billing.tariff import WHOLE
+from meterline.billing.totals import Day
+from meterline.meter.families import COLUMNS
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Reading, Snapshot
+from meterline.store import State
 
 ADDRESS = "042175000001"
 

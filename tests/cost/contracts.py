@@ -9,10 +9,10 @@ from decimal import Decimal as D
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from meterline.cost.calendar import Calendar
-from meterline.cost.pricing import EXPORT
-from meterline.cost.tariffs import WHOLE, Tariffs
-from meterline.typed import structure
+from meterline.billing.calendar import Calendar
+from meterline.billing.pricing import EXPORT
+from meterline.billing.tariff import WHOLE, Tariffs
+from meterline.config.structure import structure
 
 PARIS, TOKYO = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Tokyo")
 

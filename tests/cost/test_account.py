@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from contracts import HC, PARIS, TEMPO, TOKYO, WEEK, tariffs, unix
 
-from meterline.cost.account import Account
-from meterline.cost.calendar import Calendar
-from meterline.cost.pricing import EXPORT
-from meterline.cost.record import from_json, to_json
-from meterline.cost.tariffs import WHOLE, Tariffs
+from meterline.billing.account import Account
+from meterline.billing.calendar import Calendar
+from meterline.billing.codec import from_json, to_json
+from meterline.billing.pricing import EXPORT
+from meterline.billing.tariff import WHOLE, Tariffs
 
 HOME, OTHER = "042175000001", "042175000002"
 SIMPLE = tariffs(periods=[{"since": "2025-01-01", "price": "0.2"}])

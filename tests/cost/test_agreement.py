@@ -11,13 +11,13 @@ import pytest
 from bookkeeping import Program, wall
 from contracts import PARIS, TOKYO, Contract, tariffs, unix
 
-from meterline.cost.tariffs import WHOLE
-from meterline.house import House
-from meterline.model import Contract as Said
-from meterline.model import Reading, Snapshot
-from meterline.protocols.tic.fake import FakeMeter
+from meterline.billing.tariff import WHOLE
+from meterline.meter.readings import Contract as Said
+from meterline.meter.readings import Reading, Snapshot
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.protocols.tic.readings import readings
+from meterline.protocols.tic.simulator.meter import FakeMeter
+from meterline.simulation.household import House
 
 NOON = unix("2026-11-03 12:00")
 MATCH = "smartmeter_tariffs_match_contract"

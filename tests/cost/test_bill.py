@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from meterline.cli import main
-from meterline.cost.bill import Bill, compare
-from meterline.cost.ledger import Day, Line
-from meterline.state import State
+from meterline.billing.invoice import Bill, compare
+from meterline.billing.totals import Day, Line
+from meterline.cli.main import main
+from meterline.store import State
 
 JANUARY = date(2026, 1, 1)
 

@@ -17,15 +17,15 @@ from bookkeeping import Program, wall
 from contracts import PARIS, TOKYO, Contract, tariffs, unix
 from stage import until
 
-from meterline.cost import books as books_module
-from meterline.cost.account import Account
-from meterline.cost.book import SURE_AFTER
-from meterline.cost.books import KEEP_EVERY, Kept
-from meterline.cost.calendar import Calendar
-from meterline.cost.pricing import EXPORT
-from meterline.cost.tariffs import WHOLE
-from meterline.cost.wall import IS_SET
-from meterline.state import FILE, State
+from meterline.billing import billing as books_module
+from meterline.billing.account import Account
+from meterline.billing.billing import KEEP_EVERY, Kept
+from meterline.billing.calendar import Calendar
+from meterline.billing.clock import IS_SET
+from meterline.billing.meter_account import SURE_AFTER
+from meterline.billing.pricing import EXPORT
+from meterline.billing.tariff import WHOLE
+from meterline.store import FILE, State
 
 NOON = unix("2026-01-20 12:00")
 DAY = 86_400

@@ -13,8 +13,8 @@ from contracts import CONTRACTS, PARIS, TEMPO, TOKYO, WEEK, Contract, tariffs, u
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterline.cost.calendar import ONE_DAY, Calendar
-from meterline.cost.tariffs import Tariffs
+from meterline.billing.calendar import ONE_DAY, Calendar
+from meterline.billing.tariff import Tariffs
 
 
 def timed(hours: str, **keys: object) -> Tariffs:

@@ -17,12 +17,12 @@ from contracts import CONTRACTS, HC, Contract, unix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meterline.cost.account import Account
-from meterline.cost.book import SURE_AFTER
-from meterline.cost.books import KEEP_EVERY
-from meterline.cost.ledger import Day, Totals
-from meterline.cost.pricing import EXPORT, spread
-from meterline.cost.record import from_json, to_json
+from meterline.billing.account import Account
+from meterline.billing.billing import KEEP_EVERY
+from meterline.billing.codec import from_json, to_json
+from meterline.billing.meter_account import SURE_AFTER
+from meterline.billing.pricing import EXPORT, spread
+from meterline.billing.totals import Day, Totals
 
 FAULTS = (
     "none",

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 from stage import LIMIT, fetch, free_port, talking, until
 
-from meterline.protocols.tic.fake import FakeMeter
-from meterline.protocols.tic.fake_state import PARIS
-from meterline.state import FILE
+from meterline.protocols.tic.simulator.meter import FakeMeter
+from meterline.protocols.tic.simulator.state import PARIS
+from meterline.store import FILE
 
 CONFIGURATION = """\
 meters:

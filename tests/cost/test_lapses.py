@@ -12,10 +12,10 @@ import pytest
 from bookkeeping import Program, wall
 from contracts import PARIS, Contract, tariffs, unix
 
-from meterline.commands.check import check
-from meterline.config import load
-from meterline.cost.lapses import lapses, to_come
-from meterline.cost.tariffs import Tariffs
+from meterline.billing.price_lapses import lapses, to_come
+from meterline.billing.tariff import Tariffs
+from meterline.cli.check import check
+from meterline.config.schema import load
 
 DAY = 86_400
 START = "2026-11-03 12:00"

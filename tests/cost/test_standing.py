@@ -17,14 +17,14 @@ from contracts import PARIS, tariffs, unix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meterline.cost.account import Account
-from meterline.cost.books import Books
-from meterline.cost.calendar import Calendar
-from meterline.cost.ledger import Day
-from meterline.cost.record import from_json
-from meterline.meter import Meter
-from meterline.model import Reading, Snapshot
-from meterline.state import State
+from meterline.billing.account import Account
+from meterline.billing.billing import Books
+from meterline.billing.calendar import Calendar
+from meterline.billing.codec import from_json
+from meterline.billing.totals import Day
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Reading, Snapshot
+from meterline.store import State
 
 HOUR, DAY = 3600, 86_400
 EVENING = unix("2026-11-03 21:00")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from contracts import HC, tariffs
 
-from meterline.config import load
-from meterline.cost.tariffs import Tariffs
+from meterline.billing.tariff import Tariffs
+from meterline.config.schema import load
 from meterline.errors import UserError
 
 SINCE = date(2026, 1, 1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from meterline.cost import wall
-from meterline.cost.wall import IS_SET, TRIAL, Wall, synchronised
+from meterline.billing import clock as wall
+from meterline.billing.clock import IS_SET, TRIAL, Wall, synchronised
 
 NOON = 1_780_000_000
 HOUR = 3600

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 from contracts import tariffs
 
-from meterline.cost.when import DAY, Clock, Dates, Days, Hours, uncovered
+from meterline.billing.time_conditions import DAY, Clock, Dates, Days, Hours, uncovered
 from meterline.errors import UserError
 
 

@@ -22,16 +22,16 @@ import pytest
 from bookkeeping import memory, wall
 from contracts import PARIS, TOKYO, tariffs, unix
 
-from meterline.cost.account import Account
-from meterline.cost.book import SURE_AFTER
-from meterline.cost.books import KEEP_EVERY, Books
-from meterline.cost.tariffs import Tariffs
-from meterline.meter import Meter
-from meterline.model import Reading, Snapshot
-from meterline.protocols.tic.fake import FakeMeter
+from meterline.billing.account import Account
+from meterline.billing.billing import KEEP_EVERY, Books
+from meterline.billing.meter_account import SURE_AFTER
+from meterline.billing.tariff import Tariffs
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Reading, Snapshot
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.protocols.tic.readings import readings
-from meterline.state import FILE, State
+from meterline.protocols.tic.simulator.meter import FakeMeter
+from meterline.store import FILE, State
 
 WHOLE_YEAR = bool(os.environ.get("METERLINE_YEAR"))
 COLOURS = ("BLUE", "BLUE", "WHITE", "BLUE", "RED", "BLUE", "BLUE")

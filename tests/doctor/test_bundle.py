@@ -13,18 +13,19 @@ from pathlib import Path
 import pytest
 from stage import command, free_port, program, shows
 
-from meterline import asked
-from meterline.arguments import parser
-from meterline.commands.doctor import doctor
-from meterline.config import Config, MeterConfig
-from meterline.doctor import bundle, ok
-from meterline.doctor.examination import Case
-from meterline.doctor.instance import Instance
-from meterline.metrics import CATALOGUE
+from meterline.cli.arguments import parser
+from meterline.cli.doctor import doctor
+from meterline.config.schema import Config, MeterConfig
+from meterline.diagnostics import ok
+from meterline.diagnostics import report as bundle
+from meterline.diagnostics.link_check import Case
+from meterline.diagnostics.running_instance import Instance
+from meterline.meter.families import CATALOGUE
 from meterline.protocols import broute
-from meterline.protocols.broute.fake import FakeMeter, FakeModule
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
 from meterline.protocols.broute.skstack import link_local
-from meterline.protocols.tic.heard import Heard
+from meterline.protocols.tic.speed_probe import Heard
+from meterline.simulation import responder
 
 
 def files(path: Path | io.BytesIO) -> dict[str, bytes]:
@@ -72,7 +73,7 @@ def test_nothing_of_a_french_household_is_in_it(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_japanese_household_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meterline.doctor.module._has_a_clock", lambda met: met.frames > 2)
+    monkeypatch.setattr("meterline.diagnostics.module._has_a_clock", lambda met: met.frames > 2)
     link, out, config = tmp_path / "tanaka", tmp_path / "report.zip", tmp_path / "meterline.yml"
     meter, seed = FakeMeter(number=0x4321), 0x4321
     options = f"{{id: '{meter.id}', password: '{meter.password}', interval: 10}}"
@@ -81,7 +82,7 @@ def test_nothing_of_a_japanese_household_is_in_it(tmp_path: Path, monkeypatch: p
 
     async def test() -> int:
         module = FakeModule([meter], haste=100.0, seed=seed, start_unix=time.time())
-        async with asked.on_pty(module, str(link)):
+        async with responder.on_pty(module, str(link)):
             return await asyncio.to_thread(doctor, parser().parse_args(words))
 
     assert asyncio.run(test()) == 0

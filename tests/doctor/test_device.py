@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from meterline import reasons
-from meterline.doctor import Finding, device
-from meterline.doctor.device import (
+from meterline.diagnostics import Finding, serial_device
+from meterline.diagnostics.serial_device import (
     User,
     candidates,
     examine,
@@ -21,6 +20,7 @@ from meterline.doctor.device import (
     stable_name,
     wanted_by_others,
 )
+from meterline.link import errors
 
 BY_ID = "usb-FTDI_FT230X_Basic_UART_D307PBVT-if00-port0"
 ALICE = User("alice", 1000, frozenset({1000}))
@@ -104,8 +104,8 @@ def test_permission_follows_owner_then_group_then_others(mode: int, owner: int, 
 
 
 def test_who_is_not_in_the_group_is_told_how_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasons, "CONTAINER_MARKS", ())
-    group = reasons.group_name(DIALOUT)
+    monkeypatch.setattr(errors, "CONTAINER_MARKS", ())
+    group = errors.group_name(DIALOUT)
     finding = permission("/dev/ttyUSB0", 0o660, 0, DIALOUT, ALICE)
     assert finding == (
         "fault",
@@ -115,13 +115,13 @@ def test_who_is_not_in_the_group_is_told_how_to_join(monkeypatch: pytest.MonkeyP
 
 
 def test_in_a_container_the_remedy_is_a_flag_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(reasons, "CONTAINER_MARKS", (str(tmp_path),))
+    monkeypatch.setattr(errors, "CONTAINER_MARKS", (str(tmp_path),))
     assert permission("/dev/ttyUSB0", 0o660, 0, DIALOUT, ALICE).remedy == f"start the container with --group-add {DIALOUT}"
 
 
 def test_who_joined_the_group_since_the_login_is_told_to_log_in_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasons, "CONTAINER_MARKS", ())
-    monkeypatch.setattr(device, "_members", lambda group: ["alice"])
+    monkeypatch.setattr(errors, "CONTAINER_MARKS", ())
+    monkeypatch.setattr(serial_device, "_members", lambda group: ["alice"])
     finding = permission("/dev/ttyUSB0", 0o660, 0, DIALOUT, ALICE)
     assert finding.level == "fault"
     assert finding.remedy == "log out and in again, or restart"
@@ -132,7 +132,7 @@ def test_where_joining_the_group_does_not_help_the_remedy_is_a_rule(mode: int, g
     finding = permission("/dev/ttyUSB0", mode, 0, group, ALICE)
     assert finding.level == "fault"
     assert "usermod" not in finding.remedy
-    assert f'KERNEL=="ttyUSB0", GROUP="{reasons.group_name(DIALOUT)}", MODE="0660"' in finding.remedy
+    assert f'KERNEL=="ttyUSB0", GROUP="{errors.group_name(DIALOUT)}", MODE="0660"' in finding.remedy
 
 
 @pytest.mark.parametrize("console", ["ttyS0", "serial0"])
@@ -187,7 +187,7 @@ def test_the_lines_for_a_service_and_a_container(root: Path) -> None:
     group = (root / "dev/ttyUSB0").stat().st_gid
     path = f"/dev/serial/by-id/{BY_ID}"
     assert [finding.what for finding in service(path, root)] == [
-        f"for systemd: SupplementaryGroups={reasons.group_name(group)} and DeviceAllow=char-ttyUSB rw",
+        f"for systemd: SupplementaryGroups={errors.group_name(group)} and DeviceAllow=char-ttyUSB rw",
         f"for Docker: --device {path} --group-add {group}",
     ]
     assert not list(service("/dev/ttyUSB9", root))
@@ -199,12 +199,12 @@ def test_what_somebody_sets_on_an_open_line_is_seen() -> None:
         flags = termios.tcgetattr(slave)
         flags[0], flags[3] = 0, 0
         termios.tcsetattr(slave, termios.TCSANOW, flags)
-        assert device.cooked(os.ttyname(slave)) == []
+        assert serial_device.cooked(os.ttyname(slave)) == []
         flags[0], flags[3] = termios.ICRNL | termios.ISTRIP, termios.ECHO
         termios.tcsetattr(slave, termios.TCSANOW, flags)
-        assert device.cooked(os.ttyname(slave)) == ["ICRNL", "ISTRIP", "ECHO"]
+        assert serial_device.cooked(os.ttyname(slave)) == ["ICRNL", "ISTRIP", "ECHO"]
     finally:
         os.close(slave)
         os.close(master)
-    assert device.cooked("/nowhere") == []
-    assert device.cooked("/etc/hostname") == []
+    assert serial_device.cooked("/nowhere") == []
+    assert serial_device.cooked("/etc/hostname") == []

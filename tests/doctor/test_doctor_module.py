@@ -10,13 +10,13 @@ import pytest
 from stage import LIMIT
 from virtual import run
 
-from meterline import asked
-from meterline.config import MeterConfig
-from meterline.doctor import Finding, device
-from meterline.doctor.examination import Case, Place, examine
-from meterline.doctor.module import LONG_ENOUGH
+from meterline.config.schema import MeterConfig
+from meterline.diagnostics import Finding, serial_device
+from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.module import LONG_ENOUGH
 from meterline.protocols.broute import Options, causes
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
+from meterline.simulation import responder
 
 
 def find(meter: FakeMeter, options: Options | None, protocol: str | None = "broute", **facts: Any) -> list[Finding]:
@@ -24,9 +24,9 @@ def find(meter: FakeMeter, options: Options | None, protocol: str | None = "brou
 
     async def test() -> list[Finding]:
         module = FakeModule([meter], haste=100.0, start_unix=time.time(), **facts)
-        async with asked.on_pty(module) as url:
+        async with responder.on_pty(module) as url:
             case = Case(url, (MeterConfig("tokyo", url, protocol, options),))
-            await examine(case, Place(device.this_user()))
+            await examine(case, Place(serial_device.this_user()))
             return case.findings
 
     return asyncio.run(asyncio.wait_for(test(), 2 * LIMIT))
@@ -44,8 +44,8 @@ def wrong(findings: list[Finding]) -> list[Finding]:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """One reply is enough, and what does not come is not waited for."""
     monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.3)
-    monkeypatch.setattr("meterline.doctor.module._has_a_clock", lambda meter: meter.frames > 2)
-    monkeypatch.setattr("meterline.doctor.module.LONG_ENOUGH", 3.0)
+    monkeypatch.setattr("meterline.diagnostics.module._has_a_clock", lambda meter: meter.frames > 2)
+    monkeypatch.setattr("meterline.diagnostics.module.LONG_ENOUGH", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_a_meter_that_is_not_heard_is_a_fault() -> None:
 def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it(
     monkeypatch: pytest.MonkeyPatch, lqi: int, facts: dict[str, Any], cause: str
 ) -> None:
-    monkeypatch.setattr("meterline.doctor.module.LONG_ENOUGH", LONG_ENOUGH)
+    monkeypatch.setattr("meterline.diagnostics.module.LONG_ENOUGH", LONG_ENOUGH)
     meter = FakeMeter(lqi=lqi)
 
     async def test() -> Case:
         module = FakeModule([meter], start_unix=time.time(), faults=facts.get("faults", Faults()))
-        async with asked.on_pty(module) as url:
+        async with responder.on_pty(module) as url:
             case = Case(url, (MeterConfig("tokyo", url, "broute", configured(meter, facts.get("password", ""))),))
-            await examine(case, Place(device.this_user()))
+            await examine(case, Place(serial_device.this_user()))
             return case
 
     (finding,) = [finding for finding in run(test()).findings if finding.level == "fault"]

@@ -17,15 +17,15 @@ from stage import bridge, fake, line, talking, until
 from stage import run as run_in_real_time
 from virtual import run
 
-from meterline import holders
-from meterline import link as link_module
-from meterline.config import MeterConfig
-from meterline.doctor import Finding, device, listening
-from meterline.doctor.examination import Case, Place, examine
-from meterline.doctor.instance import Instance
+from meterline.config.schema import MeterConfig
+from meterline.diagnostics import Finding, listening, serial_device
+from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.running_instance import Instance
+from meterline.link import processes
+from meterline.link import stream as link_module
 from meterline.protocols.tic.frames import ETX, STX
-from meterline.protocols.tic.heard import Heard
-from meterline.simulator import Faults, Write
+from meterline.protocols.tic.speed_probe import Heard
+from meterline.simulation.line import Faults, Write
 
 
 async def case_of(
@@ -36,7 +36,7 @@ async def case_of(
     instance: Instance | None = None,
 ) -> Case:
     case = Case(url, (MeterConfig("home", url, protocol),), tell)
-    await examine(case, Place(device.this_user(), instance, seconds=seconds))
+    await examine(case, Place(serial_device.this_user(), instance, seconds=seconds))
     return case
 
 
@@ -270,7 +270,7 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
             child = await asyncio.create_subprocess_exec("sleep", "infinity", stdin=opened)
         holder = f"process {child.pid} (sleep)"
         try:
-            await until(lambda: holders.of_device(str(device_file)) == holder)
+            await until(lambda: processes.of_device(str(device_file)) == holder)
             (finding,) = wrong(await case_of(str(device_file)))
             page = 'smartmeter_up{meter="home"} 0.0\nsmartmeter_frames_total{meter="home"} 7.0\n'
             served = await case_of(str(device_file), instance=Instance(1, page, holder))

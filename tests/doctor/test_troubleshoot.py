@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("doctor/*.py", "web/*.py", "protocols/tic/*.py", "protocols/broute/*.py", "*.py")
+SOURCES = ("diagnostics/*.py", "web/**/*.py", "protocols/**/*.py", "link/*.py", "service/*.py", "meter/*.py")
 
 
 def literals() -> str:

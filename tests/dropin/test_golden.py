@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from stage import fetch, free_port, line
 
-from meterline import asked
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
+from meterline.simulation import responder
 
 LIMIT = 120.0
 """Seconds in which whatever must happen has happened, however busy the machine is."""
@@ -110,7 +110,7 @@ async def device(meter: FakeMeter, faults: Faults | None) -> AsyncIterator[str]:
         async with line() as (path, _):
             yield path
     else:
-        async with asked.on_pty(FakeModule([meter], haste=100.0, start_unix=time.time(), faults=faults)) as path:
+        async with responder.on_pty(FakeModule([meter], haste=100.0, start_unix=time.time(), faults=faults)) as path:
             yield path
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from stage import command, free_port, page, program, shows
 
-from meterline.dropin.start import adapter
+from meterline.cli.replacements import adapter
 from meterline.errors import UserError
 
 CREDENTIALS = {"SMARTMETER_ID": f"{1:032X}", "SMARTMETER_PASSWORD": "0123456789AB"}

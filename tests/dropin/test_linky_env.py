@@ -17,13 +17,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from stage import LIMIT, fake, fetch, free_port, line, talking
 
-from meterline.dropin.linky import choose
-from meterline.dropin.linky_env import DEFAULTS, adapt
-from meterline.dropin.linky_env_page import Page
-from meterline.meter import Meter
+from meterline.compat.linky_env import DEFAULTS, adapt
+from meterline.compat.linky_env_page import Page
+from meterline.compat.linky_exporter import choose
+from meterline.meter.meter import Meter
 from meterline.protocols.tic import Options
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder, Group, encode_frame
-from meterline.protocols.tic.readings import readings
 
 SCRIPT = str(Path(sys.executable).with_name("linky-exporter"))
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
@@ -249,7 +249,7 @@ def test_it_says_what_it_took_from_where_and_what_would_do_the_same() -> None:
 
 
 def test_the_script_tells_the_two_programs_of_its_name_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("meterline.dropin.linky.JSON_FILE", str(tmp_path / "none.json"))
+    monkeypatch.setattr("meterline.compat.linky_exporter.JSON_FILE", str(tmp_path / "none.json"))
     assert choose((), {}) == "linky-env"
     assert choose((), {"LINKY_EXPORTER_PORT": "1", "PROMETHEUS_PORT": "2"}) == "linky-env"
     assert choose((), {"PROMETHEUS_PORT": "2"}) == "linky-json"

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from meterline.dropin.linky_env_page import LABEL_KEPT, Page
-from meterline.meter import Meter
+from meterline.compat.linky_env_page import LABEL_KEPT, Page
+from meterline.meter.link_reach import HOLDS
+from meterline.meter.meter import Meter
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder, Group, encode_frame
-from meterline.protocols.tic.readings import readings
-from meterline.reach import HOLDS
 
 BASE = {
     "ADCO": "041876097767",

@@ -33,18 +33,18 @@ from prometheus_client.registry import Collector
 from stage import LIMIT, fake, fetch, free_port, line, talking
 
 from meterline import __version__
-from meterline.cost.book import SURE_AFTER
-from meterline.cost.books import Books
-from meterline.cost.tariffs import Period, Standing, Tariffs
-from meterline.dropin.linky_json import KEYS, adapt
-from meterline.dropin.linky_json_page import MONTHLY, ROUNDS, Page, Settings
+from meterline.billing.billing import Books
+from meterline.billing.meter_account import SURE_AFTER
+from meterline.billing.tariff import Period, Standing, Tariffs
+from meterline.compat.linky_json import KEYS, adapt
+from meterline.compat.linky_json_page import MONTHLY, ROUNDS, Page, Settings
 from meterline.errors import UserError
-from meterline.meter import Meter
-from meterline.model import Snapshot
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Snapshot
 from meterline.protocols.tic import Options
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder, Group, encode_frame
-from meterline.protocols.tic.readings import readings
-from meterline.state import State
+from meterline.store import State
 
 SCRIPT = str(Path(sys.executable).with_name("linky-exporter"))
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -410,7 +410,7 @@ def test_a_page_without_a_meter_is_what_prometheus_client_prints_of_metrics_with
 
 
 def test_defaults_are_those_of_the_readme_and_its_default_file_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meterline.dropin.linky.JSON_FILE", "/nowhere/linky-exporter.json")
+    monkeypatch.setattr("meterline.compat.linky_exporter.JSON_FILE", "/nowhere/linky-exporter.json")
     found = adapt((), {})
     (meter,) = found.config.meters
     assert (meter.link, meter.name, found.address, found.level) == ("/dev/serial0", "linky-exporter", ":9100", "warn")

@@ -17,15 +17,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from stage import LIMIT, fetch, free_port
 
-from meterline import asked
-from meterline.dropin import start
-from meterline.dropin.smartmeter import DEFAULTS, adapt
-from meterline.dropin.smartmeter_page import Page
+from meterline.cli import replacements
+from meterline.compat.smartmeter import DEFAULTS, adapt
+from meterline.compat.smartmeter_page import Page
 from meterline.errors import UserError
-from meterline.meter import Meter
-from meterline.model import Observation, Reading, Snapshot
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Observation, Reading, Snapshot
 from meterline.protocols.broute import Options
-from meterline.protocols.broute.fake import FakeMeter, FakeModule, Faults
+from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
+from meterline.simulation import responder
 
 SCRIPT = str(Path(sys.executable).with_name("smartmeter-exporter"))
 RIGHT = {"SMARTMETER_ID": f"{1:032X}", "SMARTMETER_PASSWORD": "0123456789AB"}
@@ -47,7 +47,7 @@ def environment(**more: str) -> dict[str, str]:
 async def exporter(module: FakeModule, *words: str, **more: str) -> AsyncIterator[tuple[int, Path]]:
     """The console script while it reads a simulated module on a pty: its port, and its log."""
     port = free_port()
-    async with asked.on_pty(module) as path:
+    async with responder.on_pty(module) as path:
         log = Path(path.replace("/", "_")).with_suffix(".log")
         log = Path(os.environ["XDG_STATE_HOME"]) / log.name
         with log.open("w") as file:
@@ -147,13 +147,13 @@ def test_where_arguments_cannot_be_hidden_the_log_says_so(
     async def serve(*_: object) -> None:
         """Not here."""
 
-    monkeypatch.setattr(start, "serve", serve)
-    monkeypatch.setattr(start, "hide", lambda flags: False)
+    monkeypatch.setattr(replacements, "serve", serve)
+    monkeypatch.setattr(replacements, "hide", lambda flags: False)
     monkeypatch.setattr("meterline.logs.set_up", lambda *_: None)
     told = "-password can be read in the process list by every user of this machine: use the environment instead"
-    start.start(adapt((), RIGHT))
+    replacements.start(adapt((), RIGHT))
     assert told not in caplog.messages
-    start.start(adapt((f"-password={RIGHT['SMARTMETER_PASSWORD']}",), RIGHT))
+    replacements.start(adapt((f"-password={RIGHT['SMARTMETER_PASSWORD']}",), RIGHT))
     assert told in caplog.messages
     assert RIGHT["SMARTMETER_PASSWORD"] not in caplog.text
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from meterline.dropin.smartmeter_page import Page
-from meterline.meter import Meter
-from meterline.model import Observation, Reading, Rejected, Snapshot
+from meterline.compat.smartmeter_page import Page
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Observation, Reading, Rejected, Snapshot
 
 INTERVAL = 60.0
 POWER, CURRENT = ("smartmeter_power_watts",), ("smartmeter_current_amperes", "r")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from simulated import EJP_NOTICE, EJP_PEAK, IN_OVERLOAD, RED_ANNOUNCED, RED_DAY, SUMMER_NOON, WINTER_EVENING, simulated, stream
 
-from meterline.meter import Meter
-from meterline.metrics import CATALOGUE
+from meterline.meter.families import CATALOGUE
+from meterline.meter.meter import Meter
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.protocols.tic.readings import readings
-from meterline.simulator import Faults
+from meterline.simulation.line import Faults
 
 FOLDER = Path(__file__).parents[1] / "captures" / "tic"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from meterline.house import House
-from meterline.protocols.tic.fake import MODES, FakeMeter
-from meterline.protocols.tic.fake_state import PARIS
-from meterline.simulator import GAP, Faults
+from meterline.protocols.tic.simulator.meter import MODES, FakeMeter
+from meterline.protocols.tic.simulator.state import PARIS
+from meterline.simulation.household import House
+from meterline.simulation.line import GAP, Faults
 
 SUMMER_NOON = "2025-06-17 12:40:00"
 WINTER_EVENING = "2025-01-21 19:05:30"

@@ -20,12 +20,12 @@ from simulated import WINTER_EVENING, simulated, stream
 from test_frames import groups_of, is_text
 from test_readings import DATED, NUMBERS
 
-from meterline.meter import Meter
-from meterline.metrics import FAMILIES
-from meterline.model import Series
+from meterline.meter.families import FAMILIES
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Series
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder, Frame
-from meterline.protocols.tic.readings import readings
-from meterline.simulator import Faults
+from meterline.simulation.line import Faults
 
 Accepted: TypeAlias = tuple[str, str | None, str]
 

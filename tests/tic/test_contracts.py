@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from simulated import SUMMER_NOON, simulated, stream
 
-from meterline.model import Contract, Snapshot
+from meterline.meter.readings import Contract, Snapshot
 from meterline.protocols.tic.contracts import contract_of
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder, Group
-from meterline.protocols.tic.readings import readings
 
 EASF = tuple(f"EASF{n:02d}" for n in range(1, 11))
 

@@ -18,12 +18,12 @@ from simulated import (
 )
 from test_frames import frames_of, groups_of
 
-from meterline.protocols.tic.fake import FakeMeter
-from meterline.protocols.tic.fake_groups import standard_groups
 from meterline.protocols.tic.frames import EOT, ETX, STX, Frame, Group, encode_frame
 from meterline.protocols.tic.labels import CONTRACTS
-from meterline.protocols.tic.moments import moment
-from meterline.protocols.tic.status import status_readings, supplier_tariff, tempo_tomorrow
+from meterline.protocols.tic.simulator.groups import standard_groups
+from meterline.protocols.tic.simulator.meter import FakeMeter
+from meterline.protocols.tic.stge import status_readings, supplier_tariff, tempo_tomorrow
+from meterline.protocols.tic.timestamps import moment
 
 DAY = 24 * 3600
 

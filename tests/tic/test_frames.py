@@ -24,8 +24,7 @@ from simulated import (
     stream,
 )
 
-from meterline.model import REASONS, Rejected
-from meterline.protocols.tic.fake_groups import historic_groups, short_groups, standard_groups
+from meterline.meter.readings import REASONS, Rejected
 from meterline.protocols.tic.frames import (
     EOT,
     ETX,
@@ -41,6 +40,7 @@ from meterline.protocols.tic.frames import (
     encode_group,
 )
 from meterline.protocols.tic.labels import HISTORIC, PERIODS, STANDARD, Match
+from meterline.protocols.tic.simulator.groups import historic_groups, short_groups, standard_groups
 
 FREE_TEXT = ("NGTF", "LTARF", "MSG1", "MSG2")
 """No check protects these wholly: any character may stand there."""

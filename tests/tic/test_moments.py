@@ -10,8 +10,8 @@ from contract import fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meterline.protocols.tic.fake_state import PARIS
-from meterline.protocols.tic.moments import Switch, day_after, moment, on_day, profile
+from meterline.protocols.tic.simulator.state import PARIS
+from meterline.protocols.tic.timestamps import Switch, day_after, moment, on_day, profile
 
 
 def utc(timestamp: str) -> str | None:

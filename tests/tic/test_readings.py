@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from simulated import EJP_NOTICE, IN_OVERLOAD, RED_ANNOUNCED, SUMMER_NOON, WINTER_EVENING, simulated
 from test_frames import frames_of, legal_groups
 
-from meterline.meter import Meter
-from meterline.metrics import FAMILIES
-from meterline.model import Rejected, Series, Snapshot, Text, Total, Value
-from meterline.protocols.tic.fake_groups import standard_groups
+from meterline.meter.families import FAMILIES
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Rejected, Series, Snapshot, Text, Total, Value
+from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import EOT, ETX, Frame, Group, check, encode_frame, encode_group
 from meterline.protocols.tic.labels import CONTRACTS, HISTORIC, STANDARD
-from meterline.protocols.tic.readings import readings
+from meterline.protocols.tic.simulator.groups import standard_groups
 
 Said = dict[Series, Value]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from meterline.model import Rejected, Series, Value
+from meterline.meter.readings import Rejected, Series, Value
 from meterline.protocols.tic.frames import Group, check, encode_group
-from meterline.protocols.tic.status import status_readings, supplier_tariff, tempo_tomorrow
+from meterline.protocols.tic.stge import status_readings, supplier_tariff, tempo_tomorrow
 
 Said = dict[Series, Value]
 

@@ -11,11 +11,11 @@ from contract import cut
 from simulated import IN_OVERLOAD, RED_ANNOUNCED, WINTER_EVENING, simulated, stream
 from test_frames import even_parity, sealed
 
-from meterline.protocols.tic.diagnosis import nothing_valid, pattern
+from meterline.protocols.tic.diagnose import nothing_valid, pattern
 from meterline.protocols.tic.frames import ETX, STX, Decoder, Group, encode_frame, encode_group
-from meterline.protocols.tic.heard import Heard
-from meterline.protocols.tic.symptoms import ENOUGH, Symptoms
-from meterline.simulator import Faults, noise
+from meterline.protocols.tic.line_faults import ENOUGH, Symptoms
+from meterline.protocols.tic.speed_probe import Heard
+from meterline.simulation.line import Faults, noise
 
 HISTORIC = stream(simulated("historic", "HC", WINTER_EVENING), 6)
 STANDARD = stream(simulated("standard", "TEMPO", RED_ANNOUNCED), 6)

@@ -10,14 +10,14 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from meterline.link import Link
-from meterline.model import Item, Refused
+from meterline.link.stream import Link
+from meterline.meter.readings import Item, Refused
+from meterline.protocols.broute.adapter import Module
 from meterline.protocols.broute.driver import Driver, describe
-from meterline.protocols.broute.module import Module
+from meterline.protocols.broute.dump import Decoder, facts, proves
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.redact import Redactor
 from meterline.protocols.broute.skstack import BAUD, FORM
-from meterline.protocols.broute.spoken import Decoder, facts, proves
 
 __all__ = [
     "IS_ASKED",

@@ -13,16 +13,16 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
-from meterline.link import Link
-from meterline.model import Hint, Item, Refused
+from meterline.link.stream import Link
+from meterline.meter.readings import Hint, Item, Refused
 from meterline.protocols.broute import causes, echonet, skstack
-from meterline.protocols.broute.asking import LIVE, Asked
-from meterline.protocols.broute.module import CommandFailed, Module
+from meterline.protocols.broute.adapter import CommandFailed, Module
+from meterline.protocols.broute.driver_metrics import Report
 from meterline.protocols.broute.network import Network, is_near
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.peer import Peer
-from meterline.protocols.broute.report import Report
+from meterline.protocols.broute.poller import LIVE, Asked
 from meterline.protocols.broute.session import Held, Lost, Session
+from meterline.protocols.broute.target import Peer
 
 SILENT_POLLS = 2
 """Polls without any answer after which the meter is joined again."""

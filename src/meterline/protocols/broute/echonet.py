@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from meterline.model import Rejected
+from meterline.meter.readings import Rejected
 
 PORT = 0x0E1A
 PANA_PORT = 0x02CC

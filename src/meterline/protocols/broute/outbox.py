@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from meterline.model import Hint, Item, Observation, Rejected
+from meterline.meter.readings import Hint, Item, Observation, Rejected
 
 POLL_DURATION = "smartmeter_poll_duration_seconds"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from meterline.model import Reading, Rejected
+from meterline.meter.readings import Reading, Rejected
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.echonet import Property
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from meterline.model import Rejected
+from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute import properties as p
-from meterline.protocols.broute.pieces import Piece, Splitter
+from meterline.protocols.broute.splitter import Piece, Splitter
 
 _SECRET = re.compile(rb"(SKSETPWD [0-9A-F]+ |SKSETRBID |SKSETPSK [0-9A-F]+ )[^\r\n]*", re.IGNORECASE)
 _KNOWN = re.compile(

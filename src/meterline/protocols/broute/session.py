@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from meterline.model import Observation, Rejected
+from meterline.meter.readings import Observation, Rejected
 from meterline.protocols.broute import echonet, skstack
-from meterline.protocols.broute.module import KEPT, CommandFailed, Module
+from meterline.protocols.broute.adapter import KEPT, CommandFailed, Module
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.pace import LONGEST, REPLY, SLOW_REPLY, Pace

@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple, TypeAlias
 
-from meterline.model import Rejected
-from meterline.protocols.broute.pieces import Piece, Splitter
+from meterline.meter.readings import Rejected
+from meterline.protocols.broute.splitter import Piece, Splitter
 
 BAUD: Final = 115_200
 FORM: Final = "8N1"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from meterline.model import Contract
+from meterline.meter.readings import Contract
 from meterline.protocols.tic.frames import Group
 from meterline.protocols.tic.labels import CONTRACTS
 from meterline.protocols.tic.readers import SUPPLIER_REGISTERS, contract

@@ -23,7 +23,7 @@ from itertools import chain
 from typing import NamedTuple, TypeAlias
 from zlib import adler32
 
-from meterline.model import Rejected
+from meterline.meter.readings import Rejected
 from meterline.protocols.tic.labels import HISTORIC, STANDARD
 
 STX, ETX, EOT, HT, SP = b"\x02", b"\x03", b"\x04", 0x09, 0x20

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from meterline.model import Reading, Text
+from meterline.meter.readings import Reading, Text
 from meterline.protocols.tic.frames import Group
 from meterline.protocols.tic.labels import CONTRACT_OF, CONTRACTS, OPTIONS, PERIODS
-from meterline.protocols.tic.moments import moment
-from meterline.protocols.tic.status import COLOURS, one_hot, status_readings
+from meterline.protocols.tic.stge import COLOURS, one_hot, status_readings
+from meterline.protocols.tic.timestamps import moment
 
 Reader = Callable[[Group], Iterable[Reading]]
 

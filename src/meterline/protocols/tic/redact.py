@@ -11,7 +11,7 @@ import re
 
 from meterline.protocols.tic.frames import CONTROLS, ETX, MAX_SEGMENT, SEVEN_BITS, Group, check, encode_group
 from meterline.protocols.tic.labels import CONTRACT_OF, HISTORIC, STANDARD
-from meterline.protocols.tic.symptoms import untrimmed
+from meterline.protocols.tic.line_faults import untrimmed
 
 HARMLESS = {
     # historic mode

@@ -1,0 +1,23 @@
+"""meterline check FILE: is this configuration usable?"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from meterline.billing.price_lapses import to_come
+from meterline.config.schema import load
+
+
+def check(path: str, today: date | None = None) -> None:
+    """One line for each meter, and one for each time, from today on, at which its prices are not known.
+
+    UserError names what is wrong.
+    """
+    config, warnings = load(path), 0
+    for meter in config.meters:
+        print(f"{meter.name}: {meter.protocol or 'detected'} at {meter.link}")
+        for lapse in to_come(meter.tariffs, today or date.today()) if meter.tariffs else ():
+            warnings += 1
+            print(f"{meter.name}: warning: tariffs: {lapse.what}")
+    count = f", {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
+    print(f"{path}: good, {len(config.meters)} meter{'s' * (len(config.meters) != 1)}{count}")

@@ -1,0 +1,113 @@
+"""meterline doctor [LINK]: what is wrong with a link, and what to do about it; without a LINK, with all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import IO, TypeAlias
+
+from meterline.billing.clock import synchronised
+from meterline.cli.output import output
+from meterline.cli.progress import Progress, progress
+from meterline.config.schema import Config, load, single
+from meterline.diagnostics import Finding, fault, host, report, running_instance, serial_device
+from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.errors import UserError
+from meterline.store import default_folder
+
+Show: TypeAlias = Callable[[str, Finding], None]
+"""Shows a finding about a link."""
+
+SHORTEST, LONGEST = 3.0, 3600.0
+"""Seconds: the longest frame lasts three."""
+
+
+def doctor(args: Namespace) -> int:
+    """Print the findings, each when it is made; 1 where one of them is a fault, else 0."""
+    if not SHORTEST <= args.seconds <= LONGEST:
+        raise UserError(f"--seconds {args.seconds:g}: expected {SHORTEST:.0f} to {LONGEST:.0f}")
+    config = _wanted(args.link, args.config)
+    with ExitStack() as stack:
+        try:
+            out = stack.enter_context(output(args.bundle, args.force)) if args.bundle else None
+        except OSError as error:
+            raise UserError(f"{args.bundle}: {error.strerror}") from None
+        status = asyncio.run(_doctor(args, config, out.file if out else None))
+        if out:
+            out.publish()
+    if out:
+        print(f"{args.bundle}: written; look into it before you send it", file=sys.stderr)
+    return status
+
+
+def _wanted(link: str | None, file: str | None) -> Config:
+    """The meters of the file, or of one link; without either, one behind each serial device of this machine."""
+    if not file:
+        links = [link] if link else serial_device.candidates()
+        return Config(tuple(meter for each in links for meter in single(each).meters))
+    config = load(file)
+    if link:
+        config = replace(config, meters=tuple(meter for meter in config.meters if meter.link == link))
+    if not config.meters:
+        raise UserError(f"{file}: no meter has the link {link}")
+    return config
+
+
+async def _doctor(args: Namespace, config: Config, file: IO[bytes] | None) -> int:
+    line = Progress()
+    show = _clearing(line, _show_json if args.json else _Words().show)
+    line.show(f"asking whether a meterline serves at {args.address}")
+    own = await asyncio.to_thread(running_instance.running, args.address)
+    kept = synchronised()
+    findings = [host.clock(kept, time.time()), host.state_folder(args.state or default_folder())]
+    findings.append(own.serves(args.address) if own else host.port(args.address))
+    if not config.meters:
+        findings.append(fault("no serial device at all", "plug the adapter in, then: sudo dmesg | tail; ls /dev/serial/by-id/"))
+    for finding in findings:
+        show("", finding)
+    place, cases = Place(serial_device.this_user(), own, kept, args.seconds), []
+    for url, meters in groupby(sorted(config.meters, key=attrgetter("link")), attrgetter("link")):
+        async with progress(partial("{1:.0f} s: examining {0}".format, url), line):
+            cases.append(Case(url, tuple(meters), partial(show, url)))
+            await examine(cases[-1], place)
+    if file:
+        report.write(file, config, findings, cases, own)
+    return int(any(case.failed for case in cases) or any(finding.level == "fault" for finding in findings))
+
+
+def _clearing(line: Progress, show: Show) -> Show:
+    """Findings stand above the line that shows the progress."""
+
+    def show_above(link: str, finding: Finding) -> None:
+        line.clear()
+        show(link, finding)
+
+    return show_above
+
+
+class _Words:
+    """For people: a headline for each link, and a line for each finding, with the remedy below it."""
+
+    def __init__(self) -> None:
+        self._about: str | None = None
+
+    def show(self, link: str, finding: Finding) -> None:
+        if link != self._about:
+            print(f"{'' if self._about is None else chr(10)}{link or 'this machine'}")
+            self._about = link
+        print(f"  {finding.level:8} {finding.what}", flush=True)
+        if finding.remedy:
+            print(f"           → {finding.remedy}", flush=True)
+
+
+def _show_json(link: str, finding: Finding) -> None:
+    print(json.dumps({"link": link or None, **finding._asdict()}, ensure_ascii=False), flush=True)

@@ -1,0 +1,187 @@
+"""The command line: says what is wrong in one line, and never with a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from meterline import logs
+from meterline.cli.arguments import parser
+from meterline.errors import UserError
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The program. Status 0: done; 1: a link or file cannot be used, or doctor found a fault; 2: the command or its
+    configuration is wrong.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as at Ctrl-C: tidy up
+    given = sys.argv[1:] if words is None else list(words)
+    sys.exit(_main(parser().parse_args(given, argparse.Namespace(apart="--" in given))))
+
+
+def _main(args: argparse.Namespace) -> int:
+    logs.set_up(getattr(args, "level", "info"), getattr(args, "style", "logfmt"))
+    try:
+        return _COMMANDS[args.command](args) or 0
+    except UserError as error:
+        error.say("meterline")
+        return error.status
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing may be written there at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"meterline: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0  # whoever read our output went away
+
+
+def _run(args: argparse.Namespace) -> None:
+    from meterline.cli.run import Web, run
+    from meterline.config import schema as config
+    from meterline.store import default_folder
+
+    if args.config:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be read again
+    if args.like:
+        from meterline.cli.replacements import adapter, start
+
+        if (args.link and not args.apart) or (args.config and args.like != "linky-json"):
+            raise UserError("run: --like takes the other exporter's settings (after --), and no LINK or file of ours")
+        words = [*(["--config", args.config] if args.config else []), *filter(None, [args.link]), *args.words]
+        start(adapter(args.like)(words, os.environ), args.state, args.web)
+        return
+    if bool(args.link) == bool(args.config) or args.words:
+        raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
+    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on")
+    if args.link:
+        run(config.single(args.link), web, folder)
+        return
+
+    def read() -> config.Config:
+        found = config.load(args.config)
+        logs.set_level(found.log_level or args.level)
+        return config.shard(found, args.shard) if args.shard else found
+
+    run(read(), web, folder, read)
+
+
+def _read(args: argparse.Namespace) -> None:
+    from meterline.cli.read import read
+
+    read(args)
+
+
+def _migrate(args: argparse.Namespace) -> None:
+    from meterline.cli.replacements import adapter
+
+    dropin = adapter(args.like)(args.words, os.environ)
+    for line in dropin.advice:
+        print(f"# {' '.join(line.split())}")
+    print(dropin.native, end="")
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from meterline.cli.demo import demo
+
+    demo(args.address)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from meterline.cli.check import check
+
+    check(args.file)
+
+
+def _detect(args: argparse.Namespace) -> None:
+    from meterline.cli.detect import detect
+    from meterline.config.schema import single
+
+    detect(single(args.link).meters[0].link)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from meterline.cli.doctor import doctor
+
+    return doctor(args)
+
+
+def _scan(args: argparse.Namespace) -> None:
+    from meterline.cli.scan import scan
+    from meterline.config.schema import single
+
+    scan(single(args.link).meters[0].link, args.id_file)
+
+
+def _capture(args: argparse.Namespace) -> None:
+    from meterline.cli.capture import capture
+    from meterline.config.schema import Config, load, single
+
+    config = load(args.config) if args.config else single(args.link)
+    if not any(meter.link == args.link for meter in config.meters):
+        raise UserError(f"{args.config}: no meter has the link {args.link}")
+    if args.protocol:
+        config = Config(tuple(replace(meter, protocol=args.protocol) for meter in config.meters))
+    capture(config, args.link, args.file, args.redact, args.seconds, args.baud, args.force)
+
+
+def _decode(args: argparse.Namespace) -> None:
+    from meterline.cli.decode import decode
+
+    decode(args.file, args.protocol)
+
+
+def _cost(args: argparse.Namespace) -> int:
+    from meterline.cli.cost import check, cost
+
+    if args.check:
+        return 0 if check(args.state, args.meter, args.check, args.since, args.until) else 1
+    cost(args.state, args.meter, args.by, args.since, args.until, args.as_json)
+    return 0
+
+
+def _hash_password(_: argparse.Namespace) -> None:
+    from meterline.cli.hash_password import hash_password
+
+    hash_password()
+
+
+def _simulate(args: argparse.Namespace) -> None:
+    from meterline.cli.simulate import SIMULATORS
+
+    SIMULATORS[args.kind](args)
+
+
+def _completion(args: argparse.Namespace) -> None:
+    from meterline.cli.completion import completion
+
+    completion(parser(), args.shell)
+
+
+def _help(args: argparse.Namespace) -> None:
+    parser().command(args.words).print_help()
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "run": _run,
+    "read": _read,
+    "migrate": _migrate,
+    "demo": _demo,
+    "check": _check,
+    "detect": _detect,
+    "doctor": _doctor,
+    "scan": _scan,
+    "capture": _capture,
+    "decode": _decode,
+    "cost": _cost,
+    "hash-password": _hash_password,
+    "simulate": _simulate,
+    "completion": _completion,
+    "help": _help,
+}

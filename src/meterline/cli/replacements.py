@@ -1,0 +1,65 @@
+"""Start as another program: `linky-exporter`, `smartmeter-exporter`, `meterline run --like …`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+from meterline import logs
+from meterline.cli.run import Web, serve
+from meterline.compat.adapter import LIKE, Dropin
+from meterline.compat.linky_exporter import choose
+from meterline.compat.process_arguments import hide
+from meterline.errors import UserError
+from meterline.store import State, default_folder
+
+log = logging.getLogger("meterline")
+
+
+def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
+    """The adapter of that name."""
+    return import_module(f"meterline.compat.adapter.{LIKE[like]}").adapt  # type: ignore[no-any-return]
+
+
+def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> None:
+    """Say what was taken from where, and what of ours would do the same; then serve until told to stop."""
+    hidden = not dropin.secret_flags or hide(dropin.secret_flags)
+    logs.set_up(dropin.level, dropin.style)
+    for line in dropin.taken:
+        log.info("setting: %s", line)
+    for line in dropin.advice:
+        log.warning("%s", line)
+    if not hidden:
+        flags = " and ".join(f"-{flag}" for flag in dropin.secret_flags)
+        log.warning("%s can be read in the process list by every user of this machine: use the environment instead", flags)
+    for line in dropin.native.splitlines():
+        log.info("the same for meterline: %s", line)
+    asyncio.run(serve(dropin.config, Web(dropin.address, web), State(folder or default_folder()), dropin.face))
+
+
+def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], str]) -> None:
+    """A console script. `choose`: arguments and environment → what to be like. Errors are one line each."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        words = sys.argv[1:]
+        start(adapter(choose(words, os.environ))(words, os.environ))
+    except UserError as error:
+        error.say(program)
+        sys.exit(error.status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def linky_exporter() -> None:
+    """The console script `linky-exporter`."""
+    script("linky-exporter", choose)
+
+
+def smartmeter_exporter() -> None:
+    """The console script `smartmeter-exporter`."""
+    script("smartmeter-exporter", lambda words, environment: "smartmeter")

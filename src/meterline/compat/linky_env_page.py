@@ -1,0 +1,143 @@
+"""The page of that exporter: `linky_…` with the French help texts of the original, labels as the meter sends them.
+
+Historic mode is byte for byte the original's (its counters' TYPE lines say `_total`, their samples do not). Standard mode, in
+which the original shows nothing, follows the same rule: each numeric label in lower case, `+` and `-` as `_`. What the original
+does not know becomes a family of its own (the maximum of each phase), never a label: that would make every series another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from functools import cache
+
+from meterline.meter.families import REGISTERS
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Series
+from meterline.meter.text_format import labels, number
+from meterline.protocols.tic.frames import Group
+from meterline.protocols.tic.labels import CONTRACT_OF, STANDARD
+from meterline.protocols.tic.readers import READERS
+from meterline.web.http.server import Face
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Pragma": "no-cache",
+    "Expires": "0",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+LABELS = {
+    "historic": ("ADCO", "HHPHC", "IMAX", "MOTDETAT", "OPTARIF", "PTEC"),
+    "standard": ("ADSC", "LTARF", "NGTF", "VTIC"),
+}
+"""Mode → what of the frame is a label of each series."""
+EXPECTED = {"historic": {"ADCO", "OPTARIF", "PTEC"}, "standard": {"ADSC"}}
+"""Without these a frame was torn, unless whole frames come without them."""
+LABEL_KEPT = 3600.0
+"""Seconds for which a label that is not said any more is waited for: without it each series would be another one."""
+_TEXTS = {"ADCO", "ADSC", "DATE", "LTARF", "MSG1", "MSG2", "NGTF", "PJOURF+1", "PPOINTE", "PRM", "STGE", "VTIC"}
+NUMERIC_HISTORIC = (
+    "ISOUSC",
+    *CONTRACT_OF,
+    *("IINST", "IINST1", "IINST2", "IINST3", "ADPS", "ADIR1", "ADIR2", "ADIR3", "IMAX1", "IMAX2", "IMAX3", "PAPP", "PMAX"),
+)
+NUMERIC = {"historic": NUMERIC_HISTORIC, "standard": tuple(label for label in STANDARD if label not in _TEXTS)}
+"""Mode → what is a family, in the order of the page."""
+_DAYS = {"B": "Bleus", "W": "Blancs", "R": "Rouges"}
+
+
+def _historic_help() -> dict[str, str]:
+    texts = {
+        "ISOUSC": "Intensité Souscrite en A",
+        "BASE": "Index Option Base en Wh",
+        "HCHC": "Index Heure Creuse en Wh",
+        "HCHP": "Index Heure Pleine en Wh",
+        "EJPHN": "Index Option EJP Heures Normales en Wh",
+        "EJPHPM": "Index Option EJP Heures de Pointe Mobile en Wh",
+        "PAPP": "Puissance Apparente en VA",
+        "PMAX": "Puissance Maximale Atteinte",
+        "IINST": "Intensité Instantanée en A",
+        "ADPS": "Avertissement de Dépassement de Puissance Souscrite en A",
+    }
+    for hours, name in (("HC", "Heures Creuses"), ("HP", "Heures Pleines")):
+        texts |= {f"BBR{hours}J{day}": f"Index Option Tempo {name} Jours {days} en Wh" for day, days in _DAYS.items()}
+    for phase in "123":
+        texts[f"IINST{phase}"] = f"Intensité Instantanée Phase {phase} en A"
+        texts[f"ADIR{phase}"] = f"Dépassement d'Intensité Phase {phase} en A"
+        texts[f"IMAX{phase}"] = f"Intensité Maximale Appelée Phase {phase} en A"
+    return texts
+
+
+HELP = _historic_help()
+
+
+@cache
+def register(label: str) -> Series | None:
+    """The series of a register, whose value is judged before it is shown; None for what is no register."""
+    if label not in READERS or label in _TEXTS:
+        return None
+    series = next(iter(READERS[label](Group(label, " 000101000000", "00")))).series
+    return series if series[0] in REGISTERS else None
+
+
+def face(meter: Meter, job: str, prm: bool) -> Face:
+    """What is served."""
+    page = Page(meter, job, prm)
+    return Face(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, trouble=page.trouble)
+
+
+class Page:
+    """The original ends where it cannot read: `trouble` says when it would have, and a scrape fails then too."""
+
+    def __init__(self, meter: Meter, job: str, prm: bool = False) -> None:
+        meter.keeps_words = True
+        self._meter, self._job = meter, job.strip()
+        self._labels = {mode: (*labels, *(("PRM",) if prm and mode == "standard" else ())) for mode, labels in LABELS.items()}
+        self._started = meter.clock()
+        self._spoken = False
+
+    def trouble(self) -> str:
+        """Why there is nothing to scrape; empty where there is, and while the meter is silent after its first frame."""
+        meter, now = self._meter, self._meter.clock()
+        self._spoken = self._spoken or any(self._expected(mode, meter.said.known()) for mode in LABELS)
+        lost_since = meter.reach.lost_since(now)
+        if lost_since is not None and now - lost_since > meter.stale_after:
+            return "the link to the meter cannot be opened"
+        if not self._spoken and now - self._started > meter.stale_after:
+            return "no complete frame has come since the start"
+        return ""
+
+    def _expected(self, mode: str, known: Collection[str]) -> bool:
+        """Whether these labels are all that a series of that mode should have."""
+        missing = EXPECTED[mode] - set(known)
+        form = self._meter.said.form
+        return not missing or (form is not None and not missing & form)
+
+    def text(self) -> str:
+        """The page now; empty while the meter is silent, and while a label that it had is lost."""
+        meter = self._meter
+        meter.expire()
+        words, mode = meter.words, str(meter.value("smartmeter_info", "mode"))
+        if mode not in LABELS or not self._expected(mode, words):
+            return ""
+        before = meter.said.known(meter.clock() - LABEL_KEPT)
+        if any(label in before and label not in words for label in self._labels[mode]):
+            return ""
+        texts = {label.lower(): words[label].strip() for label in self._labels[mode] if label in words}
+        inside = labels(texts | {"job": self._job})
+        shown = [(label, words[label]) for label in NUMERIC[mode] if label in words]
+        return "".join(line for label, text in shown for line in _family(meter, label, text, inside))
+
+
+def _family(meter: Meter, label: str, text: str, inside: str) -> Iterator[str]:
+    """HELP, TYPE and the sample of one label; nothing where its register is not believed."""
+    name = f"linky_{label.lower().replace('+', '_').replace('-', '_')}"
+    series = register(label)
+    value = meter.value(*series) if series else int(text)
+    if value is None:
+        return
+    total, kind = ("_total", "counter") if series else ("", "gauge")
+    yield f"# HELP {name}{total} {HELP.get(label, f'{label} de la TIC en mode standard')}\n# TYPE {name}{total} {kind}\n"
+    yield f"{name}{{{inside}}} {number(float(value))}\n"

@@ -1,0 +1,1 @@
+"""The configuration file: text → `yaml_file` → `structure` → the dataclasses of `schema`, each fault with its place."""

@@ -1,0 +1,173 @@
+"""What to read and how: from a YAML file or the command line, into frozen classes. An error names file, meter and key."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
+
+from meterline.billing.tariff import Tariffs
+from meterline.config.structure import structure
+from meterline.config.yaml_file import parse, read, substitute, within
+from meterline.errors import UserError
+from meterline.protocols import PROTOCOLS
+
+
+@dataclass(frozen=True, slots=True)
+class MeterConfig:
+    """One meter: its name (the label `meter`), where it is, and how to read it."""
+
+    name: str
+    link: str
+    protocol: str | None = None
+    options: Any = None
+    """The protocol's `Options`; None where the protocol is detected."""
+    stale_after: float | None = None
+    """Seconds without confirmation until a value disappears; None: the runtime's default."""
+    tariffs: Tariffs | None = None
+    """What its energy costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything in the file."""
+
+    meters: tuple[MeterConfig, ...]
+    log_level: Literal["debug", "info", "warn", "error"] | None = None
+    """In place of --log.level."""
+
+
+def single(link: str) -> Config:
+    """The configuration of `meterline run LINK`: one meter, all of it detected."""
+    complaint = check_link(link)
+    if complaint:
+        raise UserError(complaint)
+    return Config((MeterConfig(default_name(link), link),))
+
+
+def with_options(meter: MeterConfig, protocol: str, options: str) -> MeterConfig:
+    """The same meter, of this protocol. `options`: as they are written in a file, such as ``{baud: 1200}``. UserError."""
+    entry = {"name": meter.name, "link": meter.link, "protocol": protocol}
+    found = parse(options, "options") if options else None
+    return _config(substitute({"meters": [entry | ({"options": found} if found else {})]})).meters[0]
+
+
+def shard(config: Config, text: str) -> Config:
+    """The meters that belong to one of several processes: ``2/3`` is the second of three. Those of one link stay together."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UserError(f"--shard {text!r}: expected NUMBER/COUNT, such as 1/2")
+    names = {meter.link: meter.name for meter in reversed(config.meters)}
+    mine = (meter for meter in config.meters if crc32(names[meter.link].encode()) % int(count) == int(number) - 1)
+    return replace(config, meters=tuple(mine))
+
+
+def default_name(link: str) -> str:
+    """A short name for a link that was given none: ttyUSB0, the host of a bridge, the name of a capture."""
+    parts = urlsplit(link)
+    if parts.scheme == "tcp":
+        return parts.hostname or link
+    name = os.path.basename(parts.path).removesuffix(".bin") or link
+    return name.encode("utf-8", "replace").decode("utf-8")  # a file's name may hold any byte, a label may not
+
+
+def check_link(link: str) -> str | None:
+    """What is wrong with a link's URL, or None."""
+    try:
+        parts = urlsplit(link)
+        host, port = parts.hostname, parts.port if parts.scheme == "tcp" else None
+        (host or "").encode("idna")
+    except ValueError as error:
+        wrong = "the port must be a number from 1 to 65535" if "ort" in str(error) else "not a name or address of a host"
+        return f"link {link!r}: {wrong}"
+    if parts.scheme == "":
+        return None if link.startswith("/") else f"link {link!r}: a device begins with /, such as /dev/ttyUSB0"
+    if parts.scheme == "file":
+        pace = parse_qs(parts.query).get("baud", ["9600"])[0]
+        return None if pace.isdigit() and int(pace) > 0 else f"link {link!r}: baud must be a whole number"
+    if parts.scheme == "tcp":
+        return None if host and port else f"link {link!r}: expected tcp://host:port"
+    return f"link {link!r}: {parts.scheme}:// is not known; use a device, tcp://host:port or file:PATH"
+
+
+def load(path: str) -> Config:
+    """Read and check a file. UserError names the file, the meter and the key."""
+    document = read(path)
+    try:
+        return _config(substitute(document))
+    except UserError as error:
+        raise within(f"{path}: ", error) from None
+
+
+def _config(document: Any) -> Config:
+    """The typed configuration; everything that is wrong with it, a line each, as one UserError."""
+    entries = document.get("meters", []) if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UserError("expected 'meters:' and under it a list of meters, each with '- name: …' and 'link: …'")
+    names = [f"meter {entry.get('name', n)!r}" for n, entry in enumerate(entries, 1)]
+    config: Config = structure(document, Config, partial(_place, names))
+    if not config.meters:
+        raise UserError("meters: expected a list with at least one meter (- name: …)")
+    for name, times in Counter(meter.name for meter in config.meters).items():
+        if times > 1:
+            raise UserError(f"meters: two meters with the name {name!r}; each needs its own")
+    meters = tuple(_with_options(meter) for meter in config.meters)
+    _check_sharing(meters)
+    return replace(config, meters=meters)
+
+
+def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
+    """A link has one meter, unless its protocol can ask several in turn."""
+    known: dict[str, dict[Any, MeterConfig]] = {}
+    for meter in meters:
+        others = known.setdefault(meter.link, {})
+        option = PROTOCOLS[meter.protocol].TOLD_APART_BY if meter.protocol else None
+        for other in others.values():
+            if option is None or meter.protocol != other.protocol:
+                pair = f"meters {other.name!r} and {meter.name!r}"
+                raise UserError(f"{pair}: two meters with the link {meter.link!r}; each needs its own")
+        whose = getattr(meter.options, option) if option else None
+        if whose in others:
+            raise UserError(f"meters {others[whose].name!r} and {meter.name!r}: the same link and the same {option}")
+        others[whose] = meter
+
+
+def _with_options(meter: MeterConfig) -> MeterConfig:
+    """The same with its options typed by its protocol; its link and the registers of its tariffs checked."""
+    where = f"meter {meter.name!r}: "
+    _check_tariffs(meter, where)
+    complaint = check_link(meter.link)
+    if complaint:
+        raise UserError(where + complaint)
+    if meter.protocol is None:
+        if meter.options is not None:
+            raise UserError(f"{where}options: they need 'protocol:' ({', '.join(PROTOCOLS)}) beside them")
+        return meter
+    if meter.protocol not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise UserError(f"{where}protocol: {meter.protocol!r} is not known; allowed: {known}, or left out")
+    options = {} if meter.options is None else meter.options
+    if not isinstance(options, dict):
+        raise UserError(f"{where}options: expected keys and values, such as {{baud: 1200}}")
+    try:
+        return replace(meter, options=structure(options, PROTOCOLS[meter.protocol].Options))
+    except UserError as error:
+        raise within(f"{where}options: ", error) from None
+
+
+def _check_tariffs(meter: MeterConfig, where: str) -> None:
+    """A register that the meter cannot have would never be billed."""
+    protocols = [PROTOCOLS[meter.protocol]] if meter.protocol in PROTOCOLS else PROTOCOLS.values()
+    known = [register for protocol in protocols for register in protocol.TARIFF_REGISTERS]
+    if meter.tariffs and (faults := meter.tariffs.unknown_registers(known)):
+        raise UserError("\n".join(f"{where}tariffs: {fault}" for fault in faults))
+
+
+def _place(names: list[str], place: str) -> str:
+    """``meters[0]`` → ``meter 'home'``."""
+    return re.sub(r"^meters\[(\d+)\]$", lambda match: names[int(match[1])], place)

@@ -1,0 +1,181 @@
+"""A report that may be shown to strangers: one zip of texts, and of what the lines sent.
+
+Nothing is in it that names the household or opens its meter. Settings and labels are shown where a list says that they are
+harmless, and masked otherwise; captures go through the redactor of their protocol, and a line whose protocol is not known is
+only counted; free text loses whatever is known of this machine, and whatever looks like an address.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import socket
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from importlib import metadata
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from meterline import __version__
+from meterline.config.schema import Config, MeterConfig
+from meterline.diagnostics import Finding
+from meterline.diagnostics.link_check import Case
+from meterline.diagnostics.running_instance import Instance
+from meterline.protocols import PROTOCOLS
+
+MASK = "(masked)"
+HARMLESS_KEYS = {"protocol", "stale_after", "log_level", "baud", "mode", "prm", "interval", "channel", "write_flash"}
+HARMLESS_LABELS = {
+    *("protocol", "mode", "contract", "option", "manufacturer", "type", "tic_version", "release", "timetable", "state_word"),
+    *("tariff", "phase", "quadrant", "reason", "result", "rung", "state", "colour", "day", "every", "peak", "point", "profile"),
+    *("property", "relay", "switch", "le", "version", "python", "currency"),
+}
+_PUBLIC = ("/dev", "/dev/serial/by-id", "/dev/serial/by-path")
+"""Folders whose names say nothing about whose they are."""
+_SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_LOOKS_LIKE = (
+    re.compile(r"(?<!\w)(?<!\d\.)[0-9A-Fa-f]{12}(?:[0-9A-Fa-f]{2,20})?(?!\w|\.\d)"),  # ADCO, ADSC, PRM, password, MAC, ID
+    re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:{1,2}){3,7}[0-9A-Fa-f]{0,4}(?![\w:])"),  # IPv6, and a MAC with colons
+    re.compile(r"(?<!\w)(?<!\d\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.\d)"),
+    re.compile(r"(?<=/by-id/)\S+?(?=-if\d|-port\d|[\s,;]|$)"),  # holds the adapter's serial number
+    re.compile(r"(?<=/dev/meterline-)\w+"),
+    re.compile(r"(?<=/home/)[^/\s:;,]+"),
+)
+
+
+def write(file: IO[bytes], config: Config, machine: Iterable[Finding], cases: list[Case], own: Instance | None) -> None:
+    """The whole report. `own`: the meterline that runs here."""
+    known = _known(config)
+    meters = dict.fromkeys([*(meter.name for meter in config.meters), *(own.meters if own else ())])
+    names = {name: f"meter{number}" for number, name in enumerate(meters, 1)}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as report:
+        report.writestr("versions.txt", _lines(versions()))
+        report.writestr("findings.txt", scrubbed(_lines(_findings(machine, cases)), known, names))
+        report.writestr("configuration.txt", scrubbed(_lines(configuration(config, names)), known, names))
+        for number, case in enumerate(cases, 1):
+            if case.sent and case.protocol:
+                report.writestr(f"link{number}.bin", PROTOCOLS[case.protocol].Redactor(True).feed(bytes(case.sent)))
+            elif case.heard:
+                report.writestr(f"link{number}.txt", _lines(_counted(case)))
+        if own:
+            report.writestr("metrics.txt", scrubbed(_lines(metrics(own.page, names)), known, names))
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def versions() -> Iterator[str]:
+    """What runs here, without the machine's name."""
+    yield f"meterline {__version__}"
+    yield f"python {platform.python_implementation()} {platform.python_version()}"
+    try:
+        yield f"system {platform.freedesktop_os_release().get('PRETTY_NAME', '')}"
+    except OSError:
+        yield "system unknown"
+    yield f"kernel {platform.system()} {platform.release()} {platform.machine()}"
+    for wanted in metadata.requires("meterline") or []:
+        if "extra ==" not in wanted:
+            library = re.split(r"[^\w.-]", wanted)[0]
+            yield f"{library} {_version(library)}"
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _findings(machine: Iterable[Finding], cases: list[Case]) -> Iterator[str]:
+    yield "this machine"
+    yield from map(_line, machine)
+    for number, case in enumerate(cases, 1):
+        kind = urlsplit(case.url).scheme or "device"
+        yield f"link{number}: {kind}, {case.protocol or 'unknown'}"
+        yield from map(_line, case.findings)
+
+
+def _line(finding: Finding) -> str:
+    return f"  {finding.level:8} {finding.what}" + (f" → {finding.remedy}" if finding.remedy else "")
+
+
+def configuration(config: Config, names: dict[str, str]) -> Iterator[str]:
+    """The settings, those that are not known to be harmless masked."""
+    for section in fields(config):
+        value = getattr(config, section.name)
+        if section.name != "meters" and value is not None:
+            yield f"{section.name}: {value if section.name in HARMLESS_KEYS else MASK}"
+    for meter in config.meters:
+        yield f"{names[meter.name]}:"
+        yield f"  link: {_kind(meter.link)}"
+        for key, value in _settings(meter):
+            yield f"  {key}: {value if key in HARMLESS_KEYS else MASK}"
+
+
+def _settings(meter: MeterConfig) -> Iterator[tuple[str, Any]]:
+    """All that is set of one, its options among them."""
+    for place in (meter, meter.options):
+        for key in fields(place) if place else ():
+            value = getattr(place, key.name)
+            if key.name not in ("name", "link", "options") and value not in (None, "", False):
+                yield key.name, value
+
+
+def _kind(link: str) -> str:
+    parts = urlsplit(link)
+    if parts.scheme:
+        return f"{parts.scheme}:{MASK}"
+    if re.fullmatch(r"/dev/(tty[A-Z]+[0-9]+|serial[0-9])", link):
+        return link
+    folder = os.path.dirname(link)
+    return f"{folder if folder in _PUBLIC else ''}/{MASK}"
+
+
+def metrics(page: str, names: dict[str, str]) -> Iterator[str]:
+    """The page, with the labels that are not known to be harmless masked; what cannot be read is left out."""
+
+    def label(match: re.Match[str]) -> str:
+        key, value = match.groups()
+        if key == "meter":
+            value = names.get(value, MASK)
+        elif key not in HARMLESS_LABELS:
+            value = MASK
+        return f'{key}="{value}"'
+
+    for line in page.splitlines():
+        if sample := _SAMPLE.match(line):
+            yield f"{sample[1]}{{{_LABEL.sub(label, sample[2])}}} {sample[3]}"
+        elif line.startswith("# ") or "{" not in line:
+            yield line
+
+
+def _counted(case: Case) -> Iterator[str]:
+    """How much of what was heard, without its order."""
+    for heard in case.heard:
+        common = ", ".join(f"{byte:02X}: {times}" for byte, times in heard.common.most_common(16))
+        counts = f"valid groups: {heard.symptoms.groups}; damaged: {heard.symptoms.known}"
+        yield f"{heard}; {counts}; commonest bytes: {common or 'none'}"
+
+
+def _known(config: Config) -> list[str]:
+    """What names this machine and its places, longest first."""
+    texts = [os.path.expanduser("~"), socket.gethostname(), socket.gethostname().split(".")[0]]
+    for meter in config.meters:
+        texts += [urlsplit(meter.link).hostname or "", meter.link if _kind(meter.link) != meter.link else ""]
+    texts += [str(value) for meter in config.meters for key, value in _settings(meter) if key not in HARMLESS_KEYS]
+    return sorted({text for text in texts if len(text) > 1 and text != "localhost"}, key=len, reverse=True)
+
+
+def scrubbed(text: str, known: list[str], names: dict[str, str]) -> str:
+    """Free text without what is known of this machine, and without what looks like a number of meter, contract or radio."""
+    for name, number in names.items():
+        text = text.replace(repr(name), number)
+    for secret in known:
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text, flags=re.IGNORECASE)
+    for shape in _LOOKS_LIKE:
+        text = shape.sub(MASK, text)
+    return text

@@ -1,0 +1,202 @@
+"""A serial device before it is opened: is it there, is its name stable, may it be opened, and who else wants it?
+
+`root` stands in for / where the files to look at are made up.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from meterline.diagnostics import Finding, fault, ok, warning
+from meterline.link import errors
+
+ROOT = Path("/")
+_RULE = 'a line in /etc/udev/rules.d/99-meterline.rules: SUBSYSTEM=="tty", KERNEL=="{name}", GROUP="{group}", MODE="0660"'
+_NO_CONSOLE = "sudo raspi-config (Interface Options, Serial Port: login shell no, hardware yes), then restart"
+_COOKED = ((0, "ICRNL"), (0, "INLCR"), (0, "ISTRIP"), (0, "IXON"), (3, "ICANON"), (3, "ISIG"), (3, "ECHO"))
+"""Field of the terminal's settings and flag: each changes or swallows bytes, or sends them back."""
+_CULPRITS = {
+    "ModemManager": "it takes the adapter for a modem: sudo systemctl disable --now ModemManager",
+    "gpsd": "it takes the adapter for a GPS receiver: sudo systemctl disable --now gpsd.socket gpsd",
+    "brltty": "it takes the adapter for a Braille display: sudo systemctl disable --now brltty brltty-udev",
+    "agetty": f"a login prompt is on this line: {_NO_CONSOLE}",
+    "login": f"a login prompt is on this line: {_NO_CONSOLE}",
+    "meterline": "if that is your service, say where it serves: meterline doctor --web.listen-address ADDRESS",
+}
+"""Programs that are known to take serial devices for themselves → what to do."""
+
+
+class User(NamedTuple):
+    """Who wants to open it."""
+
+    name: str
+    uid: int
+    groups: frozenset[int]
+
+
+def this_user() -> User:
+    """The user of this process."""
+    uid = os.geteuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return User(name, uid, frozenset((os.getegid(), *os.getgroups())))
+
+
+def resolved(path: str, root: Path = ROOT) -> str:
+    """Where a chain of symbolic links leads."""
+    top = os.path.realpath(root)
+    return "/" + os.path.relpath(os.path.realpath(os.path.join(top, path.lstrip("/"))), top)
+
+
+def stable_name(path: str, root: Path = ROOT) -> str:
+    """The name in /dev/serial/by-id of a device, which stays the same in another socket; else the name given."""
+    for link in sorted((root / "dev/serial/by-id").glob("*")):
+        if resolved(name := f"/dev/serial/by-id/{link.name}", root) == resolved(path, root):
+            return name
+    return path
+
+
+def candidates(root: Path = ROOT) -> list[str]:
+    """Serial devices that may have a meter behind them, each once, by its stable name where it has one."""
+    names = [*(root / "dev/serial/by-id").glob("*"), *(root / "dev").glob("ttyUSB*"), *(root / "dev").glob("ttyACM*")]
+    if "Raspberry Pi" in _text(root / "proc/device-tree/model"):
+        names += [root / "dev" / name for name in ("serial0", "ttyAMA0", "ttyS0")]
+    paths = ["/" + str(name.relative_to(root)) for name in names if name.exists()]
+    found = {resolved(path, root): path for path in reversed(paths)}
+    return sorted(found.values(), key=lambda path: (not path.startswith("/dev/serial/"), path))
+
+
+def examine(path: str, user: User, root: Path = ROOT) -> Iterator[Finding]:
+    """Everything that can be known without opening it; a fault is the last finding."""
+    real = resolved(path, root)
+    try:
+        status = os.stat(root / real.lstrip("/"))
+    except OSError:
+        yield _missing(path, root)
+        return
+    yield ok("the device is there" + (f": {real}" if real != path else ""))
+    if (stable := stable_name(path, root)) != path and not (root / path.lstrip("/")).is_symlink():
+        yield warning(f"{path} may be another adapter after the next restart; this name stays the same", f"link: {stable}")
+    yield from wanted_by_others(path, root)
+    yield permission(real, status.st_mode, status.st_uid, status.st_gid, user)
+
+
+def _missing(path: str, root: Path) -> Finding:
+    others = candidates(root)
+    if others:
+        return fault(f"no such device; there are: {', '.join(others)}", f"link: {others[0]}")
+    return fault("no such device, and no other serial adapter", "plug it in, then: sudo dmesg | tail; ls /dev/serial/by-id/")
+
+
+def may_open(mode: int, owner: int, group: int, user: User) -> bool:
+    """Whether the user may read and write it."""
+    if user.uid == 0:
+        return True
+    shift = 6 if user.uid == owner else 3 if group in user.groups else 0
+    return mode >> shift & 0o6 == 0o6
+
+
+def permission(real: str, mode: int, owner: int, group: int, user: User) -> Finding:
+    """Who may open it, and how this user comes to."""
+    name = errors.group_name(group)
+    if may_open(mode, owner, group, user):
+        others = f", as root may; a service needs its group {name!r}" if user.uid == 0 else ""
+        return ok(f"you may open it{others}")
+    what = f"permission denied: it belongs to group {name!r}"
+    if group == 0 or mode & 0o060 != 0o060:
+        rule = _RULE.format(name=os.path.basename(real), group=name if group else "dialout")
+        return fault(f"{what}, mode {mode & 0o777:03o}: joining the group does not help", rule)
+    if any(map(os.path.exists, errors.CONTAINER_MARKS)):
+        return fault(what, f"start the container with --group-add {group}")
+    if user.name in _members(group):
+        return fault(f"{what}, which this session does not know yet", "log out and in again, or restart")
+    return fault(what, f"sudo usermod -aG {name} $USER, then log in again")
+
+
+def _members(group: int) -> list[str]:
+    try:
+        return grp.getgrgid(group).gr_mem
+    except KeyError:
+        return []
+
+
+def wanted_by_others(path: str, root: Path = ROOT) -> Iterator[Finding]:
+    """What is set up to use the line for something else."""
+    name = os.path.basename(resolved(path, root))
+    consoles = re.findall(r"\bconsole=(\w+)", _text(root / "proc/cmdline"))
+    if name in consoles or ("serial0" in consoles and resolved("/dev/serial0", root) == f"/dev/{name}"):
+        yield warning("the kernel writes its messages on this line (console= in its command line)", _NO_CONSOLE)
+    if "bcm2835-aux-uart" in _text(root / f"sys/class/tty/{name}/device/of_node/compatible"):
+        yield warning(
+            "the mini-UART of a Raspberry Pi: without parity, its speed follows the processor's; Bluetooth has the good one",
+            "dtoverlay=disable-bt and enable_uart=1 in /boot/firmware/config.txt, sudo systemctl disable hciuart, restart; "
+            "then link: /dev/ttyAMA0",
+        )
+    if name.startswith(("ttyUSB", "ttyACM")) and _runs("ModemManager", root) and not _is_left_alone(name, root):
+        yield warning(
+            "ModemManager runs, and may send commands into this line when it is plugged in", _CULPRITS["ModemManager"]
+        )
+
+
+def _runs(program: str, root: Path) -> bool:
+    return any(_text(comm).strip() == program for comm in (root / "proc").glob("[0-9]*/comm"))
+
+
+def _is_left_alone(name: str, root: Path) -> bool:
+    """A rule of udev tells ModemManager not to touch it."""
+    major_minor = _text(root / f"sys/class/tty/{name}/dev").strip()
+    return bool(major_minor) and "ID_MM_PORT_IGNORE=1" in _text(root / f"run/udev/data/c{major_minor}")
+
+
+def cooked(path: str) -> list[str]:
+    """Settings that a line has although we opened it raw: somebody else has set them since. Unknown counts as none."""
+    try:
+        line = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return []
+    try:
+        flags = termios.tcgetattr(line)
+    except termios.error:
+        return []
+    finally:
+        os.close(line)
+    return [name for place, name in _COOKED if flags[place] & getattr(termios, name)]
+
+
+def held(holder: str) -> Finding:
+    """What to do about ``process 123 (gpsd)``, which has it open."""
+    match = re.fullmatch(r"process (\d+) \((.*)\)", holder)
+    pid, program = match.groups() if match else ("", "")
+    otherwise = f"systemctl status {pid} names its service: stop that, or: sudo kill {pid}" if pid else "stop it"
+    return fault(f"in use by {holder}", _CULPRITS.get(program, otherwise))
+
+
+def service(path: str, root: Path = ROOT) -> Iterator[Finding]:
+    """The lines that let a service or a container open it."""
+    real = resolved(path, root)
+    kind = os.path.basename(real).rstrip("0123456789")
+    try:
+        group = os.stat(root / real.lstrip("/")).st_gid
+    except OSError:
+        return
+    if not kind:  # a pseudo-terminal: nobody's service
+        return
+    yield ok(f"for systemd: SupplementaryGroups={errors.group_name(group)} and DeviceAllow=char-{kind} rw")
+    yield ok(f"for Docker: --device {path} --group-add {group}")
+
+
+def _text(file: Path) -> str:
+    """What is in it; nothing where it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,317 @@
+"""One meter: per reading its last believed value, when it was confirmed, and the text that /metrics shows of it.
+
+What the decoder cannot judge is judged here, with a clock and a memory:
+  plausible   a register that falls, or rises faster than power allows, is held back until the next value bears it out
+  agreed      free text is believed when two in a row agree
+  fresh       a reading not confirmed for `stale_after` seconds disappears, although the meter is up
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+
+from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
+from meterline.meter.line_quality import Counted, Line
+from meterline.meter.link_reach import Reach
+from meterline.meter.plausibility import HIGHEST_POWER, Entry, Mark, Registers
+from meterline.meter.raw_fields import Said
+from meterline.meter.readings import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
+from meterline.meter.text_format import Histogram, block, escape
+
+SHORT_FRAMES_STALE_AFTER = 30.0
+"""Seconds while short frames run: in a three-phase overload the indexes come every 15 to 20 s."""
+
+_SUBSCRIBED = ("smartmeter_subscribed_power_voltamperes",)
+
+
+_CONFIRMED = attrgetter("confirmed")
+
+
+class Meter:
+    """`take` snapshots, `reject` rejects, `observe` observations; `texts` is what a scrape shows of them."""
+
+    def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.label = escape(name)
+        self.stale_after = stale_after
+        self.follows_pace = True
+        """A slow meter has longer than `stale_after`; False where a person chose that."""
+        self.clock = clock
+        self.texts = [""] * len(CATALOGUE)
+        """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
+        self._written: dict[str, float | None] = {}
+        self._moved = True
+        self.keeps_words = False
+        self.observed: dict[Series, float] = {}
+        self.histograms: dict[str, Histogram] = {}
+        self.registers: dict[Series, float] = {}
+        """What the last snapshot said of its counters, as far as it is believed."""
+        self.address: str | None = None
+        self.frames = self.opened = self.swaps = self.defects = 0
+        self._link: Counted | None = None
+        self._received, self.reach = 0, Reach()
+        self.rejected = dict.fromkeys(REASONS, 0)
+        self.line = Line(clock)
+        self.last_frame = -math.inf
+        self.last_frame_at = 0.0
+        """Unix time of the last valid frame, for people; 0 before the first."""
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget what is shown: it is another meter, or read over another link."""
+        self._entries: dict[Series, Entry] = {}
+        self._registers = Registers()
+        self._said_once: dict[Series, str] = {}
+        self._stranger: str | None = None
+        self._stranger_at = -math.inf
+        self._last_short = -math.inf
+        self._oldest, self._holds = math.inf, 0.0
+        self.said = Said()
+        for family in self.blocks:
+            self.texts[COLUMNS[family]] = ""
+
+    def attach(self, link: Counted) -> None:
+        """A link to this meter was opened; the one before is gone."""
+        self._received = self.received
+        self._link = link
+        self.line.begin()
+        self.opened += 1
+        self.reach.open(self.clock())
+        self._moved = True
+
+    def count_defect(self) -> None:
+        """Our own code failed while it read this meter."""
+        self.defects += 1
+        self._moved = True
+
+    @property
+    def blocks(self) -> dict[str, str]:
+        """Family → its sample lines, of what the meter says."""
+        texts = zip(CATALOGUE, self.texts, strict=True)
+        return {family.name: text for family, text in texts if text and family.source not in OUR_SOURCES}
+
+    @property
+    def received(self) -> int:
+        """Bytes read from all links so far."""
+        return self._received + (self._link.received if self._link else 0)
+
+    @property
+    def up(self) -> bool:
+        """A valid frame came within `patience`."""
+        return self.clock() - self.last_frame <= self.patience
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a valid frame after which the meter is silent."""
+        return max(self.stale_after, self._holds * self.follows_pace) if self._holds else self.stale_after
+
+    def value(self, *series: str) -> float | str | None:
+        """What is shown of a series now, if anything."""
+        self.expire()
+        entry = self._entries.get(series)
+        return entry.value if entry else None
+
+    def show(self, family: str, shown: Iterable[tuple[Series, float]]) -> None:
+        """Let /metrics show these values of a family, and no others."""
+        self.texts[COLUMNS[family]] = block(family, self.label, shown)
+
+    @property
+    def readings(self) -> dict[Series, float | str]:
+        """All that is shown now."""
+        self.expire()
+        return {series: entry.value for series, entry in self._entries.items()}
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What the meter says in the wire's own labels, where it `keeps_words`; as fresh as its readings."""
+        return self.said.since(self.clock() - self.freshness())
+
+    def confirmed(self, *series: str) -> float:
+        """When what is shown of a series was said last (monotonic); -inf where nothing is shown."""
+        return entry.confirmed if (entry := self._entries.get(series)) else -math.inf
+
+    def take(self, snapshot: Snapshot, timed: bool = True) -> None:
+        """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
+        now, self._moved = self.clock(), True
+        self.registers.clear()
+        self.frames, self._holds = self.frames + 1, snapshot.holds
+        self.line.count(len(snapshot.words) or 1, 0)
+        self.reach.hear()
+        self.last_frame, self.last_frame_at = now, round(time.time(), 3)
+        if snapshot.short:
+            self._last_short = now
+        if self._is_stranger(snapshot.address, now):
+            self.rejected["implausible"] += 1
+            return
+        self.said.take(snapshot if self.keeps_words else None, now)
+        subscribed = self._entries.get(_SUBSCRIBED)
+        self._registers.judge_by(snapshot, float(subscribed.value) if subscribed else HIGHEST_POWER)
+        changed, entries = set[str](), self._entries
+        for reading in snapshot.readings:
+            series, value = reading
+            # Most of a frame is as it was: what is shown like that is confirmed, and nothing is taken from nothing.
+            if (entry := entries.get(series)) is None:
+                if value is None:
+                    continue
+            elif entry.value == value and type(value) is not Text and series[0] not in REGISTERS:
+                entry.confirmed = now
+                continue
+            self._believe(reading, now, timed, changed)
+        for total in snapshot.totals:
+            self._add_up(total, now, timed, changed)
+        self._render(changed)
+        self._write_about()
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count it."""
+        self.rejected[rejected.reason] += rejected.times
+        if rejected.reason != "implausible":
+            whole = rejected.reason == "unknown_label"  # of a newer meter, and not damaged
+            self.line.count(rejected.times * whole, rejected.times * (not whole))
+        self._moved = True
+
+    def observe(self, observation: Observation) -> None:
+        """A driver's word about itself: stays until it says otherwise."""
+        series, value, increment, _ = observation
+        family = series[0]
+        if FAMILIES[family].type == "histogram":
+            histogram = self.histograms.setdefault(family, Histogram(FAMILIES[family].buckets))
+            if value is not None:
+                histogram.observe(value)
+            self.texts[COLUMNS[family]] = histogram.lines(family, self.label)
+            return
+        if value is None:
+            self.observed.pop(series, None)
+        else:
+            self.observed[series] = value + (self.observed.get(series, 0.0) if increment else 0.0)
+        shown = [(known, value) for known, value in self.observed.items() if known[0] == family]
+        self.texts[COLUMNS[family]] = block(family, self.label, shown)
+
+    def refresh(self) -> None:
+        """Bring `texts` up to date: what nobody confirms any more, and what moved without a frame."""
+        now, written = self.clock(), self._written
+        if now - self._oldest > self.stale_after:
+            self.expire()
+        if self._moved or written["smartmeter_received_bytes_total"] != self.received:
+            self._write_about()
+        up, ratio = float(now - self.last_frame <= self.patience), "smartmeter_line_accepted_ratio"
+        if written.get("smartmeter_up") != up:
+            self._write("smartmeter_up", up)
+        if self.line.rejected or not up or written.get(ratio) != 1.0:  # a clean line stays at 1
+            self._write(ratio, self.line.accepted_ratio)
+
+    def _write_about(self) -> None:
+        """Counters about the line. Called with every frame, so that a scrape of many meters finds little left to write."""
+        self._moved = False
+        self._write("smartmeter_frames_total", self.frames)
+        self._write("smartmeter_received_bytes_total", self.received)
+        self._write("smartmeter_link_opened_total", self.opened)
+        self._write("smartmeter_meter_swaps_total", self.swaps)
+        self._write("smartmeter_defects_total", self.defects)
+        if self.frames:
+            self._write("smartmeter_last_frame_timestamp_seconds", self.last_frame_at)
+        rejected = "smartmeter_rejected_total"
+        if self._written.get(rejected) != (count := sum(self.rejected.values())):
+            self._written[rejected] = count
+            shown = [((rejected, why), n) for why, n in self.rejected.items()]
+            self.texts[COLUMNS[rejected]] = block(rejected, self.label, shown)
+
+    def _write(self, family: str, value: float | None) -> None:
+        if self._written.get(family) != value:
+            self._written[family] = value
+            self.texts[COLUMNS[family]] = "" if value is None else block(family, self.label, [((family,), value)])
+
+    def expire(self) -> None:
+        """Drop what nobody has confirmed for too long."""
+        now, limit = self.clock(), self.freshness()
+        if now - self._oldest <= limit:
+            return
+        changed: set[str] = set()
+        for series in [series for series, entry in self._entries.items() if now - entry.confirmed > limit]:
+            self._drop(series, changed)
+        self._render(changed)
+
+    def freshness(self) -> float:
+        """Seconds without confirmation after which a reading disappears."""
+        short = self.clock() - self._last_short <= self.stale_after
+        return max(self.patience, SHORT_FRAMES_STALE_AFTER) if short else self.patience
+
+    def _is_stranger(self, address: str | None, now: float) -> bool:
+        """Another meter's address: believed when two frames in a row say it, and then everything starts anew."""
+        if now - self._stranger_at > self.patience:
+            self._stranger = None
+        if address is None:
+            return self._stranger is not None
+        if self.address in (None, address):
+            self.address, self._stranger = address, None
+            return False
+        if address != self._stranger:
+            self._stranger, self._stranger_at = address, now
+            return True
+        self.start_anew()
+        self.address = address
+        self.swaps += 1
+        return False
+
+    def _believe(self, reading: Reading, now: float, timed: bool, changed: set[str]) -> bool:
+        """Show the value, or not; True where it is shown and confirmed."""
+        series, value = reading
+        if value is None:
+            self._drop(series, changed)
+            return False
+        entry = self._entries.get(series)
+        if series[0] in REGISTERS:
+            shown = Mark(float(entry.value), entry.confirmed) if entry else None
+            plausible = self._registers.plausible(series, shown, Mark(float(value), now), timed, self.patience)
+            if not plausible:
+                self.rejected["implausible"] += plausible is False
+                return False
+            self.registers[series] = float(value)
+        elif type(value) is Text and not self._agreed(series, entry, value):
+            return False
+        if entry is None:
+            self._entries[series] = Entry(value, now)
+            changed.add(series[0])
+        else:
+            entry.confirmed = now
+            if entry.value != value:
+                entry.value = value
+                changed.add(series[0])
+        return True
+
+    def _agreed(self, series: Series, entry: Entry | None, text: str) -> bool:
+        """Whether a text is the one shown, or was said twice in a row."""
+        said_before = self._said_once.pop(series, None)
+        if text == said_before or (entry is not None and entry.value == text):
+            return True
+        self._said_once[series] = text
+        return False
+
+    def _add_up(self, total: Total, now: float, timed: bool, changed: set[str]) -> None:
+        """A total of registers: shown when each is known, as fresh as the oldest of them."""
+        parts = [self._entries[part] for part in total.parts if part in self._entries]
+        if len(parts) < len(total.parts):
+            return
+        if self._believe(Reading(total.series, sum(float(part.value) for part in parts)), now, timed, changed):
+            self._entries[total.series].confirmed = min(part.confirmed for part in parts)
+
+    def _drop(self, series: Series, changed: set[str]) -> None:
+        if entry := self._entries.pop(series, None):
+            changed.add(series[0])
+            if series[0] in REGISTERS:
+                self._registers.retired[series] = Mark(float(entry.value), entry.confirmed)
+
+    def _render(self, changed: set[str]) -> None:
+        """Write the text of the changed families again, and note when the first reading of all is due to disappear."""
+        self._oldest = min(map(_CONFIRMED, self._entries.values()), default=math.inf)
+        if not changed:
+            return
+        found: dict[str, list[tuple[Series, float | str]]] = {family: [] for family in changed}
+        for series, entry in self._entries.items():
+            if series[0] in found:
+                found[series[0]].append((series, entry.value))
+        for family, shown in found.items():
+            self.texts[COLUMNS[family]] = block(family, self.label, shown) if shown else ""

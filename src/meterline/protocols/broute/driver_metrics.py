@@ -1,0 +1,81 @@
+"""What the driver says about itself: sessions, counters, time on air."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+
+from meterline.meter.readings import Observation
+from meterline.protocols.broute.session import Session
+from meterline.protocols.broute.target import Peer
+
+RUNGS = ("request", "join", "scan", "reset", "reopen")
+TRANSMITTED_EVERY = 600.0
+SLACK = 5.0
+"""Seconds by which our clock may be corrected without a word."""
+
+
+class Report:
+    """Leaves observations for the driver to yield."""
+
+    def __init__(self, session: Session, peers: list[Peer]) -> None:
+        self._session = session
+        self._peers = peers
+        self._told: dict[tuple[str, str], float | None] = {}
+        self._transmitted_due = 0.0
+
+    def begin(self) -> None:
+        """Counters begin at 0, not with their first event."""
+        session = self._session
+        for peer in self._peers:
+            session.meter = peer.name
+            for rung in RUNGS:
+                session.observe("smartmeter_retries_total", rung, value=0.0)
+            for family in ("polls_failed", "replies_late", "notifications", "session_renewals"):
+                session.observe(f"smartmeter_{family}_total", value=0.0)
+            for result in ("joined", "failed"):
+                session.observe("smartmeter_session_joins_total", result, value=0.0)
+            for result in ("found", "empty"):
+                session.observe("smartmeter_radio_scans_total", result, value=0.0)
+            session.observe("smartmeter_session_up", value=0.0, increment=False)
+            session.observe("smartmeter_radio_limited", value=0.0, increment=False)
+        session.meter = ""
+
+    def update(self) -> None:
+        """What has changed about the session."""
+        module = self._session.module
+        if not self._session.meter:
+            return
+        self._tell("smartmeter_session_up", float(module.up))
+        self._tell("smartmeter_session_start_timestamp_seconds", self._since() if module.up else None)
+        self._tell("smartmeter_radio_limited", float(module.limited is not None))
+        if module.renewals:
+            self._session.observe("smartmeter_session_renewals_total", value=float(module.renewals))
+            module.renewals = 0
+
+    def _since(self) -> float | None:
+        """When the session began, by the clock of now: it may have been set since."""
+        peer = next((peer for peer in self._peers if peer.name == self._session.joined), None)
+        if peer is None or peer.joined_at == -math.inf:
+            return None
+        since = round(time.time() - (self._session.module.clock() - peer.joined_at))
+        told = self._told.get((peer.name, "smartmeter_session_start_timestamp_seconds"))
+        return told if told and abs(since - told) <= SLACK else float(since)
+
+    def _tell(self, family: str, value: float | None) -> None:
+        key = (self._session.meter, family)
+        if self._told.get(key, 0.0) != value:
+            self._told[key] = value
+            self._session.module.items.append(Observation((family,), value, meter=self._session.meter))
+
+    async def ask_transmitted(self) -> None:
+        """Milliseconds on air, which the module counts."""
+        module = self._session.module
+        if (now := module.clock()) < self._transmitted_due:
+            return
+        self._transmitted_due = now + TRANSMITTED_EVERY
+        for digits in await module.look_up("ESREG", "SKSREG", "SFD"):
+            with suppress(ValueError):
+                seconds = int(digits[:16], 16) / 1000
+                self._session.observe("smartmeter_radio_transmitted_seconds_total", value=seconds, increment=False)

@@ -1,0 +1,1 @@
+"""A Linky that does not exist: its state, its groups, its frames."""

@@ -1,0 +1,1 @@
+"""The web server: routes, connections, TLS, passwords, and the file that configures them."""

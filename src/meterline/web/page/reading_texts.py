@@ -1,0 +1,144 @@
+"""A meter now, for people: names, values with their units, and one line that says the most important; nothing is escaped.
+
+And for programs: the same as one object of JSON.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from meterline.meter.families import COLUMNS, FAMILIES
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Series
+from meterline.web.page.names import NAMES, VALUES
+from meterline.web.page.view_model import ONE_OF_MANY, balance, facts, shown
+from meterline.web.page.words import WORDS, Language, clock_time
+
+_UNITS = {
+    "voltamperes": "VA",
+    "amperes": "A",
+    "volts": "V",
+    "watts": "W",
+    "seconds": "s",
+    "bauds": "baud",
+    "dbm": "dBm",
+    "watthours": "kWh",
+    "varhours": "kvarh",
+}
+_OF_CONTRACTS = ("subscribed_power_voltamperes", "cutoff_power_voltamperes")
+"""Powers that contracts and bills give in kVA."""
+_FIRST = (
+    *("power_watts", "apparent_power_import_voltamperes", "apparent_power_export_voltamperes", "overload"),
+    *("tariff_active", "tempo_colour", "current_amperes", "phase_apparent_power_import_voltamperes", "voltage_volts"),
+)
+"""What people look for: it stands above the rest, in this order."""
+_LARGE = 10_000
+"""Watts or volt-amperes from which on people say kW or kVA."""
+_TRUTHS: tuple[str, ...] = (
+    "session_up",
+    "radio_limited",
+    "exporting",
+    "phase_present",
+    "overload",
+    "phase_overload",
+    "peak_notice",
+)
+_TRUTHS += ("peak_running", "switch_contact_closed", "operating", "fault", "contact_closed", "relay_closed", "cover_open")
+_TRUTHS += ("overvoltage", "producer", "plc_synchronised", "clock_degraded")
+
+
+def name_of(series: Series, language: Language) -> str:
+    """What the reading is called."""
+    family, *labels = series
+    short = family.removeprefix("smartmeter_")
+    if FAMILIES[family].type == "info":
+        return _name(f"{short} {labels[0]}", language)
+    if family in ONE_OF_MANY:
+        return " · ".join([_name(short, language), *(_label(label, language) for label in labels[1:])])
+    tags = [
+        f"{language.say('phase').lower()} {label}" if name == "phase" else _label(label, language)
+        for name, label in zip(FAMILIES[family].labels, labels, strict=True)
+    ]
+    return " · ".join([_name(short, language), *tags])
+
+
+def text_of(series: Series, value: float | str, language: Language) -> str:
+    """Its value, with the unit; a moment in the time zone of this machine."""
+    family, *labels = series
+    short = family.removeprefix("smartmeter_")
+    if FAMILIES[family].type == "info":
+        return str(value)
+    if family in ONE_OF_MANY:
+        return _label(labels[0], language)
+    if short in _TRUTHS:
+        return language.say("yes" if value else "no")
+    if short.endswith("timestamp_seconds"):
+        return clock_time(float(value))[1]
+    if short == "line_accepted_ratio":
+        return f"{language.number(100 * float(value), 1)}\u00a0%"
+    unit = _UNITS.get(short.removesuffix("_total").rpartition("_")[2], "")
+    return quantity(float(value), unit, language, short in _OF_CONTRACTS)
+
+
+def quantity(value: float, unit: str, language: Language, thousands: bool = False) -> str:
+    """A number and its unit. `thousands`: always in kVA or kW."""
+    if unit.startswith("k"):
+        return f"{language.number(value / 1000, 3)}\u00a0{unit}"
+    if unit in ("VA", "W") and (thousands or abs(value) >= _LARGE):
+        return f"{language.short(value / 1000)}\u00a0k{unit}"
+    return f"{language.short(value)}\u00a0{unit}".rstrip("\u00a0")
+
+
+def headline(meter: Meter, language: Language) -> str:
+    """What it draws now, the tariff that counts, and how much it has drawn in all; empty where it says none of that."""
+    now, parts = facts(meter), []
+    if drawn := balance(meter):
+        text = quantity(abs(drawn.value), drawn.unit, language)
+        parts.append(language.say("injecting", power=text) if drawn.value < 0 else text)
+    if now.tariff:
+        words = f"tariff_{now.tariff}"
+        parts.append(language.say(words) if words in WORDS else now.tariff_name or now.tariff)
+    if now.imported is not None:
+        parts.append(f"{language.number(now.imported / 1000, 1)}\u00a0kWh")
+    return " · ".join(parts)
+
+
+def rows(meter: Meter, language: Language) -> list[tuple[str, str]]:
+    """Every reading, its name and its value: what happens now, the rest of the catalogue, and what the meter is."""
+    return [(name_of(series, language), text_of(series, value, language)) for series, value in _ordered(meter)]
+
+
+def _ordered(meter: Meter) -> list[tuple[Series, float | str]]:
+    def rank(reading: tuple[Series, float | str]) -> tuple[bool, int, int, Series]:
+        series, _ = reading
+        short = series[0].removeprefix("smartmeter_")
+        first = _FIRST.index(short) if short in _FIRST else len(_FIRST)
+        return FAMILIES[series[0]].type == "info", first, COLUMNS[series[0]], series
+
+    return sorted(shown(meter), key=rank)
+
+
+def as_json(meter: Meter) -> dict[str, Any]:
+    """Every reading by its family, in the units of /metrics; where a family has labels, by these."""
+    found: dict[str, Any] = {}
+    for (family, *labels), value in _ordered(meter):
+        *path, last = [family.removeprefix("smartmeter_"), *labels]
+        if family in ONE_OF_MANY:
+            *path, last, value = path[:1] + labels[1:] + [labels[0]]
+        place = found
+        for step in path:
+            place = place.setdefault(step, {})
+        place[last] = int(value) if isinstance(value, float) and value.is_integer() else value
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(meter.last_frame_at))
+    return {"meter": meter.name, "time": moment, **found}
+
+
+def _name(key: str, language: Language) -> str:
+    return NAMES[key][language.column] if key in NAMES else key
+
+
+def _label(text: str, language: Language) -> str:
+    if f"tariff_{text}" in WORDS:
+        return f"{language.say(f'tariff_{text}')} ({text})"
+    return VALUES[text][language.column] if text in VALUES else text

@@ -1,0 +1,172 @@
+"""The page at / and its stream: `/`, `/meter/NAME`, `/events`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from meterline.service.supervisor import Runtime
+from meterline.web.http.connections import place_of
+from meterline.web.http.server import PLAIN, Handler
+from meterline.web.page import event_stream
+from meterline.web.page.document import CARDS, ROWS, View, document, policy
+from meterline.web.page.meter_tables import configuration, details
+from meterline.web.page.power_history import History
+from meterline.web.page.sections import Today, card, row, summary
+from meterline.web.page.view_model import balance
+from meterline.web.page.words import LANGUAGES, Language, preferred
+
+log = logging.getLogger("meterline")
+
+LOOKED_AT = 60.0
+"""Seconds for which a meter keeps its words after somebody looked at them."""
+
+
+class Live:
+    """The meters of a runtime, as a page shows them. `today`: what a meter drew today, and what it cost."""
+
+    def __init__(self, runtime: Runtime, today: Today = lambda name: None) -> None:
+        self._runtime = runtime
+        self.meters = runtime.meters
+        self._clock = runtime.clock
+        self._today = today
+        self._looked_at: dict[str, float] = {}
+        self.history = History(runtime.clock)
+        self.hub = event_stream.Hub(self.slots)
+
+    def routes(self) -> list[Any]:
+        """For the server."""
+        routes = (("/", Home), (r"/meter/(.+)", One), ("/events", Events))
+        return [(path, handler, {"live": self}) for path, handler in routes]
+
+    async def remember(self) -> None:
+        """Note every meter's power, for the charts; for ever."""
+        while True:
+            try:
+                self.history.note((name, balance(meter)) for name, meter in self.meters.items())
+            except Exception:  # our own defect: never the end of the charts
+                log.exception("a defect in meterline's charts; please report it")
+            self.tidy()
+            await asyncio.sleep(self.history.until_next())
+
+    def tidy(self) -> None:
+        """Let the meters that nobody looks at any more keep no words."""
+        for name in [name for name, until in self._looked_at.items() if until < self._clock()]:
+            del self._looked_at[name]
+            if name in self.meters:
+                self.meters[name].keeps_words = False
+
+    def view(self, language: Language, arguments: Mapping[str, str]) -> View | None:
+        """What a request asks for; None where there is no such meter."""
+        chosen = "lang" in arguments
+        if (name := arguments.get("meter")) is not None:
+            return View("meter", (name,), language, chosen=chosen) if name in self.meters else None
+        names = tuple(self.meters)
+        if len(names) <= CARDS:
+            return View("cards", names, language, chosen=chosen)
+        query = arguments.get("q", "").strip()[:100]
+        found = tuple(name for name in names if query.casefold() in name.casefold())
+        digits = arguments.get("page", "1")
+        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else 1
+        number = min(max(1, number), max(1, -(-len(found) // ROWS)))
+        return View("rows", found[(number - 1) * ROWS : number * ROWS], language, query, number, len(found), chosen)
+
+    def slots(self, view: View) -> dict[str, str]:
+        """What stands where on it now."""
+        slots = {f"{n}.{place}": text for n, name in enumerate(view.names) for place, text in self._parts(view, name).items()}
+        if view.form != "meter":
+            slots["summary"] = summary(self.meters.values(), view.language)
+        return slots
+
+    def _parts(self, view: View, name: str) -> dict[str, str]:
+        meter, language = self.meters[name], view.language
+        if view.form == "rows":
+            return row(meter, language)
+        parts = card(meter, language, self._today, self.history)
+        if view.form == "meter":
+            meter.keeps_words = True
+            self._looked_at[name] = self._clock() + LOOKED_AT
+            parts |= details(meter, language)
+        return parts
+
+    def document(self, view: View) -> str:
+        """The page with the values of now."""
+        configs = {config.name: config for config in self._runtime.config.meters}
+        setup = configuration(configs[view.names[0]], view.language) if view.form == "meter" else ""
+        return document(view, self.slots(view), setup)
+
+
+class _Page(Handler):
+    """What all of them share."""
+
+    def initialize(self, live: Live) -> None:
+        self.live = live
+
+    def language(self) -> Language:
+        chosen = self.get_query_argument("lang", "")
+        return LANGUAGES.get(chosen) or preferred(self.request.headers.get("Accept-Language", ""))
+
+    def arguments(self, *names: str) -> dict[str, str]:
+        given = {name: self.get_query_argument(name, None, strip=False) for name in names}
+        return {name: text for name, text in given.items() if text is not None and (name != "lang" or text in LANGUAGES)}
+
+    async def show(self, view: View | None) -> None:
+        """A document, or that there is none."""
+        if view is None:
+            self.send_error(404)
+            return
+        body = self.live.document(view).encode("utf-8", "replace")
+        self.set_header("Content-Language", view.language.code)
+        self.set_header("Content-Security-Policy", policy())
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Vary", "Accept-Language, Accept-Encoding")
+        await self.answer(await self.compressed(body), "text/html; charset=utf-8")
+
+
+class Home(_Page):
+    """/: all meters."""
+
+    async def get(self) -> None:
+        await self.show(self.live.view(self.language(), self.arguments("q", "page", "lang")))
+
+
+class One(_Page):
+    """/meter/NAME: everything about one."""
+
+    async def get(self, name: str) -> None:
+        await self.show(self.live.view(self.language(), {"meter": name} | self.arguments("lang")))
+
+
+class Events(_Page):
+    """/events: what changes on a page, while it is open; with `once`, everything that stands there now."""
+
+    async def head(self, *_: str) -> None:
+        self.send_error(405)
+
+    async def get(self) -> None:
+        view = self.live.view(self.language(), self.arguments("q", "page", "meter"))
+        if view is None:
+            self.send_error(404)
+            return
+        self.set_header("Cache-Control", "no-store")
+        if self.get_query_argument("once", None) is not None:
+            await self.answer(event_stream.message(self.live.slots(view), view.mark), "application/json")
+            return
+        context = self.request.connection.context  # type: ignore[union-attr]
+        place = place_of(context.address_family, context.address)
+        if not self.live.hub.has_room(place):
+            self.set_status(503)
+            self.set_header("Retry-After", "10")
+            await self.answer("503 too many open pages\n", PLAIN)
+            return
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("X-Accel-Buffering", "no")
+        # Without a length the answer lasts as long as the connection: HTTP/1.0 proxies understand that too.
+        self.set_header("Connection", "close")
+        self.request.connection.dress(self._headers)  # type: ignore[union-attr]
+        lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
+        head = f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
+        self.live.hub.join(view, self.detach(), place, head)
