@@ -39,7 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "typed": {"cost", "errors"},
     "config": {"cost", "document", "errors", "protocols", "typed"},
     "state": set(),
-    "runtime": {"config", "cost", "detect", "link", "logs", "meter", "metrics", "model", "protocols", "reach", "state"},
+    "runtime": {"config", "cost", "detect", "line", "link", "logs", "meter", "metrics", "model", "protocols", "reach", "state"},
     "systemd": set(),
     "simulator": set(),
     "asked": {"simulator"},
