@@ -53,6 +53,11 @@ class Terminal:
         return bool(data)
 
 
+def _interruptible() -> None:
+    """As at a terminal: who runs the tests in the background ignores Ctrl-C, and its programs would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def on_terminal(*words: str, stdout: int | IO[str] | None = None, env: dict[str, str] | None = None) -> Iterator[Terminal]:
     """`stdout`: somewhere else."""
@@ -61,7 +66,9 @@ def on_terminal(*words: str, stdout: int | IO[str] | None = None, env: dict[str,
     out = theirs if stdout is None else stdout
     # asyncio's debug mode says on standard error what was slow.
     env = {name: text for name, text in (env or os.environ).items() if name != "PYTHONASYNCIODEBUG"}
-    process = subprocess.Popen(run, stdin=subprocess.DEVNULL, stdout=out, stderr=theirs, text=True, env=env)
+    process = subprocess.Popen(
+        run, stdin=subprocess.DEVNULL, stdout=out, stderr=theirs, text=True, env=env, preexec_fn=_interruptible
+    )
     os.close(theirs)
     try:
         yield Terminal(ours, process)
