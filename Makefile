@@ -49,7 +49,7 @@ week: setup ## a simulated week of a B-route meter, of which `make test` plays a
 	METERLINE_DAYS=7 $(BIN)/python -m pytest -k "nightly_outage" -p no:cacheprovider
 
 fleet: setup ## 1,000 simulated meters, two processes, two Prometheus agents, one VictoriaMetrics
-	METERLINE_FLEET=1000 $(BIN)/python -m pytest tests/test_fleet.py -p no:cacheprovider
+	METERLINE_FLEET=1000 $(BIN)/python -m pytest tests/examples/test_fleet.py -p no:cacheprovider
 
 year: setup ## a simulated year of both contracts, of which `make test` plays some weeks
 	METERLINE_YEAR=1 $(BIN)/python -m pytest -k "simulated_year" -p no:cacheprovider

@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from browser import chromium, tab  # noqa: E402
-from stage import free_port  # noqa: E402
+from support.browser import chromium, tab  # noqa: E402
+from support.live_meters import free_port  # noqa: E402
 
 from meterline.cli import demo  # noqa: E402
 from meterline.web.page import routes  # noqa: E402

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from stage import free_port, page, port_of, program
+from support.live_meters import free_port, page, port_of, program
 
 from bench import cpu, process
 

@@ -1,0 +1,1 @@
+"""What several tests share: simulated meters on real lines, virtual time, servers, clients, oracles."""
