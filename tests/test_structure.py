@@ -170,6 +170,11 @@ def test_files_and_functions_keep_to_their_budget() -> None:
     assert statistics.quantiles(functions, n=10)[-1] <= 20
 
 
+def test_no_test_imports_a_test() -> None:
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        assert not [name for name in imports(file) if name.startswith("test_")], f"{file}: what tests share lies in support/"
+
+
 def test_no_file_has_a_name_that_says_nothing() -> None:
     assert not [file for file in FILES if re.fullmatch(r"(utils?|helpers?|base|manager|handlers?|common|misc)", file.stem)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -21,6 +21,7 @@ from support.decoder_contract import (
     fuzz,
     without_a_byte,
 )
+from support.skstack_lines import DUAL, FORMS, ID, MAC, METER, MODULE, PASSWORD, SA2, SHAPES, SINGLE, Columns, erxudp
 
 from meterline.meter.readings import REASONS, Rejected
 from meterline.protocols.broute.skstack import (
@@ -42,36 +43,10 @@ from meterline.protocols.broute.skstack import (
 )
 from meterline.protocols.broute.splitter import MAX_LINE, MAX_PAYLOAD, Splitter
 
-Columns: TypeAlias = tuple[str, int | None, int | None]
-
-MAC = "02AB5C00D1E2F301"
-METER = "FE80:0000:0000:0000:00AB:5C00:D1E2:F301"
-MODULE = "FE80:0000:0000:0000:00AB:5C00:D1E2:F3FE"
 EVERYBODY = "FF02:0000:0000:0000:0000:0000:0000:0001"
-PASSWORD, ID = "7QK2ZX9WMB4T", "0000ABCD12345678FEDC9876A1B2C3D4"
 GET_RES = bytes.fromhex("1081002A028801" + "05FF017201E704000001F8")
 NASTY = b"\x10\x81\r\n \rERXUDP \nEVENT 25 " + METER.encode() + b"\r\nOK\r\n\r\r\n\n\0\xff  Channel:21\r\nFAIL ER10"
 """Every mark that means something elsewhere."""
-
-SINGLE: Columns = ("1", None, None)
-DUAL: Columns = ("1 0", None, 0)
-SA2: Columns = ("50 1 0", 0x50, 0)
-SHAPES = pytest.mark.parametrize("columns", [SINGLE, DUAL, SA2], ids=["nine_tokens", "ten_tokens", "eleven_tokens"])
-FORMS = pytest.mark.parametrize("in_hex", [True, False], ids=["hex", "binary"])
-
-
-def erxudp(
-    payload: bytes,
-    columns: Columns = SINGLE,
-    *,
-    in_hex: bool = False,
-    length: int | None = None,
-    destination: str = MODULE,
-    port: str = "0E1A",
-) -> bytes:
-    size = len(payload) if length is None else length
-    body = payload.hex().upper().encode() if in_hex else payload
-    return f"ERXUDP {METER} {destination} {port} {port} {MAC} {columns[0]} {size:04X} ".encode() + body + b"\r\n"
 
 
 def datagram(payload: bytes, columns: Columns = SINGLE) -> Datagram:

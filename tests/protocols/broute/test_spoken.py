@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.decoder_contract import assert_cut_anyhow, fuzz
 from support.live_meters import command
-from test_skstack import FORMS, ID, MAC, METER, MODULE, PASSWORD, SHAPES, Columns, erxudp
+from support.skstack_lines import FORMS, ID, MAC, METER, MODULE, PASSWORD, SHAPES, Columns, erxudp
 
 from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet, skstack

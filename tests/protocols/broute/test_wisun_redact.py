@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.decoder_contract import cut, flipped, fuzz, without_a_byte
-from test_skstack import FORMS, ID, MAC, METER, PASSWORD, SHAPES, Columns, erxudp
+from support.skstack_lines import FORMS, ID, MAC, METER, PASSWORD, SHAPES, Columns, erxudp
 
 from meterline.meter.readings import Rejected
 from meterline.protocols.broute import echonet

@@ -16,9 +16,9 @@ import pytest
 from make_captures import CAPTURES, FOLDER, page
 from prometheus_client.parser import text_string_to_metric_families
 from support.decoder_contract import cut
+from support.tic_bytes import groups_of, is_text
 from support.tic_frames import WINTER_EVENING, simulated, stream
-from test_frames import groups_of, is_text
-from test_readings import DATED, NUMBERS
+from support.tic_values import DATED, NUMBERS
 
 from meterline.meter.families import FAMILIES
 from meterline.meter.meter import Meter

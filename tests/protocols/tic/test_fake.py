@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support.tic_bytes import frames_of, groups_of
 from support.tic_frames import (
     EJP_NOTICE,
     EJP_PEAK,
@@ -16,7 +17,6 @@ from support.tic_frames import (
     simulated,
     unix,
 )
-from test_frames import frames_of, groups_of
 
 from meterline.protocols.tic.frames import EOT, ETX, STX, Frame, Group, encode_frame
 from meterline.protocols.tic.labels import CONTRACTS

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from support.decoder_contract import cut, flipped, fuzz, without_a_byte
+from support.tic_bytes import CUTS, MUTATIONS, cut_at, even_parity, groups_of, mutated, rejects_of, sealed
 from support.tic_frames import IN_OVERLOAD, RED_ANNOUNCED, WINTER_EVENING, simulated, stream
-from test_frames import CUTS, MUTATIONS, cut_at, even_parity, groups_of, mutated, rejects_of, sealed
 
 from meterline.protocols.tic.frames import ETX, Group, encode_group
 from meterline.protocols.tic.labels import HISTORIC as HISTORIC_LABELS

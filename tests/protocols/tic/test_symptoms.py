@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 from support.decoder_contract import cut
+from support.tic_bytes import even_parity, sealed
 from support.tic_frames import IN_OVERLOAD, RED_ANNOUNCED, WINTER_EVENING, simulated, stream
-from test_frames import even_parity, sealed
 
 from meterline.protocols.tic.diagnose import nothing_valid, pattern
 from meterline.protocols.tic.frames import ETX, STX, Decoder, Group, encode_frame, encode_group
