@@ -23,7 +23,7 @@ log = logging.getLogger("meterline")
 
 def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
     """The adapter of that name."""
-    return import_module(f"meterline.compat.adapter.{LIKE[like]}").adapt  # type: ignore[no-any-return]
+    return import_module(f"meterline.compat.{LIKE[like]}").adapt  # type: ignore[no-any-return]
 
 
 def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> None:

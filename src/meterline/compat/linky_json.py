@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from meterline.billing.tariff import Period, Standing, Tariffs
+from meterline.compat import linky_exporter
 from meterline.compat.adapter import Dropin, Help, assigned, device, native
-from meterline.compat.linky_exporter import JSON_FILE
 from meterline.compat.linky_json_page import INDEXES, Settings, face
 from meterline.config.schema import Config, MeterConfig, check_link
 from meterline.errors import UserError
@@ -111,10 +111,11 @@ KEYS = {
     "rateunit": Key(None, _choice(UNITS)),
 }
 """Path → default and check."""
+_FILE = linky_exporter.JSON_FILE
 HELP = f"""\
 usage: linky-exporter [--config FILE] [NAME=VALUE ...]
 
-Stands in for the Linky exporter that is set up by a JSON file (default {JSON_FILE}). Its keys, which are also variables:
+Stands in for the Linky exporter that is set up by a JSON file (default {_FILE}). Its keys, which are also variables:
   {", ".join(KEYS)}"""
 SECTIONS = {key.partition(".")[0] for key in KEYS if "." in key}
 
@@ -128,7 +129,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     said, words = assigned(words, [_variable(key) for key in KEYS])
     environment = {**environment, **said}
     given = _config_file(words)
-    path = given or JSON_FILE
+    path = given or linky_exporter.JSON_FILE
     file, strange = _file(path, given is not None)
     values, sources = {}, {}
     for key in KEYS:
