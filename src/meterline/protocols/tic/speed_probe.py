@@ -13,6 +13,9 @@ ENOUGH_GROUPS = 3
 """Valid groups that make us sure of the speed: noise gives none."""
 
 
+_NONE: Counter[int] = Counter()
+
+
 @dataclass
 class Heard:
     """What came at one speed."""
@@ -28,7 +31,9 @@ class Heard:
 
     def take(self, data: bytes, events: Sequence[Event]) -> None:
         """What was read, and what the decoder made of it."""
-        if not self.symptoms.groups and self.size < COUNTED:
+        if self.symptoms.groups:
+            self.common = _NONE
+        elif self.size < COUNTED:
             self.common.update(data)
         self.size += len(data)
         self.symptoms.feed(data, events)
