@@ -97,6 +97,8 @@ class Line:
 
     def turns(self) -> bool:
         """Whether it has become lossy, or sound again, since this was asked last."""
+        if not self.rejected and not self.lossy:
+            return False
         ratio = self.accepted_ratio
         enough = self._accepted + self.rejected >= ENOUGH and self._clock() - self._since >= ENOUGH
         if ratio is None or not enough or (ratio < SOUND if self.lossy else ratio >= LOSSY):

@@ -78,12 +78,12 @@ class Symptoms:
 
     def feed(self, data: bytes, events: Sequence[Event]) -> None:
         """Take in what was read, and what the decoder made of it."""
-        kinds = list(map(type, events))
-        self._clean = 0 if Rejected in kinds else self._clean + len(kinds)
         self._reads += 1
         if self._clean > REMEMBERED and self._reads // STRETCH % SAMPLE:
-            self.groups += kinds.count(Group)
-            return
+            kinds = list(map(type, events))
+            if Rejected not in kinds:
+                self.groups += kinds.count(Group)
+                return
         accepted, before, rejects = self.accepted_by_label, self.groups, []
         for event in events:
             if type(event) is Group:
@@ -95,7 +95,9 @@ class Symptoms:
                 self.starts += 1
             elif event is Mark.END:
                 self.ends += 1
+        self._clean += len(events)
         if rejects:
+            self._clean = 0
             self._look_at(rejects)
         self._recent += len(events)
         if self._recent > REMEMBERED:
