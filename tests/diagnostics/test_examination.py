@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import random
 import socket
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.live_meters import bridge, fake, line, talking, until
+from support.live_meters import bridge, fake, line, locked, talking, until
 from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
@@ -250,15 +249,6 @@ def test_a_device_that_is_locked_is_said_with_who_holds_it() -> None:
         assert f"sudo kill {child.pid}" in finding.remedy
 
     run_in_real_time(test())
-
-
-def locked(path: str) -> bool:
-    with open(path, "rb") as probe:
-        try:
-            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
 
 
 def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path: Path) -> None:

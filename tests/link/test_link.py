@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import termios
 from pathlib import Path
 
 import pytest
-from support.live_meters import bridge, fake, line, talking, until
+from support.live_meters import bridge, fake, line, locked, talking, until
 from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
@@ -68,15 +67,6 @@ def test_a_changed_speed_is_the_devices_and_drops_what_came_at_the_old_one() -> 
             assert await link.read() == b"good"
 
     run(test())
-
-
-def locked(url: str) -> bool:
-    with open(url, "rb") as probe:
-        try:
-            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
 
 
 def test_a_device_that_another_program_has_locked_is_refused_with_its_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -256,3 +257,13 @@ async def showing(runtime: Runtime, port: int = 0, today: Today = lambda name: N
         await asyncio.gather(remembering, return_exceptions=True)
         await server.close_all_connections()
         await asyncio.sleep(0)
+
+
+def locked(path: str) -> bool:
+    """Whether a program holds the lock of a device."""
+    with open(path, "rb") as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
