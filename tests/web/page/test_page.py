@@ -22,9 +22,9 @@ from meterline.meter.families import CATALOGUE
 from meterline.meter.meter import Meter
 from meterline.meter.readings import REASONS, Observation, Reading, Rejected, Series, Snapshot
 from meterline.protocols import broute, tic
+from meterline.protocols.tic.contracts import CONTRACT_OF
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.protocols.tic.labels import CONTRACT_OF
 from meterline.web.page.document import CARDS, ROWS
 from meterline.web.page.meter_tables import configuration, details
 from meterline.web.page.names import NAMES, VALUES
