@@ -10,7 +10,7 @@ import stat
 import threading
 import time
 import types
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from support.virtual_lines import run
 
 from meterline.config.schema import Config, MeterConfig
 from meterline.meter.exposition import Page
-from meterline.meter.readings import Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
+from meterline.meter.readings import Emit, Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.frames import encode_frame
@@ -365,14 +365,14 @@ FACTS: dict[str, Any] = {"TOLD_APART_BY": None, "TIME_ZONE": "Europe/Paris", "TA
 
 
 def driver(*items: Item | Exception) -> types.ModuleType:
-    """A protocol that yields these, raising the exceptions among them."""
+    """A protocol that says these, raising the exceptions among them."""
 
-    async def read(link: object, options: object, memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
+    async def read(link: object, options: object, memory: dict[str, Any], emit: Emit) -> None:
         memory["read"] = memory.get("read", 0) + 1
         for item in items:
             if isinstance(item, Exception):
                 raise item
-            yield item
+            emit(item)
         await asyncio.sleep(60)
 
     module = types.ModuleType("driver")
@@ -479,9 +479,9 @@ def test_a_drivers_memory_lives_as_long_as_the_program(monkeypatch: pytest.Monke
     module = driver(OSError("lost"))
     inner = module.read
 
-    def read(link: object, options: object, memory: dict[str, Any]) -> Any:
+    def read(link: object, options: object, memory: dict[str, Any], emit: Emit) -> Any:
         memories.append(memory)
-        return inner(link, options, memory)
+        return inner(link, options, memory, emit)
 
     module.read = read  # type: ignore[attr-defined]
     monkeypatch.setitem(PROTOCOLS, "driver", module)
@@ -613,9 +613,8 @@ def test_a_link_that_flaps_between_two_troubles_says_each_once(
 ) -> None:
     troubles = [OSError(f"in use by process {number}") if number % 2 else OSError("lost") for number in range(1000)]
 
-    async def read(*_: object) -> AsyncGenerator[Item, None]:
+    async def read(*_: object) -> None:
         raise troubles.pop()
-        yield
 
     monkeypatch.setitem(PROTOCOLS, "driver", types.SimpleNamespace(read=read, **FACTS))
 

@@ -9,8 +9,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -152,9 +152,7 @@ async def follow(watched: Watched, configured: dict[str, Options]) -> None:
         watched.module.reopen()
         watched.link = MemoryLink(watched.module)
         try:
-            async with aclosing(read(watched.link, configured, watched.memory)) as items:
-                async for item in items:
-                    take(watched, item)
+            await read(watched.link, configured, watched.memory, partial(take, watched))
         except Refused as error:
             watched.errors.append(f"refused: {error}")
             await asyncio.sleep(300)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from contextlib import aclosing
 
 from meterline.cli.output import Output, output
 from meterline.cli.progress import progress
@@ -66,6 +65,4 @@ async def _capture(config: Config, url: str, out: Output, redact: bool, seconds:
 async def _read(link: Link, protocol: object, meters: dict[str, object]) -> None:
     """As the runtime does, until the meter is silent; what it says goes to the link's tap."""
     with contextlib.suppress(TimeoutError):
-        async with aclosing(protocol.read(link, meters, {})) as items:  # type: ignore[attr-defined]
-            async for _ in items:
-                pass
+        await protocol.read(link, meters, {}, lambda _: None)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import partial
 from unicodedata import east_asian_width
 
@@ -21,7 +21,7 @@ from meterline.config.yaml_file import within
 from meterline.errors import UserError
 from meterline.link.stream import open_link
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Observation, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.service.detect import detect
 from meterline.store import State, default_folder
@@ -92,19 +92,21 @@ class _Reading:
             if config.options is None:
                 config = _with_suggested(config, name, protocol.suggested(link))
             self.meter.stale_after = config.stale_after or config.options.stale_after(1)
-            async with aclosing(protocol.read(link, {config.name: config.options}, _remembered(self.link))) as items:
-                async for item in items:
-                    match item:
-                        case Snapshot():
-                            self.meter.take(item, link.timed)
-                            self.note_growth()
-                            on_frame(self.meter)
-                        case Rejected():
-                            self.meter.reject(item)
-                        case Observation():
-                            self.meter.observe(item)
-                        case Hint() if not item.good and item.text not in self.hints:
-                            self.hints.append(item.text)
+
+            def take(item: Item) -> None:
+                match item:
+                    case Snapshot():
+                        self.meter.take(item, link.timed)
+                        self.note_growth()
+                        on_frame(self.meter)
+                    case Rejected():
+                        self.meter.reject(item)
+                    case Observation():
+                        self.meter.observe(item)
+                    case Hint() if not item.good and item.text not in self.hints:
+                        self.hints.append(item.text)
+
+            await protocol.read(link, {config.name: config.options}, _remembered(self.link), take)
 
     def note_growth(self) -> None:
         """After a frame: whether the meter says more than before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -111,7 +111,9 @@ class Hint(NamedTuple):
 
 
 Item: TypeAlias = Snapshot | Rejected | Observation | Hint
-"""What a driver's `read` yields."""
+"""Everything that a driver says about a meter and its line."""
+Emit: TypeAlias = Callable[[Item], object]
+"""Takes the items of a driver's `read`, in order, each at once: whoever reads a meter passes it in."""
 
 REASONS = ("checksum", "malformed", "unknown_label", "truncated", "implausible")
 """Why something was not shown. checksum: the check failed. malformed: wrong width, character, field or timestamp.

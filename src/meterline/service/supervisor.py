@@ -11,7 +11,6 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
 
 from meterline.billing.billing import Books
 from meterline.billing.clock import boot, synchronised, uptime
@@ -216,11 +215,13 @@ class _Follower:
             self._remember()
         for config, meter in zip(self._configs, self._all, strict=True):
             self._books.open(meter, config.tariffs, protocol.TIME_ZONE, bool(protocol.TARIFF_REGISTERS))
-        async with aclosing(protocol.read(link, self._options, self._memory)) as items:
-            async for item in items:
-                self._take(item, self._meters[item.meter], link.timed)
-                if self._memory:
-                    self._remember()
+
+        def take(item: Item) -> None:
+            self._take(item, self._meters[item.meter], link.timed)
+            if self._memory:
+                self._remember()
+
+        await protocol.read(link, self._options, self._memory, take)
 
     def _remember(self) -> None:
         """Keep what the driver wants back after a restart, where it has changed."""

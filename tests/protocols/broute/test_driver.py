@@ -6,7 +6,7 @@ import asyncio
 import math
 import os
 from collections import Counter
-from contextlib import aclosing
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from support.virtual_time import HOUR, PASSWORD, START, MemoryLink, Watched, fol
 
 from meterline.meter.families import COLUMNS
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Refused, Snapshot
+from meterline.meter.readings import Item, Refused, Snapshot
 from meterline.protocols.broute import Options, echonet, read
 from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule, Faults
 from meterline.simulation.household import House
@@ -350,8 +350,7 @@ def test_a_module_without_credentials_is_refused_in_words(monkeypatch: pytest.Mo
     async def scene() -> str:
         link = MemoryLink(FakeModule([FakeMeter()], start_unix=START, dual=False))
         with pytest.raises(Refused) as caught:
-            async for _ in read(link, {"home": None}, {}):
-                pass
+            await read(link, {"home": None}, {}, lambda _: None)
         assert (link.baud, link.form) == (115_200, "8N1")
         return str(caught.value)
 
@@ -393,13 +392,15 @@ def test_a_datagram_of_another_sender_or_in_clear_is_no_value(monkeypatch: pytes
         link.read = read_forged  # type: ignore[method-assign]
         meter = Meter("home", 90, asyncio.get_running_loop().time)
         values = set()
-        async with aclosing(read(link, {"home": options(module)}, {})) as items:
-            async for item in items:
-                if isinstance(item, Snapshot):
-                    meter.take(item)
-                    values.add(meter.value("smartmeter_power_watts"))
-                if asyncio.get_running_loop().time() > 300:
-                    break
+
+        def take(item: Item) -> None:
+            if isinstance(item, Snapshot):
+                meter.take(item)
+                values.add(meter.value("smartmeter_power_watts"))
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(300):
+                await read(link, {"home": options(module)}, {}, take)
         assert values - {None}
         assert 77_777 not in values
         return meter.value("smartmeter_power_watts")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
@@ -194,13 +194,14 @@ def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten(monkeypatch:
     items: list[Item] = []
     most = Turns()
 
+    def take(item: Item) -> None:
+        most.add(1)
+        items.append(item)
+
     async def scene() -> int:
         link = Flood(b"\x80\n" * (STRETCH // 2))
         with suppress(TimeoutError):  # the module does not answer: nothing was yielded until now
-            async with aclosing(broute.read(link, {"home": MODULE}, {})) as found:
-                async for item in found:
-                    most.add(1)
-                    items.append(item)
+            await broute.read(link, {"home": MODULE}, {}, take)
         await asyncio.sleep(0)
         return link.received
 
