@@ -32,7 +32,7 @@ CLOSED: dict[str, set[str]] = {
     "link": {"errors", "logs"},
     "protocols": {"errors", "logs", "store"},
     "billing": {"link", "protocols", "simulation"},
-    "config": {"link", "logs", "meter", "simulation", "store"},
+    "config": {"logs", "meter", "simulation", "store"},
     "service": {"simulation"},
     "web": {"protocols", "simulation", "store"},
     "diagnostics": {"simulation", "store"},

@@ -20,7 +20,8 @@ from meterline.cli.progress import progress
 from meterline.config.schema import Config, MeterConfig, load, single, with_options
 from meterline.config.yaml_file import within
 from meterline.errors import UserError
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
+from meterline.link.url import shown
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
@@ -63,7 +64,7 @@ def _wanted(args: Namespace) -> MeterConfig:
     found: Config = load(args.config) if args.config else single(args.link)
     meters = [meter for meter in found.meters if args.meter in (None, meter.name)]
     if not meters:
-        raise UserError(f"{args.config or args.link}: no meter has the name {args.meter!r}")
+        raise UserError(f"{args.config or shown(args.link)}: no meter has the name {args.meter!r}")
     if len(meters) > 1:
         raise UserError(f"{args.config}: which meter? --meter {' or '.join(meter.name for meter in meters)}")
     if args.options is not None and not args.protocol:
@@ -75,7 +76,7 @@ class _Reading:
     """One meter, read as `run` reads it, but for its books."""
 
     def __init__(self, config: MeterConfig, protocol: str | None) -> None:
-        self.link = config.link
+        self.link = shown(config.link)
         self._config = config
         self._protocol = config.protocol or protocol
         self.meter = Meter(config.name)
@@ -85,9 +86,9 @@ class _Reading:
         self.grown_at = self.meter.clock()
 
     async def follow(self, on_frame: Callable[[Meter], None] = lambda _: None) -> None:
-        """Until the meter is silent (TimeoutError), the link is lost (OSError) or ends (EOFError), or Refused."""
-        async with open_link(self.link) as link:
-            config = self._config
+        """Until the meter is silent (Silent), the link is lost (OSError) or ends (EOFError), or Refused."""
+        config = self._config
+        async with open_link(config.link) as link:
             name = self._protocol or (await detect(link))[0]
             protocol = PROTOCOLS[name]
             if config.options is None:
@@ -107,7 +108,7 @@ class _Reading:
                     case Hint() if not item.good and item.text not in self.hints:
                         self.hints.append(item.text)
 
-            await protocol.read(link, {config.name: config.options}, _remembered(self.link), take)
+            await protocol.read(link, {config.name: config.options}, _remembered(config.link), take)
 
     def note_growth(self) -> None:
         """After a frame: whether the meter says more than before."""

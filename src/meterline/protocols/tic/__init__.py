@@ -134,5 +134,5 @@ async def recognise(link: Link) -> None:
     tried = await hear(link)
     if not tried[-1].sure:
         found = nothing_valid(tried)
-        why = found.sentence if link.timed else found.text  # a capture has no wires to check
-        raise Silent(f"{link.url}: {why}", talks=any(heard.size for heard in tried))
+        remedy = found.remedy if link.timed else ""  # a capture has no wires to check
+        raise Silent(found.text, remedy, link.url, talks=any(heard.size for heard in tried))

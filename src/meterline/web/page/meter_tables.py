@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
+from meterline.link.url import shown as shown_url
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
 from meterline.web.page.reading_texts import name_of, text_of
@@ -75,16 +75,7 @@ def _setting(key: str, value: object, language: Language) -> str:
         return f'<em class="hidden">{language.say("hidden")}</em>'
     if isinstance(value, bool):
         return language.say("yes" if value else "no")
-    return escape(_without_user(str(value)) if key == "link" else str(value))
-
-
-def _without_user(link: str) -> str:
-    """A link's URL may hold a user and a password."""
-    try:
-        user, at, _ = urlsplit(link).netloc.rpartition("@")
-    except ValueError:
-        return link
-    return link.replace(user + at, "", 1) if at else link
+    return escape(shown_url(str(value)) if key == "link" else str(value))
 
 
 def _reading(series: Series, value: float | str, language: Language) -> str:
