@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from meterline.billing.tariff import WITHOUT_CENTS
+from meterline.locale.currencies import digits
 
 CODES = ("en", "fr", "ja")
 
@@ -182,9 +182,9 @@ class Language:
         text = WORDS[key][self.column]
         return text.format(**values) if values else text
 
-    def number(self, value: float, digits: int = 0) -> str:
+    def number(self, value: float, decimals: int = 0) -> str:
         """With as many decimals; thousands apart."""
-        text = f"{value:,.{digits}f}"
+        text = f"{value:,.{decimals}f}"
         return text.translate({ord(","): _THOUSANDS[self.column], ord("."): _POINT[self.column]})
 
     def short(self, value: float) -> str:
@@ -194,7 +194,7 @@ class Language:
 
     def money(self, value: float, currency: str | None) -> str:
         """An amount, to the smallest unit of its currency."""
-        text = self.number(value, 0 if currency in WITHOUT_CENTS else 2)
+        text = self.number(value, digits(currency))
         return _MONEY[currency][self.column].format(text) if currency in _MONEY else f"{text}\u00a0{currency or ''}".strip()
 
     def ago(self, seconds: float) -> str:

@@ -1,0 +1,1 @@
+"""Texts for people, and how to write amounts."""
