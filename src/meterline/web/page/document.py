@@ -12,8 +12,8 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from meterline import __version__
+from meterline.locale import Language
 from meterline.web.page.sections import moment
-from meterline.web.page.words import Language
 
 CARDS = 12
 """Meters that are shown as cards; more are a table."""

@@ -10,12 +10,12 @@ from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
+from meterline.locale import Language
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
 from meterline.web.page.reading_texts import name_of, text_of
 from meterline.web.page.sections import moment
 from meterline.web.page.view_model import said, shown
-from meterline.web.page.words import Language
 
 HARMLESS = {"name", "link", "protocol", "stale_after", "baud", "mode", "interval", "channel", "write_flash"}
 """Keys of a meter and of its options whose values may be on a page."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from meterline.locale import Language
 from meterline.meter.families import COLUMNS, FAMILIES
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
-from meterline.web.page.names import NAMES, VALUES
 from meterline.web.page.view_model import ONE_OF_MANY, balance, facts, shown
-from meterline.web.page.words import WORDS, Language, clock_time
 
 _UNITS = {
     "voltamperes": "VA",
@@ -53,14 +52,14 @@ def name_of(series: Series, language: Language) -> str:
     family, *labels = series
     short = family.removeprefix("smartmeter_")
     if FAMILIES[family].type == "info":
-        return _name(f"{short} {labels[0]}", language)
+        return language.family(f"{short} {labels[0]}")
     if family in ONE_OF_MANY:
-        return " · ".join([_name(short, language), *(_label(label, language) for label in labels[1:])])
+        return " · ".join([language.family(short), *(_label(label, language) for label in labels[1:])])
     tags = [
         f"{language.say('phase').lower()} {label}" if name == "phase" else _label(label, language)
         for name, label in zip(FAMILIES[family].labels, labels, strict=True)
     ]
-    return " · ".join([_name(short, language), *tags])
+    return " · ".join([language.family(short), *tags])
 
 
 def text_of(series: Series, value: float | str, language: Language) -> str:
@@ -97,8 +96,7 @@ def headline(meter: Meter, language: Language) -> str:
         text = quantity(abs(drawn.value), drawn.unit, language)
         parts.append(language.say("injecting", power=text) if drawn.value < 0 else text)
     if now.tariff:
-        words = f"tariff_{now.tariff}"
-        parts.append(language.say(words) if words in WORDS else now.tariff_name or now.tariff)
+        parts.append(language.tariff(now.tariff) or now.tariff_name or now.tariff)
     if now.imported is not None:
         parts.append(f"{language.number(now.imported / 1000, 1)}\u00a0kWh")
     return " · ".join(parts)
@@ -134,11 +132,21 @@ def as_json(meter: Meter) -> dict[str, Any]:
     return {"meter": meter.name, "time": moment, **found}
 
 
-def _name(key: str, language: Language) -> str:
-    return NAMES[key][language.column] if key in NAMES else key
-
-
 def _label(text: str, language: Language) -> str:
-    if f"tariff_{text}" in WORDS:
-        return f"{language.say(f'tariff_{text}')} ({text})"
-    return VALUES[text][language.column] if text in VALUES else text
+    tariff = language.tariff(text)
+    return f"{tariff} ({text})" if tariff else language.value(text)
+
+
+def clock_time(unix: float) -> tuple[str, str]:
+    """A moment, written twice.
+
+    Args:
+        unix: Seconds of Unix time.
+
+    Returns:
+        ISO 8601 for programs: a browser writes it in the time zone of its reader. For people, in the time zone of this
+        machine: hours and minutes, with the date where it is more than half a day away.
+    """
+    local = time.localtime(unix)
+    far = abs(time.time() - unix) > 43_200
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", local), time.strftime("%Y-%m-%d %H:%M" if far else "%H:%M", local)

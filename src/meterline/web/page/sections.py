@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import TypeAlias
 
+from meterline.locale import Language
 from meterline.meter.meter import Meter
 from meterline.web.page.power_history import History
+from meterline.web.page.reading_texts import clock_time
 from meterline.web.page.sparkline import scale, svg
 from meterline.web.page.view_model import Facts, Phase, Power, facts, power, state
-from meterline.web.page.words import WORDS, Language, clock_time
 
 Today: TypeAlias = Callable[[str], tuple[float, float | None, str | None] | None]
 """Meter → watt-hours drawn today, what they cost and in which currency; None where that is not known."""
@@ -162,8 +163,7 @@ def _energy(now: Facts, language: Language, today: tuple[float, float | None, st
 def _tariff(now: Facts, language: Language) -> str:
     pairs = []
     if now.tariff:
-        words = f"tariff_{now.tariff}"
-        text = language.say(words) if words in WORDS else escape(now.tariff_name or now.tariff)
+        text = escape(language.tariff(now.tariff) or now.tariff_name or now.tariff)
         pairs.append(pair(language.say("tariff"), text))
     if now.colours:
         for day, colour in zip(("tempo_today", "tempo_tomorrow"), now.colours, strict=True):
