@@ -238,7 +238,8 @@ def test_the_configuration_shows_what_is_harmless_and_nothing_else() -> None:
 def test_a_key_that_nobody_called_harmless_is_masked() -> None:
     import dataclasses
 
-    options = dataclasses.make_dataclass("Options", [("token", str), ("baud", int)])("hush", 1200)
+    public = dataclasses.field(metadata={"public": True})
+    options = dataclasses.make_dataclass("Options", [("token", str), ("baud", int, public)])("hush", 1200)
     rows = configuration(MeterConfig("home", "/dev/x", "tic", options), ENGLISH)
     assert "hush" not in rows
     assert "1200" in rows

@@ -1,24 +1,18 @@
-"""Everything that is known of one meter, as tables: its readings in plain language, its own words, its line, its configuration.
-
-The configuration is shown by a list of what is harmless: whatever else stands there is only said to be set.
-"""
+"""The tables of one meter: its readings in plain language, what it says in its own labels, its line, its configuration."""
 
 from __future__ import annotations
 
-import dataclasses
 from html import escape
-from typing import Any
 from urllib.parse import urlsplit
 
+from meterline.config.schema import MeterConfig
+from meterline.config.settings import Setting, settings_of
 from meterline.locale import Language
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
 from meterline.web.page.reading_texts import name_of, text_of
 from meterline.web.page.sections import moment
 from meterline.web.page.view_model import said, shown
-
-HARMLESS = {"name", "link", "protocol", "stale_after", "baud", "mode", "interval", "channel", "write_flash"}
-"""Keys of a meter and of its options whose values may be on a page."""
 
 
 def details(meter: Meter, language: Language) -> dict[str, str]:
@@ -43,13 +37,9 @@ def details(meter: Meter, language: Language) -> dict[str, str]:
     }
 
 
-def configuration(config: Any, language: Language) -> str:
-    """The rows of the configuration of a meter: what is set, masked unless it is harmless."""
-    options = config.options
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "options"}
-    if dataclasses.is_dataclass(options):
-        values |= {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    rows = [(key, _setting(key, value, language)) for key, value in values.items() if value not in (None, "")]
+def configuration(config: MeterConfig, language: Language) -> str:
+    """The rows of the configuration of a meter: what is set, masked unless it is public."""
+    rows = ((setting.key, _setting(setting, language)) for setting in settings_of(config))
     return "".join(table_row(f"<code>{escape(key)}</code>", text) for key, text in rows)
 
 
@@ -70,12 +60,13 @@ def _diagnosis(meter: Meter) -> str:
     return "".join(f'<tr lang="en"><th scope="row">{escape(what)}</th><td>{escape(remedy)}</td></tr>' for what, remedy in rows)
 
 
-def _setting(key: str, value: object, language: Language) -> str:
-    if key not in HARMLESS:
+def _setting(setting: Setting, language: Language) -> str:
+    value = setting.value
+    if not setting.is_public:
         return f'<em class="hidden">{language.say("hidden")}</em>'
     if isinstance(value, bool):
         return language.say("yes" if value else "no")
-    return escape(_without_user(str(value)) if key == "link" else str(value))
+    return escape(_without_user(value) if setting.key == "link" else str(value))
 
 
 def _without_user(link: str) -> str:

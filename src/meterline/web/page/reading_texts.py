@@ -12,7 +12,7 @@ from meterline.locale import Language
 from meterline.meter.families import COLUMNS, FAMILIES
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
-from meterline.web.page.view_model import ONE_OF_MANY, balance, facts, shown
+from meterline.web.page.view_model import balance, facts, shown
 
 _UNITS = {
     "voltamperes": "VA",
@@ -34,17 +34,6 @@ _FIRST = (
 """What people look for: it stands above the rest, in this order."""
 _LARGE = 10_000
 """Watts or volt-amperes from which on people say kW or kVA."""
-_TRUTHS: tuple[str, ...] = (
-    "session_up",
-    "radio_limited",
-    "exporting",
-    "phase_present",
-    "overload",
-    "phase_overload",
-    "peak_notice",
-)
-_TRUTHS += ("peak_running", "switch_contact_closed", "operating", "fault", "contact_closed", "relay_closed", "cover_open")
-_TRUTHS += ("overvoltage", "producer", "plc_synchronised", "clock_degraded")
 
 
 def name_of(series: Series, language: Language) -> str:
@@ -53,7 +42,7 @@ def name_of(series: Series, language: Language) -> str:
     short = family.removeprefix("smartmeter_")
     if FAMILIES[family].type == "info":
         return language.family(f"{short} {labels[0]}")
-    if family in ONE_OF_MANY:
+    if FAMILIES[family].kind == "state":
         return " · ".join([language.family(short), *(_label(label, language) for label in labels[1:])])
     tags = [
         f"{language.say('phase').lower()} {label}" if name == "phase" else _label(label, language)
@@ -68,9 +57,9 @@ def text_of(series: Series, value: float | str, language: Language) -> str:
     short = family.removeprefix("smartmeter_")
     if FAMILIES[family].type == "info":
         return str(value)
-    if family in ONE_OF_MANY:
+    if FAMILIES[family].kind == "state":
         return _label(labels[0], language)
-    if short in _TRUTHS:
+    if FAMILIES[family].kind == "flag":
         return language.say("yes" if value else "no")
     if short.endswith("timestamp_seconds"):
         return clock_time(float(value))[1]
@@ -122,7 +111,7 @@ def as_json(meter: Meter) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for (family, *labels), value in _ordered(meter):
         *path, last = [family.removeprefix("smartmeter_"), *labels]
-        if family in ONE_OF_MANY:
+        if FAMILIES[family].kind == "state":
             *path, last, value = path[:1] + labels[1:] + [labels[0]]
         place = found
         for step in path:
