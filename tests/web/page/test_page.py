@@ -7,6 +7,7 @@ import gzip
 import html
 import math
 import re
+from array import array
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
@@ -25,7 +26,7 @@ from meterline.web.page.document import CARDS, ROWS
 from meterline.web.page.meter_tables import configuration, details
 from meterline.web.page.power_history import LENGTH, STEP, History
 from meterline.web.page.sections import card, summary
-from meterline.web.page.sparkline import HEIGHT, scale, svg
+from meterline.web.page.sparkline import HEIGHT, drawn, scale
 from meterline.web.page.view_model import COLOURS, Power, facts, said, shown
 
 ENGLISH, FRENCH, JAPANESE = map(language, ("en", "fr", "ja"))
@@ -340,9 +341,15 @@ def test_a_ring_takes_less_than_a_kilobyte() -> None:
 
 def test_the_chart_has_a_line_for_each_stretch_and_keeps_zero_in_sight() -> None:
     points = [math.nan, 100, 200, math.nan, 300, math.nan]
-    picture = svg(points, "label")
-    assert 'viewBox="0 0 5 120"' in picture
-    assert '<path class="line" d="M1 80l1 -40M4 0h.01"/>' in picture
+    picture = drawn(points, scale(points))
+    assert picture.line == "M1 80l1 -40M4 0h.01"
+    assert picture.zero == "M0 120H5"
+    history = History(Clock())
+    history._rings["home"] = array("f", points)
+    history.units["home"] = "W"
+    chart = card(Meter("home", clock=Clock()), ENGLISH, lambda name: None, history)["chart"]
+    assert f'viewBox="0 0 5 {HEIGHT}"' in chart
+    assert '<path class="line" d="M1 80l1 -40M4 0h.01"/>' in chart
     assert scale(points) == (300, 0)
     assert scale([-900, 100]) == (100, -1000)
     assert scale([-900]) == (0, -1000)

@@ -6,6 +6,7 @@ And for programs: the same as one object of JSON.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Any
 
 from meterline.locale import Language
@@ -36,6 +37,7 @@ _LARGE = 10_000
 """Watts or volt-amperes from which on people say kW or kVA."""
 
 
+@lru_cache(maxsize=1024)
 def name_of(series: Series, language: Language) -> str:
     """What the reading is called."""
     family, *labels = series
@@ -64,7 +66,7 @@ def text_of(series: Series, value: float | str, language: Language) -> str:
     if short.endswith("timestamp_seconds"):
         return clock_time(float(value))[1]
     if short == "line_accepted_ratio":
-        return f"{language.number(100 * float(value), 1)}\u00a0%"
+        return with_unit(language.number(100 * float(value), 1), "%")
     unit = _UNITS.get(short.removesuffix("_total").rpartition("_")[2], "")
     return quantity(float(value), unit, language, short in _OF_CONTRACTS)
 
@@ -72,10 +74,15 @@ def text_of(series: Series, value: float | str, language: Language) -> str:
 def quantity(value: float, unit: str, language: Language, thousands: bool = False) -> str:
     """A number and its unit. `thousands`: always in kVA or kW."""
     if unit.startswith("k"):
-        return f"{language.number(value / 1000, 3)}\u00a0{unit}"
+        return with_unit(language.number(value / 1000, 3), unit)
     if unit in ("VA", "W") and (thousands or abs(value) >= _LARGE):
-        return f"{language.short(value / 1000)}\u00a0k{unit}"
-    return f"{language.short(value)}\u00a0{unit}".rstrip("\u00a0")
+        return with_unit(language.short(value / 1000), f"k{unit}")
+    return with_unit(language.short(value), unit) if unit else language.short(value)
+
+
+def with_unit(number: str, unit: str) -> str:
+    """Both, with a space between them at which no line ends."""
+    return f"{number}\u00a0{unit}"
 
 
 def headline(meter: Meter, language: Language) -> str:
@@ -87,7 +94,7 @@ def headline(meter: Meter, language: Language) -> str:
     if now.tariff:
         parts.append(language.tariff(now.tariff) or now.tariff_name or now.tariff)
     if now.imported is not None:
-        parts.append(f"{language.number(now.imported / 1000, 1)}\u00a0kWh")
+        parts.append(with_unit(language.number(now.imported / 1000, 1), "kWh"))
     return " · ".join(parts)
 
 

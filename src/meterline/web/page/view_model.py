@@ -41,7 +41,7 @@ class Facts(NamedTuple):
     subscribed: float | None
     """Volt-amperes."""
     overload: bool
-    phases: list[Phase]
+    phases: tuple[Phase, ...]
     tariff: str | None
     """The register that counts."""
     tariff_name: str | None
@@ -51,7 +51,7 @@ class Facts(NamedTuple):
     imported: float | None
     exported: float | None
     """Watt-hours."""
-    rejected: list[tuple[str, int]]
+    rejected: tuple[tuple[str, int], ...]
     accepted: float | None
     """Part of what arrived in the last minute, while most of it is lost."""
     signal: float | None
@@ -98,14 +98,14 @@ def facts(meter: Meter) -> Facts:
         injected=injected(meter),
         subscribed=_number(meter, "smartmeter_subscribed_power_voltamperes"),
         overload=bool(meter.value("smartmeter_overload")),
-        phases=[phase for phase in map(_phase(meter), _PHASES) if phase[1:4] != (None, None, None)],
+        phases=tuple(phase for phase in map(_phase(meter), _PHASES) if phase[1:4] != (None, None, None)),
         tariff=str(tariff) if tariff is not None else None,
         tariff_name=" ".join(str(name).split()) if name is not None else None,
         colours=_colours(meter),
         imported=_number(meter, "smartmeter_energy_import_watthours_total"),
         exported=_number(meter, "smartmeter_energy_export_watthours_total"),
         accepted=meter.line.accepted_ratio if meter.line.lossy else None,
-        rejected=[(reason, count) for reason, count in meter.rejected.items() if count],
+        rejected=tuple((reason, count) for reason, count in meter.rejected.items() if count),
         signal=observed.get(("smartmeter_radio_rssi_dbm",)) if session else None,
         session=observed.get(("smartmeter_session_start_timestamp_seconds",), 0.0) if session else session,
     )
