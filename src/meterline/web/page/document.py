@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from meterline import __version__
+from meterline import __version__, world
 from meterline.locale import Language
 from meterline.web.page.rendering import render
 from meterline.web.page.sections import told
@@ -96,7 +95,7 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
         title=f"{view.names[0]} · meterline" if view.form == "meter" else "meterline",
         up=up,
         events=f"{up}events?{_query(view)}",
-        as_of=told("as_of", time.time(), view.language),
+        as_of=told("as_of", world.current.now(), view.language),
         icon=ICON,
         style=_asset("page.css"),
         script=_asset("page.js"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from meterline.config.schema import MeterConfig
 from meterline.config.settings import Setting, settings_of
+from meterline.link.url import shown as shown_url
 from meterline.locale import Language
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
@@ -60,16 +60,7 @@ def _value(setting: Setting, language: Language) -> str:
     value = setting.value
     if isinstance(value, bool):
         return language.say("yes" if value else "no")
-    return printable(_without_user(value) if setting.key == "link" else str(value))
-
-
-def _without_user(link: str) -> str:
-    """A link's URL may hold a user and a password."""
-    try:
-        user, at, _ = urlsplit(link).netloc.rpartition("@")
-    except ValueError:
-        return link
-    return link.replace(user + at, "", 1) if at else link
+    return printable(shown_url(str(value)) if setting.key == "link" else str(value))
 
 
 def _readings(found: Iterable[tuple[Series, float | str]], language: Language) -> str:

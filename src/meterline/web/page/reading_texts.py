@@ -9,6 +9,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from meterline import world
 from meterline.locale import Language
 from meterline.meter.families import COLUMNS, FAMILIES
 from meterline.meter.meter import Meter
@@ -144,5 +145,5 @@ def clock_time(unix: float) -> tuple[str, str]:
         machine: hours and minutes, with the date where it is more than half a day away.
     """
     local = time.localtime(unix)
-    far = abs(time.time() - unix) > 43_200
+    far = abs(world.current.now() - unix) > 43_200
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", local), time.strftime("%Y-%m-%d %H:%M" if far else "%H:%M", local)
