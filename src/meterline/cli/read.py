@@ -22,6 +22,7 @@ from meterline.config.yaml_file import within
 from meterline.errors import UserError
 from meterline.link.open import open_link
 from meterline.link.url import shown
+from meterline.locale import Language, language, of_environment
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
@@ -29,7 +30,6 @@ from meterline.service.detect import detect
 from meterline.store import State, default_folder
 from meterline.web.page.reading_texts import as_json, headline, rows
 from meterline.web.page.view_model import facts
-from meterline.web.page.words import LANGUAGES, Language, of_environment
 
 SETTLED = 3.0
 """Seconds without a new reading after which all is there: a frame of the slowest line lasts as long."""
@@ -41,18 +41,18 @@ TICK = 0.1
 def read(args: Namespace) -> None:
     """Print it. UserError where the meter says nothing."""
     wanted = _wanted(args)
-    language = LANGUAGES[args.lang] if args.lang else of_environment(os.environ)
+    spoken = language(args.lang) if args.lang else of_environment(os.environ)
     reading = _Reading(wanted, args.protocol)
     if not args.watch:
-        asyncio.run(_once(reading, language, args.as_json, args.seconds))
+        asyncio.run(_once(reading, spoken, args.as_json, args.seconds))
         return
     with suppress(KeyboardInterrupt):
         if args.as_json:
             asyncio.run(_watch(reading, _show_json))
         elif sys.stdout.isatty():
-            asyncio.run(_draw(reading, _Screen(language)))
+            asyncio.run(_draw(reading, _Screen(spoken)))
         else:
-            asyncio.run(_watch(reading, _Lines(language).show))
+            asyncio.run(_watch(reading, _Lines(spoken).show))
 
 
 def _wanted(args: Namespace) -> MeterConfig:

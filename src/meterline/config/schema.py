@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 from zlib import crc32
@@ -21,12 +21,12 @@ from meterline.protocols import PROTOCOLS
 class MeterConfig:
     """One meter: its name (the label `meter`), where it is, and how to read it."""
 
-    name: str
-    link: str
-    protocol: str | None = None
+    name: str = field(metadata={"public": True})
+    link: str = field(metadata={"public": True})
+    protocol: str | None = field(default=None, metadata={"public": True})
     options: Any = None
     """The protocol's `Options`; None where the protocol is detected."""
-    stale_after: float | None = None
+    stale_after: float | None = field(default=None, metadata={"public": True})
     """Seconds without confirmation until a value disappears; None: the runtime's default."""
     tariffs: Tariffs | None = None
     """What its energy costs."""
@@ -37,7 +37,7 @@ class Config:
     """Everything in the file."""
 
     meters: tuple[MeterConfig, ...]
-    log_level: Literal["debug", "info", "warn", "error"] | None = None
+    log_level: Literal["debug", "info", "warn", "error"] | None = field(default=None, metadata={"public": True})
     """In place of --log.level."""
 
 

@@ -20,6 +20,12 @@ class Text(str):
     __slots__ = ()
 
 
+class Secret(str):
+    """A field of the wire that names a household, such as the number of a delivery point: no page shows it."""
+
+    __slots__ = ()
+
+
 Value: TypeAlias = int | float | str | None
 """A number for a sample, text for one label of an info family, None where the meter says that there is none now."""
 
