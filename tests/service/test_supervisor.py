@@ -10,7 +10,7 @@ import stat
 import threading
 import time
 import types
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
 from meterline.config.schema import Config, MeterConfig
+from meterline.link import errors
+from meterline.link.stream import Wire
 from meterline.meter.exposition import Page
-from meterline.meter.readings import Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
+from meterline.meter.readings import Emit, Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.frames import encode_frame
@@ -365,14 +367,14 @@ FACTS: dict[str, Any] = {"TOLD_APART_BY": None, "TIME_ZONE": "Europe/Paris", "TA
 
 
 def driver(*items: Item | Exception) -> types.ModuleType:
-    """A protocol that yields these, raising the exceptions among them."""
+    """A protocol that says these, raising the exceptions among them."""
 
-    async def read(link: object, options: object, memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
+    async def read(link: object, options: object, memory: dict[str, Any], emit: Emit) -> None:
         memory["read"] = memory.get("read", 0) + 1
         for item in items:
             if isinstance(item, Exception):
                 raise item
-            yield item
+            emit(item)
         await asyncio.sleep(60)
 
     module = types.ModuleType("driver")
@@ -479,9 +481,9 @@ def test_a_drivers_memory_lives_as_long_as_the_program(monkeypatch: pytest.Monke
     module = driver(OSError("lost"))
     inner = module.read
 
-    def read(link: object, options: object, memory: dict[str, Any]) -> Any:
+    def read(link: object, options: object, memory: dict[str, Any], emit: Emit) -> Any:
         memories.append(memory)
-        return inner(link, options, memory)
+        return inner(link, options, memory, emit)
 
     module.read = read  # type: ignore[attr-defined]
     monkeypatch.setitem(PROTOCOLS, "driver", module)
@@ -613,9 +615,8 @@ def test_a_link_that_flaps_between_two_troubles_says_each_once(
 ) -> None:
     troubles = [OSError(f"in use by process {number}") if number % 2 else OSError("lost") for number in range(1000)]
 
-    async def read(*_: object) -> AsyncGenerator[Item, None]:
+    async def read(*_: object) -> None:
         raise troubles.pop()
-        yield
 
     monkeypatch.setitem(PROTOCOLS, "driver", types.SimpleNamespace(read=read, **FACTS))
 
@@ -714,14 +715,24 @@ def test_what_is_over_is_worth_a_line_after_each_time_that_it_was_said(caplog: p
     ]
 
 
-def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_defect() -> None:
+def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_defect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
     async def test() -> None:
         link = "tcp://user:secret@bridge:1"
         runtime = Runtime(Config((MeterConfig("home", link),)))
-        say, meter = follower(runtime)._say, runtime.meters["home"]
-        say(f"refused: {link}: a module; {link} needs credentials")
-        assert meter.line.trouble == "refused: a module; the link needs credentials"
-        say("a defect", KeyError("PRM 0123456789"))
+        following, meter = follower(runtime), runtime.meters["home"]
+        following._say("refused: {}; next try in 300 s", Refused("a module", "it needs credentials", Wire(link).url))
+        assert meter.line.trouble == "refused: a module; it needs credentials; next try in 300 s"
+        following._say("{}", errors.lost(link, None))
+        assert meter.line.trouble == "the other side closed the connection"
+        assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == [
+            "refused: tcp://bridge:1: a module; it needs credentials; next try in 300 s",
+            "tcp://bridge:1: the other side closed the connection",
+        ]
+        following._say_defect(KeyError("PRM 0123456789"))
         assert "0123456789" not in meter.line.trouble
         await runtime.change(Config((MeterConfig("home", "tcp://elsewhere:1"),)))
         assert meter.line.trouble == "", "that of another link"

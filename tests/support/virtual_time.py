@@ -1,4 +1,4 @@
-"""A world whose time jumps to the next event: hours with a simulated module pass in a second, and nothing is patched.
+"""Hours with a simulated module in virtual time, which pass in a second.
 
 The driver is the real one; between it and the module is a link in memory. `METERLINE_SHARED` and ptys are not needed.
 """
@@ -6,22 +6,23 @@ The driver is the real one; between it and the module is a link in memory. `METE
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-import pytest
-
-from meterline.link.stream import Form, LinkError
+from meterline.link.errors import LinkError, lost
+from meterline.link.stream import Form
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols.broute import read
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
-from support.virtual_lines import Loop
+from meterline.world import replaced
+from support.virtual_lines import Loop, VirtualWorld
 
 T = TypeVar("T")
 START = 1_750_000_000.0
@@ -30,23 +31,23 @@ PASSWORD = "0123456789AB"
 HOUR = 3600.0
 
 
-def play(scene: Callable[[], Coroutine[Any, Any, T]], patch: pytest.MonkeyPatch, seconds: float = 600.0) -> T:
-    """Run a scene in its own time; `time.time` goes with it. `seconds`: real ones, after which it is given up."""
+def play(scene: Callable[[], Coroutine[Any, Any, T]], seconds: float = 600.0) -> T:
+    """Run a scene in a world of its own, from `START` on. `seconds`: real ones, after which it is given up."""
     loop = Loop()
     loop.set_debug(False)  # hours in a second: the end-to-end tests have it on
-    real, started = time.monotonic, time.monotonic()
-    patch.setattr("time.time", lambda: START + loop.time())
+    started = time.monotonic()
 
     def watch() -> None:
-        assert real() - started < seconds, "the scene takes too long"
+        assert time.monotonic() - started < seconds, "the scene takes too long"
         loop.call_later(600, watch)
 
     loop.call_later(600, watch)
-    try:
-        return loop.run_until_complete(scene())
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    with replaced(VirtualWorld(loop, START)):
+        try:
+            return loop.run_until_complete(scene())
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
 
 
 class MemoryLink:
@@ -99,7 +100,7 @@ class MemoryLink:
         self.baud, self.form = baud, form
 
     def lose(self) -> None:
-        self.lost = LinkError(f"{self.url}: the device was unplugged")
+        self.lost = lost(self.url, OSError(errno.EIO, "Input/output error"))
         self._written.set()
 
 
@@ -152,9 +153,7 @@ async def follow(watched: Watched, configured: dict[str, Options]) -> None:
         watched.module.reopen()
         watched.link = MemoryLink(watched.module)
         try:
-            async with aclosing(read(watched.link, configured, watched.memory)) as items:
-                async for item in items:
-                    take(watched, item)
+            await read(watched.link, configured, watched.memory, partial(take, watched))
         except Refused as error:
             watched.errors.append(f"refused: {error}")
             await asyncio.sleep(300)
@@ -164,7 +163,6 @@ async def follow(watched: Watched, configured: dict[str, Options]) -> None:
 
 
 def run(
-    patch: pytest.MonkeyPatch,
     hours: float = 0.5,
     meters: list[FakeMeter] | None = None,
     strangers: list[FakeMeter] | None = None,
@@ -202,7 +200,7 @@ def run(
         # The clock goes with the loop: look at the values before it is closed.
         return watched
 
-    return play(scene, patch)
+    return play(scene)
 
 
 def up(watched: Watched) -> bool:

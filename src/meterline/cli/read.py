@@ -11,23 +11,25 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import partial
 from unicodedata import east_asian_width
 
+from meterline import world
 from meterline.cli.progress import progress
 from meterline.config.schema import Config, MeterConfig, load, single, with_options
 from meterline.config.yaml_file import within
 from meterline.errors import UserError
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
+from meterline.link.url import shown
+from meterline.locale import Language, language, of_environment
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Observation, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.service.detect import detect
 from meterline.store import State, default_folder
 from meterline.web.page.reading_texts import as_json, headline, rows
 from meterline.web.page.view_model import facts
-from meterline.web.page.words import LANGUAGES, Language, of_environment
 
 SETTLED = 3.0
 """Seconds without a new reading after which all is there: a frame of the slowest line lasts as long."""
@@ -39,18 +41,18 @@ TICK = 0.1
 def read(args: Namespace) -> None:
     """Print it. UserError where the meter says nothing."""
     wanted = _wanted(args)
-    language = LANGUAGES[args.lang] if args.lang else of_environment(os.environ)
+    spoken = language(args.lang) if args.lang else of_environment(os.environ)
     reading = _Reading(wanted, args.protocol)
     if not args.watch:
-        asyncio.run(_once(reading, language, args.as_json, args.seconds))
+        asyncio.run(_once(reading, spoken, args.as_json, args.seconds))
         return
     with suppress(KeyboardInterrupt):
         if args.as_json:
             asyncio.run(_watch(reading, _show_json))
         elif sys.stdout.isatty():
-            asyncio.run(_draw(reading, _Screen(language)))
+            asyncio.run(_draw(reading, _Screen(spoken)))
         else:
-            asyncio.run(_watch(reading, _Lines(language).show))
+            asyncio.run(_watch(reading, _Lines(spoken).show))
 
 
 def _wanted(args: Namespace) -> MeterConfig:
@@ -62,7 +64,7 @@ def _wanted(args: Namespace) -> MeterConfig:
     found: Config = load(args.config) if args.config else single(args.link)
     meters = [meter for meter in found.meters if args.meter in (None, meter.name)]
     if not meters:
-        raise UserError(f"{args.config or args.link}: no meter has the name {args.meter!r}")
+        raise UserError(f"{args.config or shown(args.link)}: no meter has the name {args.meter!r}")
     if len(meters) > 1:
         raise UserError(f"{args.config}: which meter? --meter {' or '.join(meter.name for meter in meters)}")
     if args.options is not None and not args.protocol:
@@ -74,7 +76,7 @@ class _Reading:
     """One meter, read as `run` reads it, but for its books."""
 
     def __init__(self, config: MeterConfig, protocol: str | None) -> None:
-        self.link = config.link
+        self.link = shown(config.link)
         self._config = config
         self._protocol = config.protocol or protocol
         self.meter = Meter(config.name)
@@ -84,27 +86,29 @@ class _Reading:
         self.grown_at = self.meter.clock()
 
     async def follow(self, on_frame: Callable[[Meter], None] = lambda _: None) -> None:
-        """Until the meter is silent (TimeoutError), the link is lost (OSError) or ends (EOFError), or Refused."""
-        async with open_link(self.link) as link:
-            config = self._config
+        """Until the meter is silent (Silent), the link is lost (OSError) or ends (EOFError), or Refused."""
+        config = self._config
+        async with open_link(config.link) as link:
             name = self._protocol or (await detect(link))[0]
             protocol = PROTOCOLS[name]
             if config.options is None:
                 config = _with_suggested(config, name, protocol.suggested(link))
             self.meter.stale_after = config.stale_after or config.options.stale_after(1)
-            async with aclosing(protocol.read(link, {config.name: config.options}, _remembered(self.link))) as items:
-                async for item in items:
-                    match item:
-                        case Snapshot():
-                            self.meter.take(item, link.timed)
-                            self.note_growth()
-                            on_frame(self.meter)
-                        case Rejected():
-                            self.meter.reject(item)
-                        case Observation():
-                            self.meter.observe(item)
-                        case Hint() if not item.good and item.text not in self.hints:
-                            self.hints.append(item.text)
+
+            def take(item: Item) -> None:
+                match item:
+                    case Snapshot():
+                        self.meter.take(item, link.timed)
+                        self.note_growth()
+                        on_frame(self.meter)
+                    case Rejected():
+                        self.meter.reject(item)
+                    case Observation():
+                        self.meter.observe(item)
+                    case Hint() if not item.good and item.text not in self.hints:
+                        self.hints.append(item.text)
+
+            await protocol.read(link, {config.name: config.options}, _remembered(config.link), take)
 
     def note_growth(self) -> None:
         """After a frame: whether the meter says more than before."""
@@ -141,11 +145,11 @@ def _remembered(link: str) -> dict[str, object]:
 
 
 async def _once(reading: _Reading, language: Language, wants_json: bool, seconds: float) -> None:
-    meter, started = reading.meter, time.monotonic()
+    meter, started = reading.meter, world.current.monotonic()
     following = asyncio.create_task(reading.follow())
     try:
         async with progress(partial(_waiting, reading)):
-            while not (following.done() or reading.complete or time.monotonic() - started > seconds):
+            while not (following.done() or reading.complete or world.current.monotonic() - started > seconds):
                 await asyncio.wait({following}, timeout=TICK)
     finally:
         following.cancel()
@@ -203,7 +207,7 @@ async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Cal
                 if trouble != meter.line.trouble:
                     meter.line.trouble = trouble
                     complain(meter)
-            await asyncio.sleep(PAUSE)
+            await world.current.sleep(PAUSE)
 
 
 async def _draw(reading: _Reading, screen: _Screen) -> None:
@@ -211,7 +215,7 @@ async def _draw(reading: _Reading, screen: _Screen) -> None:
 
     async def tick() -> None:
         while True:
-            await asyncio.sleep(1.0)
+            await world.current.sleep(1.0)
             screen.show(reading.meter)
 
     ticking = asyncio.create_task(tick())
@@ -230,6 +234,10 @@ def _show_json(meter: Meter) -> None:
     print(json.dumps(as_json(meter), ensure_ascii=False), flush=True)
 
 
+def _time_of_day() -> str:
+    return time.strftime("%H:%M:%S", time.localtime(world.current.now()))
+
+
 class _Lines:
     """A line a frame, where the output is no terminal."""
 
@@ -238,7 +246,7 @@ class _Lines:
 
     def show(self, meter: Meter) -> None:
         if said := headline(meter, self._language):  # the first frame may be torn
-            print(f"{time.strftime('%H:%M:%S')}  {said}", flush=True)
+            print(f"{_time_of_day()}  {said}", flush=True)
 
 
 class _Screen:
@@ -250,7 +258,7 @@ class _Screen:
 
     def show(self, meter: Meter) -> None:
         size = shutil.get_terminal_size()
-        last = f"{time.strftime('%H:%M:%S')}  {meter.line.trouble}".rstrip()[: size.columns]
+        last = f"{_time_of_day()}  {meter.line.trouble}".rstrip()[: size.columns]
         lines = [*_block(meter, self._language)[: size.lines - 2], last]
         print(f"{self._start}\x1b[H" + "\x1b[K\n".join(lines) + "\x1b[J", end="", flush=True)
         self._start = ""

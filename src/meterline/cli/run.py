@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from meterline import world
 from meterline.config.schema import Config
 from meterline.errors import UserError
 from meterline.logs import about
@@ -73,7 +74,7 @@ async def serve(
     reading = asyncio.create_task(runtime.run(for_ever=True))
     reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live))
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
-    remembering = asyncio.create_task(live.remember() if live else asyncio.sleep(0))
+    remembering = asyncio.create_task(live.remember() if live else world.current.sleep(0))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, reading, reloading}, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
@@ -94,16 +95,16 @@ async def serve(
 
 def _greet() -> Callable[[Meter], None]:
     """Gets each frame. Logs once for each meter what it draws: whoever starts the program sees that the numbers are right."""
+    from meterline.locale import FALLBACK, language
     from meterline.web.page.reading_texts import headline
     from meterline.web.page.view_model import power
-    from meterline.web.page.words import LANGUAGES
 
     said: set[str] = set()
 
     def greet(meter: Meter) -> None:
         if meter.name not in said and power(meter):
             said.add(meter.name)
-            log.info("now: %s", headline(meter, LANGUAGES["en"]), extra=about(meter.name))
+            log.info("now: %s", headline(meter, language(FALLBACK)), extra=about(meter.name))
 
     return greet
 
@@ -116,7 +117,7 @@ async def _reload(
         await again.wait()
         again.clear()
         try:
-            config = await asyncio.to_thread(read_again)
+            config = await world.current.in_thread(read_again)
         except UserError as error:
             for line in str(error).splitlines():
                 log.error("not read again, the old configuration stays: %s", line)

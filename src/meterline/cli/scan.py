@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 
+from meterline import world
 from meterline.cli.progress import Progress
 from meterline.config.yaml_file import plain
 from meterline.diagnostics.serial_device import stable_name
 from meterline.errors import UserError
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
 from meterline.protocols.broute import skstack
 from meterline.protocols.broute.adapter import Module
 from meterline.protocols.broute.driver import describe
@@ -38,7 +38,7 @@ async def _scan(url: str, identity: str | None) -> None:
         await link.set_baud(skstack.BAUD, skstack.FORM)
         module = Module(link)
         await module.start()
-        _say(f"{url}: {describe(module)}")
+        _say(f"{link.url}: {describe(module)}")
         if identity:
             await module.ask("SKSETRBID", identity)
         else:
@@ -64,10 +64,10 @@ async def _sweep(session: Session, mode: int, duration: int) -> list[Pan]:
     seconds, line = skstack.scan_seconds(duration), Progress()
     _say(f"scanning {len(ALL_CHANNELS)} channels for {seconds:.0f} s")
     scanning = asyncio.ensure_future(session.sweep(mode, duration))
-    started = time.monotonic()
+    started = world.current.monotonic()
     try:
         while not scanning.done():
-            passed = min((time.monotonic() - started) / seconds, 0.999)
+            passed = min((world.current.monotonic() - started) / seconds, 0.999)
             channel = ALL_CHANNELS[int(passed * len(ALL_CHANNELS))]
             heard = f", {len(session.module.pans)} found" if session.module.pans else ""
             line.show(f"channel {channel:02X}: {seconds * (1 - passed):.0f} s left{heard}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from meterline.diagnostics import Finding, fault, ok, warning
 from meterline.link.stream import Link
 from meterline.meter.line_quality import LOSSY
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Refused, Rejected, Snapshot
 from meterline.protocols.tic import diagnose
 from meterline.protocols.tic.frames import Decoder
 from meterline.protocols.tic.line_faults import Symptoms
@@ -63,6 +62,10 @@ def damage(data: bytes) -> Iterator[Finding]:
         yield (fault if rate >= TOO_MUCH or diagnose.says_nothing(symptoms) else warning)(hint.text, hint.remedy)
 
 
+class _Done(Exception):
+    """Enough was read."""
+
+
 class Met(NamedTuple):
     """A meter that was read for a while."""
 
@@ -82,20 +85,25 @@ async def meet(
 ) -> Met:
     """Read the meter as `run` does, for so long or until `done`. LinkError where the link is lost."""
     (name,) = options
-    meter, hints, trouble = Meter(name, stale_after=2 * seconds), [], ""
+    meter, hints, trouble = Meter(name, stale_after=2 * seconds), list[Hint](), ""
+
+    def take(item: Item) -> None:
+        if isinstance(item, Hint):
+            hints.append(item)
+        elif isinstance(item, Snapshot):
+            meter.take(item, link.timed)
+        elif isinstance(item, Rejected):
+            meter.reject(item)
+        else:
+            meter.observe(item)
+        if done(meter):
+            raise _Done
+
     try:
-        async with asyncio.timeout(seconds), aclosing(protocol.read(link, options, {} if memory is None else memory)) as items:
-            async for item in items:
-                if isinstance(item, Hint):
-                    hints.append(item)
-                elif isinstance(item, Snapshot):
-                    meter.take(item, link.timed)
-                elif isinstance(item, Rejected):
-                    meter.reject(item)
-                else:
-                    meter.observe(item)
-                if done(meter):
-                    break
+        async with asyncio.timeout(seconds):
+            await protocol.read(link, options, {} if memory is None else memory, take)
+    except _Done:
+        pass
     except (Refused, TimeoutError, EOFError) as error:
         trouble = str(error)
     return Met(meter, hints, trouble)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 import urllib.request
 from collections.abc import Collection, Iterator
 from http.client import HTTPException
 from typing import NamedTuple
 
+from meterline import world
 from meterline.diagnostics import Finding, fault, ok, warning
 from meterline.diagnostics.listening import FINE
 from meterline.link import processes
+from meterline.link.processes import Process
 from meterline.meter.text_format import escape
 from meterline.web.http.server import parse_address
 
@@ -26,8 +27,8 @@ class Instance(NamedTuple):
 
     port: int
     page: str
-    holder: str | None
-    """The process, where it can be known."""
+    holder: Process | None
+    """The process that listens on the port; None where it belongs to another user."""
 
     def value(self, family: str, meter: str) -> float | None:
         """The sum of a family's samples for a meter."""
@@ -74,8 +75,8 @@ def running(address: str) -> Instance | None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=TIMEOUT) as answer:
-            page, until = b"", time.monotonic() + TIMEOUT
-            while (piece := answer.read1(LARGEST)) and len(page) < LARGEST and time.monotonic() < until:
+            page, until = b"", world.current.monotonic() + TIMEOUT
+            while (piece := answer.read1(LARGEST)) and len(page) < LARGEST and world.current.monotonic() < until:
                 page += piece
             text = page.decode("utf-8", "replace")
     except (OSError, ValueError, HTTPException):  # nobody, or nobody who speaks HTTP

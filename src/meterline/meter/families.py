@@ -6,42 +6,39 @@ Where the values of a family come from on the wire is said by the protocols (the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 
 class Family(NamedTuple):
-    """One family of metrics. Every series also has the label ``meter``.
-
-    Attributes:
-        type: gauge, counter, info or histogram.
-        help: Text of HELP.
-        labels: Names of the labels but ``meter``, in the order of the series' label values.
-        origin: Part of the program that gives the values: the readings of a meter, the driver of its line, or billing.
-        buckets: Upper limits of a histogram.
-    """
+    """One family of metrics. Every series also has the label ``meter``."""
 
     name: str
     type: str
+    """gauge, counter, info or histogram."""
     help: str
     labels: tuple[str, ...] = ()
     origin: Literal["meter", "driver", "billing"] = "meter"
+    """Part of the program that gives the values: the readings of a meter, the driver of its line, or billing."""
     buckets: tuple[float, ...] = ()
+    """Upper limits of a histogram."""
+    kind: Literal["number", "flag", "state"] = "number"
+    """How people read it: a number with a unit; yes or no; or, of several series, the first label of the one that is 1."""
 
     def header(self, openmetrics: bool) -> str:
         """HELP and TYPE lines: OpenMetrics drops the suffix of counters and info families, 0.0.4 has no info type."""
-        name, kind = self.name, self.type
+        name, shown = self.name, self.type
         if openmetrics:
             name = name.removesuffix("_total").removesuffix("_info")
-        elif kind == "info":
-            kind = "gauge"
-        return f"# HELP {name} {self.help}\n# TYPE {name} {kind}\n"
+        elif shown == "info":
+            shown = "gauge"
+        return f"# HELP {name} {self.help}\n# TYPE {name} {shown}\n"
 
 
 _PEAK = "1 to 3: peak period; Tempo: 1 white, 2 red"
 
 CATALOGUE: tuple[Family, ...] = (
     # The line of a meter, whether the meter is heard or not.
-    Family("smartmeter_up", "gauge", "1 while valid frames arrive, 0 when the meter is silent.", origin="driver"),
+    Family("smartmeter_up", "gauge", "1 while valid frames arrive, 0 when the meter is silent.", origin="driver", kind="flag"),
     Family(
         "smartmeter_last_frame_timestamp_seconds", "gauge", "When the last valid frame arrived, by our clock.", (), "driver"
     ),
@@ -59,14 +56,21 @@ CATALOGUE: tuple[Family, ...] = (
     Family("smartmeter_meter_swaps_total", "counter", "Times another meter answered on the same link.", origin="driver"),
     Family("smartmeter_defects_total", "counter", "Errors in this program while it read the meter.", origin="driver"),
     # The session with a meter that is polled (B-route).
-    Family("smartmeter_session_up", "gauge", "1 while the radio session with the meter stands.", (), "driver"),
+    Family("smartmeter_session_up", "gauge", "1 while the radio session with the meter stands.", (), "driver", kind="flag"),
     Family("smartmeter_session_start_timestamp_seconds", "gauge", "Since when it stands.", (), "driver"),
     Family("smartmeter_session_joins_total", "counter", "Tries to open a session.", ("result",), "driver"),
     Family("smartmeter_session_renewals_total", "counter", "Times the module renewed the session by itself.", (), "driver"),
     Family("smartmeter_radio_scans_total", "counter", "Scans for the meter's network.", ("result",), "driver"),
     Family("smartmeter_radio_rssi_dbm", "gauge", "Strength of the meter's signal: below -80 is weak.", (), "driver"),
     Family("smartmeter_radio_transmitted_seconds_total", "counter", "Time on air of the module.", (), "driver"),
-    Family("smartmeter_radio_limited", "gauge", "1 while the law's limit of 360 s on air an hour holds us back.", (), "driver"),
+    Family(
+        "smartmeter_radio_limited",
+        "gauge",
+        "1 while the law's limit of 360 s on air an hour holds us back.",
+        (),
+        "driver",
+        kind="flag",
+    ),
     Family(
         "smartmeter_retries_total",
         "counter",
@@ -167,6 +171,7 @@ CATALOGUE: tuple[Family, ...] = (
         "1 while the tariffs have a price for the meter, and no levy of it has run out.",
         (),
         "billing",
+        kind="flag",
     ),
     Family(
         "smartmeter_price_remaining_seconds",
@@ -188,6 +193,7 @@ CATALOGUE: tuple[Family, ...] = (
         "1 while the tariffs price the registers of the contract that the meter names.",
         (),
         "billing",
+        kind="flag",
     ),
     # Power, current, voltage.
     Family("smartmeter_power_watts", "gauge", "Active power: positive drawn, negative injected."),
@@ -214,14 +220,14 @@ CATALOGUE: tuple[Family, ...] = (
         ("point",),
     ),
     Family("smartmeter_mean_power_export_timestamp_seconds", "gauge", "End of that point.", ("point",)),
-    Family("smartmeter_exporting", "gauge", "1 while active energy flows to the grid."),
-    Family("smartmeter_phase_present", "gauge", "1 while the phase has voltage.", ("phase",)),
+    Family("smartmeter_exporting", "gauge", "1 while active energy flows to the grid.", kind="flag"),
+    Family("smartmeter_phase_present", "gauge", "1 while the phase has voltage.", ("phase",), kind="flag"),
     # Limits and peaks.
     Family("smartmeter_subscribed_power_voltamperes", "gauge", "Subscribed power."),
     Family("smartmeter_subscribed_current_amperes", "gauge", "Subscribed current per phase."),
     Family("smartmeter_cutoff_power_voltamperes", "gauge", "Power at which the breaker opens."),
-    Family("smartmeter_overload", "gauge", "1 while more than the subscribed power is drawn."),
-    Family("smartmeter_phase_overload", "gauge", "1 while the phase is in overload.", ("phase",)),
+    Family("smartmeter_overload", "gauge", "1 while more than the subscribed power is drawn.", kind="flag"),
+    Family("smartmeter_phase_overload", "gauge", "1 while the phase is in overload.", ("phase",), kind="flag"),
     Family("smartmeter_overload_current_amperes", "gauge", "Current of the overload, while it lasts.", ("phase",)),
     Family("smartmeter_current_max_amperes", "gauge", "Highest current so far (a constant on Linky).", ("phase",)),
     Family("smartmeter_power_max_watts", "gauge", "Highest three-phase power so far, on meters before Linky."),
@@ -237,18 +243,25 @@ CATALOGUE: tuple[Family, ...] = (
     Family("smartmeter_apparent_power_export_max_voltamperes", "gauge", "Highest filtered apparent power injected.", ("day",)),
     Family("smartmeter_apparent_power_export_max_timestamp_seconds", "gauge", "When that was.", ("day",)),
     # Tariff and calendar.
-    Family("smartmeter_tariff_active", "gauge", "1 for the register that counts now.", ("tariff",)),
+    Family("smartmeter_tariff_active", "gauge", "1 for the register that counts now.", ("tariff",), kind="state"),
     Family("smartmeter_tariff_info", "info", "The tariff that counts now.", ("calendar", "name", "tariff")),
-    Family("smartmeter_distributor_tariff_active", "gauge", "1 for the distributor's register that counts now.", ("tariff",)),
-    Family("smartmeter_tempo_colour", "gauge", "1 for the Tempo colour of the day.", ("colour", "day")),
+    Family(
+        "smartmeter_distributor_tariff_active",
+        "gauge",
+        "1 for the distributor's register that counts now.",
+        ("tariff",),
+        kind="state",
+    ),
+    Family("smartmeter_tempo_colour", "gauge", "1 for the Tempo colour of the day.", ("colour", "day"), kind="state"),
     Family(
         "smartmeter_peak_notice",
         "gauge",
         f"1 while a mobile peak is announced, before Linky also while it runs ({_PEAK}).",
         ("peak",),
+        kind="flag",
     ),
     Family("smartmeter_peak_notice_seconds", "gauge", "Length of the notice of an EJP peak."),
-    Family("smartmeter_peak_running", "gauge", f"1 while a mobile peak runs ({_PEAK}).", ("peak",)),
+    Family("smartmeter_peak_running", "gauge", f"1 while a mobile peak runs ({_PEAK}).", ("peak",), kind="flag"),
     Family("smartmeter_peak_start_timestamp_seconds", "gauge", "Start of an announced mobile peak.", ("peak",)),
     Family("smartmeter_peak_end_timestamp_seconds", "gauge", "End of an announced mobile peak.", ("peak",)),
     Family("smartmeter_day_profile", "gauge", "Number of the day's switching profile.", ("day",)),
@@ -264,24 +277,27 @@ CATALOGUE: tuple[Family, ...] = (
         "gauge",
         "1 where the dry contact closes at that time, 0 where it opens.",
         ("profile", "switch"),
+        kind="flag",
     ),
     # State of the meter.
-    Family("smartmeter_operating", "gauge", "1 while the meter says that it works."),
-    Family("smartmeter_fault", "gauge", "1 while the meter reports a fault."),
-    Family("smartmeter_breaker", "gauge", "1 for the state of the breaker, with the cause of opening.", ("state",)),
-    Family("smartmeter_contact_closed", "gauge", "1 while the dry contact is closed."),
-    Family("smartmeter_relay_closed", "gauge", "1 while the relay is closed (1 is real).", ("relay",)),
-    Family("smartmeter_cover_open", "gauge", "1 while the distributor's cover is open."),
-    Family("smartmeter_overvoltage", "gauge", "1 while a phase has too much voltage."),
-    Family("smartmeter_producer", "gauge", "1 where the meter is programmed as producer."),
-    Family("smartmeter_euridis_output", "gauge", "1 for the state of the Euridis output.", ("state",)),
-    Family("smartmeter_plc_modem", "gauge", "1 for the state of the power-line modem.", ("state",)),
-    Family("smartmeter_plc_synchronised", "gauge", "1 while the power-line modem is synchronised."),
+    Family("smartmeter_operating", "gauge", "1 while the meter says that it works.", kind="flag"),
+    Family("smartmeter_fault", "gauge", "1 while the meter reports a fault.", kind="flag"),
+    Family(
+        "smartmeter_breaker", "gauge", "1 for the state of the breaker, with the cause of opening.", ("state",), kind="state"
+    ),
+    Family("smartmeter_contact_closed", "gauge", "1 while the dry contact is closed.", kind="flag"),
+    Family("smartmeter_relay_closed", "gauge", "1 while the relay is closed (1 is real).", ("relay",), kind="flag"),
+    Family("smartmeter_cover_open", "gauge", "1 while the distributor's cover is open.", kind="flag"),
+    Family("smartmeter_overvoltage", "gauge", "1 while a phase has too much voltage.", kind="flag"),
+    Family("smartmeter_producer", "gauge", "1 where the meter is programmed as producer.", kind="flag"),
+    Family("smartmeter_euridis_output", "gauge", "1 for the state of the Euridis output.", ("state",), kind="state"),
+    Family("smartmeter_plc_modem", "gauge", "1 for the state of the power-line modem.", ("state",), kind="state"),
+    Family("smartmeter_plc_synchronised", "gauge", "1 while the power-line modem is synchronised.", kind="flag"),
     Family("smartmeter_clock_timestamp_seconds", "gauge", "The meter's own clock."),
     Family(
         "smartmeter_clock_offset_seconds", "gauge", "How far the meter's clock is ahead of ours, at least: it says minutes."
     ),
-    Family("smartmeter_clock_degraded", "gauge", "1 while the meter's clock is not to be trusted."),
+    Family("smartmeter_clock_degraded", "gauge", "1 while the meter's clock is not to be trusted.", kind="flag"),
 )
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
@@ -293,3 +309,58 @@ BILLING_FAMILIES = tuple(family.name for family in CATALOGUE if family.origin ==
 
 REGISTERS = frozenset(family.name for family in CATALOGUE if family.type == "counter" and family.origin == "meter")
 """Counters inside the meter: they must not fall, and not rise faster than power allows."""
+
+Privacy: TypeAlias = Literal["public", "private", "secret"]
+"""Who may see the values of a label: strangers; only those who see the meter's page; or those alone whom the configuration
+lets see it in /metrics.
+"""
+
+LABELS: Mapping[str, Privacy] = {
+    # What a meter is.
+    "address": "private",
+    "contract": "public",
+    "identification": "private",
+    "manufacturer": "public",
+    "mode": "public",
+    "option": "public",
+    "prm": "secret",
+    "protocol": "public",
+    "release": "public",
+    "state_word": "public",
+    "tic_version": "public",
+    "timetable": "public",
+    "type": "public",
+    # What its supplier writes.
+    "calendar": "private",
+    "name": "private",
+    "short": "private",
+    "ultra_short": "private",
+    # What tells the series of a family apart.
+    "colour": "public",
+    "currency": "public",
+    "day": "public",
+    "every": "public",
+    "le": "public",
+    "peak": "public",
+    "phase": "public",
+    "point": "public",
+    "profile": "public",
+    "property": "public",
+    "quadrant": "public",
+    "reason": "public",
+    "relay": "public",
+    "result": "public",
+    "rung": "public",
+    "state": "public",
+    "switch": "public",
+    "tariff": "public",
+    # What the program is.
+    "python": "public",
+    "version": "public",
+}
+"""Every label of /metrics but `meter`, the name that the configuration gives."""
+
+
+def privacy(label: str) -> Privacy:
+    """Who may see the values of a label; nobody those of a label that has no entry in `LABELS`."""
+    return LABELS.get(label, "secret")

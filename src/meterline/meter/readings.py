@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -16,6 +16,12 @@ For an info family the second item is the *name* of one of its labels: ``("smart
 
 class Text(str):
     """Free text from the wire (a tariff's name): believed when two in a row agree."""
+
+    __slots__ = ()
+
+
+class Secret(str):
+    """A field of the wire that names a household, such as the number of a delivery point: no page shows it."""
 
     __slots__ = ()
 
@@ -111,20 +117,52 @@ class Hint(NamedTuple):
 
 
 Item: TypeAlias = Snapshot | Rejected | Observation | Hint
-"""What a driver's `read` yields."""
+"""Everything that a driver says about a meter and its line."""
+Emit: TypeAlias = Callable[[Item], object]
+"""Takes the items of a driver's `read`, in order, each at once: whoever reads a meter passes it in."""
 
 REASONS = ("checksum", "malformed", "unknown_label", "truncated", "implausible")
 """Why something was not shown. checksum: the check failed. malformed: wrong width, character, field or timestamp.
 unknown_label: not in the table. truncated: cut off. implausible: whole, but it cannot be true (yet)."""
 
 
-class Silent(TimeoutError):
-    """No meter speaks on the link, in words for people. `talks`: something came all the same, without being asked."""
+class _Trouble(Exception):
+    """Why a meter is not read.
 
-    def __init__(self, text: str, talks: bool = False) -> None:
-        super().__init__(text)
+    `str()` is one line for people: link, problem, remedy.
+
+    Attributes:
+        problem: What happened, without the link.
+        remedy: What to do about the problem; empty where nothing is known, or where the problem says it.
+        link: URL of the link, as `Link.url` shows it; empty where the text needs none.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", link: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.link = link
+
+    @property
+    def sentence(self) -> str:
+        """Problem and remedy in one line."""
+        return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+
+    def __str__(self) -> str:
+        return f"{self.link}: {self.sentence}" if self.link else self.sentence
+
+
+class Silent(_Trouble, TimeoutError):
+    """No meter speaks on the link.
+
+    Attributes:
+        talks: Something came all the same, without being asked.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", link: str = "", talks: bool = False) -> None:
+        super().__init__(problem, remedy, link)
         self.talks = talks
 
 
-class Refused(Exception):
+class Refused(_Trouble):
     """The other side answered, and will not talk to us (credentials, wrong meter): trying soon again is of no use."""

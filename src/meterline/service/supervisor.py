@@ -9,20 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
 
+from meterline import world
 from meterline.billing.billing import Books
-from meterline.billing.clock import boot, synchronised, uptime
+from meterline.billing.clock import synchronised
 from meterline.config.schema import Config, MeterConfig
-from meterline.link.stream import Link, LinkError, open_link
+from meterline.link.errors import LinkError
+from meterline.link.open import open_link
+from meterline.link.stream import Link
+from meterline.link.url import Bridge, parse_url, shown
 from meterline.logs import News, Reminders, about
 from meterline.meter.families import FAMILIES
 from meterline.meter.line_quality import Line
 from meterline.meter.link_reach import End
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Silent, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.service.detect import detect
 from meterline.store import State
@@ -44,10 +46,11 @@ class Runtime:
     """The meters of a configuration, and the tasks that read them."""
 
     def __init__(self, config: Config, state: State | None = None, clock: Callable[[], float] | None = None) -> None:
-        self.clock = clock or asyncio.get_running_loop().time
+        self.clock = clock or world.current.monotonic
         self.started = self.clock()
         self.state = state or State()
-        self.books = Books(self.state) if clock else Books(self.state, uptime=uptime, boot=boot(), synchronised=synchronised)
+        here = world.current
+        self.books = Books(self.state) if clock else Books(self.state, None, here.uptime, here.boot(), synchronised)
         self.on_frame: Callable[[Meter], None] = lambda meter: None
         """Called with each frame, after the meter has taken it."""
         self.config = Config(())
@@ -103,7 +106,7 @@ class Runtime:
     def _follow(self, link: str) -> None:
         if self._group:
             follower = _Follower(self, self._links[link], len(self._links))
-            self._tasks[link] = self._group.create_task(follower.follow(), name=f"follow {link}")
+            self._tasks[link] = self._group.create_task(follower.follow(), name=f"follow {shown(link)}")
 
     def silent(self) -> list[str]:
         """Names of the meters that do not speak now."""
@@ -187,18 +190,18 @@ class _Follower:
                 return
             except Refused as error:
                 self._end("refused")
-                self._say(f"refused: {error}; next try in {REFUSED_PAUSE:.0f} s")
+                self._say(f"refused: {{}}; next try in {REFUSED_PAUSE:.0f} s", error)
                 pause = REFUSED_PAUSE
             except OSError as error:
                 self._end("given_up" if not isinstance(error, LinkError) else "lost" if opened else "unopened")
-                self._say(str(error))
+                self._say("{}", error)
                 pause = next(self._pauses)
             except Exception as error:  # our own defect: never the end of the other meters
                 for meter in self._all:
                     meter.count_defect()
-                self._say(f"a defect in meterline; please report it. The link is opened again. {error!r}", error)
+                self._say_defect(error)
                 pause = next(self._pauses)
-            await asyncio.sleep(pause)
+            await world.current.sleep(pause)
 
     def _end(self, end: End) -> None:
         """Let the meters know how their link ended."""
@@ -216,11 +219,13 @@ class _Follower:
             self._remember()
         for config, meter in zip(self._configs, self._all, strict=True):
             self._books.open(meter, config.tariffs, protocol.TIME_ZONE, bool(protocol.TARIFF_REGISTERS))
-        async with aclosing(protocol.read(link, self._options, self._memory)) as items:
-            async for item in items:
-                self._take(item, self._meters[item.meter], link.timed)
-                if self._memory:
-                    self._remember()
+
+        def take(item: Item) -> None:
+            self._take(item, self._meters[item.meter], link.timed)
+            if self._memory:
+                self._remember()
+
+        await protocol.read(link, self._options, self._memory, take)
 
     def _remember(self) -> None:
         """Keep what the driver wants back after a restart, where it has changed."""
@@ -271,14 +276,23 @@ class _Follower:
             if self._lines[meter.name].tell(logging.INFO if loss.good else logging.WARNING, loss.sentence, meter.name):
                 self._unsaid.discard(meter.name)
 
-    def _say(self, trouble: str, defect: Exception | None = None) -> None:
-        """What is wrong now; what stays as it was is counted by the metrics, not repeated here."""
+    def _say(self, text: str, error: Refused | OSError) -> None:
+        """What is wrong now; what stays as it was is counted by the metrics, not repeated here. `text`: around the error."""
+        # The page is for everybody, and does not name the link.
+        sentence = error.sentence if isinstance(error, LinkError | Silent | Refused) else str(error)
+        self._show(text.format(sentence))
+        self._tell(logging.WARNING, text.format(error))
+
+    def _say_defect(self, error: Exception) -> None:
+        text = "a defect in meterline; please report it"
+        self._show(text)
+        self._tell(logging.WARNING, f"{text}. The link is opened again. {error!r}", error)
+
+    def _show(self, trouble: str) -> None:
+        """On the page of each meter of the link."""
         self._troubled = True
         for meter in self._all:
-            text = "a defect in meterline; please report it" if defect else trouble
-            # A link may hold a user and a password, and a page is for everybody.
-            meter.line.trouble = text.replace(f"{self._link}: ", "").replace(self._link, "the link")
-        self._tell(logging.WARNING, trouble, defect)
+            meter.line.trouble = trouble
 
     def _tell(self, level: int, text: str, defect: Exception | None = None) -> None:
         """News of the link: of its meter, or of all that share it."""
@@ -290,8 +304,8 @@ class _Follower:
 
 def _pauses(link: str) -> Iterator[float]:
     """Doubling pauses with jitter, so that a thousand meters behind one bridge do not come back in one instant."""
-    longest = LONGEST_PAUSE["tcp" if link.startswith("tcp:") else "device"]
+    longest = LONGEST_PAUSE["tcp" if isinstance(parse_url(link), Bridge) else "device"]
     pause = FIRST_PAUSE
     while True:
-        yield pause * random.uniform(0.75, 1.25)
+        yield pause * world.current.random.uniform(0.75, 1.25)
         pause = min(2 * pause, longest)

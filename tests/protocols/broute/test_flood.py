@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
@@ -13,7 +13,8 @@ from support.live_meters import bridge, run, until
 from support.virtual_time import play
 
 from meterline.config.schema import Config, MeterConfig
-from meterline.link.stream import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap, open_link
+from meterline.link.open import open_link
+from meterline.link.stream import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Item, Rejected
 from meterline.protocols import broute, tic
@@ -190,21 +191,22 @@ class Flood:
     async def set_baud(self, baud: int, form: Form = "8N1") -> None: ...
 
 
-def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten() -> None:
     items: list[Item] = []
     most = Turns()
+
+    def take(item: Item) -> None:
+        most.add(1)
+        items.append(item)
 
     async def scene() -> int:
         link = Flood(b"\x80\n" * (STRETCH // 2))
         with suppress(TimeoutError):  # the module does not answer: nothing was yielded until now
-            async with aclosing(broute.read(link, {"home": MODULE}, {})) as found:
-                async for item in found:
-                    most.add(1)
-                    items.append(item)
+            await broute.read(link, {"home": MODULE}, {}, take)
         await asyncio.sleep(0)
         return link.received
 
-    received = play(scene, monkeypatch)
+    received = play(scene)
     assert received > 5 * PACE
     assert most.most < 50
     assert sum(item.times for item in items if isinstance(item, Rejected)) == received // 2

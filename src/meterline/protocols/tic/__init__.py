@@ -5,18 +5,17 @@ The meter talks by itself. Its mode is told by what it says; its speed is tried,
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
 
 from meterline.link.stream import Link
-from meterline.meter.readings import Item, Observation, Rejected, Silent
-from meterline.protocols.tic import listener as ear
+from meterline.meter.readings import Emit, Observation, Rejected, Silent
 from meterline.protocols.tic.contracts import CONTRACT_OF, SUPPLIER_REGISTERS
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.diagnose import nothing_valid, pattern
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
+from meterline.protocols.tic.listener import Listener, probe_speeds
 from meterline.protocols.tic.redact import Redactor
 from meterline.protocols.tic.speed_probe import ENOUGH_GROUPS, Heard
 
@@ -59,8 +58,8 @@ STALE_AFTER = 10.0
 class Options:
     """`baud` and `mode` say what to try first; both are detected when left out, and again after each silence."""
 
-    baud: int | None = None
-    mode: Literal["historic", "standard"] | None = None
+    baud: int | None = field(default=None, metadata={"public": True})
+    mode: Literal["historic", "standard"] | None = field(default=None, metadata={"public": True})
     prm: bool = False
     """Export the number of the delivery point, which names a household."""
 
@@ -86,35 +85,33 @@ def proves(event: Event) -> bool:
     return isinstance(event, Group)
 
 
-async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any]) -> AsyncGenerator[Item, None]:
-    """Everything that the meter says, until it is silent (TimeoutError) or the link is lost (OSError)."""
+async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
+    """Read the meter until it is silent (Silent) or the link is lost (OSError) or ends (EOFError)."""
     (options,) = [given or Options() for given in meters.values()]
     link.rest = 0.1 + 0.001 * link.crowd
-    listener, assembler = ear.Ear(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
-    told: set[str] = set()
+    listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
     after_short, judged = False, 0
     try:
-        async with aclosing(listener.listen()) as heard:
-            async for _, events in heard:
-                for event in events:
-                    if type(event) is Rejected:
-                        yield event
-                    if frame := assembler.take(event):
-                        snapshot = readings(frame, options.prm, after_short)
-                        after_short = snapshot.short
-                        yield snapshot
-                groups = listener.symptoms.groups
-                if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
-                    continue
-                judged = groups
-                if link.baud and "speed" not in told:
-                    told.add("speed")
-                    yield Observation(("smartmeter_link_speed_bauds",), link.baud)
-                if hint := pattern(listener.symptoms):
-                    yield hint
+        while True:
+            _, events = await listener.read()
+            for event in events:
+                if type(event) is Rejected:
+                    emit(event)
+                if frame := assembler.take(event):
+                    snapshot = readings(frame, options.prm, after_short)
+                    after_short = snapshot.short
+                    emit(snapshot)
+            groups = listener.symptoms.groups
+            if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
+                continue
+            if link.baud and not judged:
+                emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
+            judged = groups
+            if hint := pattern(listener.symptoms):
+                emit(hint)
     except EOFError:
         if frame := assembler.close():
-            yield readings(frame, options.prm)
+            emit(readings(frame, options.prm))
         raise
 
 
@@ -125,7 +122,7 @@ def suggested(link: Link) -> str:
 
 async def hear(link: Link, options: Options | None = None) -> list[Heard]:
     """What comes at each speed, until one is the right one: the link is left there, and nothing is lost."""
-    return await ear.hear(link, (options or Options()).speeds(link.baud), PROBE, SILENCE)
+    return await probe_speeds(link, (options or Options()).speeds(link.baud), PROBE, SILENCE)
 
 
 async def recognise(link: Link) -> None:
@@ -136,5 +133,5 @@ async def recognise(link: Link) -> None:
     tried = await hear(link)
     if not tried[-1].sure:
         found = nothing_valid(tried)
-        why = found.sentence if link.timed else found.text  # a capture has no wires to check
-        raise Silent(f"{link.url}: {why}", talks=any(heard.size for heard in tried))
+        remedy = found.remedy if link.timed else ""  # a capture has no wires to check
+        raise Silent(found.text, remedy, link.url, talks=any(heard.size for heard in tried))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
-from meterline.meter.readings import Reading, Snapshot, Text, Total
+from meterline.meter.readings import Reading, Secret, Snapshot, Text, Total
 from meterline.protocols.tic.contracts import CONTRACT_OF, CONTRACTS, SUPPLIER_REGISTERS, contract_of, contract_of_option
 from meterline.protocols.tic.fields import FIELDS, HISTORIC, IMPORT_BY_TARIFF
 from meterline.protocols.tic.frames import Frame, Group
@@ -38,6 +38,8 @@ _TOTAL = ("smartmeter_energy_import_watthours_total",)
 _TOTALS = {
     name: Total(_TOTAL, tuple((IMPORT_BY_TARIFF, register) for register in registers)) for name, registers in CONTRACTS.items()
 }
+_HOUSEHOLD = "PRM"
+"""The label of the number of the delivery point."""
 _SHORT_FRAME = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
 """All labels that a short frame can hold: three phases, in overload."""
 _PHASE_OVERLOADS = frozenset({"ADIR1", "ADIR2", "ADIR3"})
@@ -83,7 +85,7 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         after_short: The frame before was a short one.
     """
     groups = frame.groups
-    found = [reading for group in groups.values() if group.label != "PRM" or prm for reading in group_readings(group)]
+    found = [reading for group in groups.values() if group.label != _HOUSEHOLD or prm for reading in group_readings(group)]
     historic = next(iter(groups)) in HISTORIC
     found.append(Reading(("smartmeter_info", "protocol"), "tic"))
     found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
@@ -94,7 +96,7 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         absent = _absent_from_damaged(frame)
     found += _cleared_in_historic(groups, absent, whole, after_short) if historic else _cleared_in_standard(absent)
     address = groups.get("ADCO") or groups.get("ADSC")
-    fields = {label: group.data for label, group in groups.items()}
+    fields = _data_by_label(groups)
     return Snapshot(
         tuple(found),
         address=address.data if address else None,
@@ -104,6 +106,14 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         contract=contract_of(fields),
         whole=frame.complete,
     )
+
+
+def _data_by_label(groups: Groups) -> dict[str, str]:
+    """Label → data of every group."""
+    data = {label: group.data for label, group in groups.items()}
+    if _HOUSEHOLD in data:
+        data[_HOUSEHOLD] = Secret(data[_HOUSEHOLD])
+    return data
 
 
 # Readings of several groups.
