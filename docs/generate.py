@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from meterline import __version__
 from meterline.cli.arguments import EXAMPLES, parser
-from meterline.meter.families import CATALOGUE
+from meterline.meter.families import CATALOGUE, Family
 from meterline.meter.readings import REASONS
+from meterline.protocols import PROTOCOLS
 from meterline.protocols.broute.properties import MAKERS
-from meterline.protocols.tic.readers import DEVICE_TYPES, MANUFACTURERS
+from meterline.protocols.tic.fields import DEVICE_TYPES, MANUFACTURERS
 
 FOLDER = Path(__file__).parent
 MANUAL = FOLDER.parent / "packaging" / "man" / "meterline.1"
 GENERATED = "<!-- Written by `make docs`; change the code instead. -->\n"
 
-
+TITLES = {"tic": "TIC", "broute": "B-route"}
+"""Protocol → name for people."""
 MODULES = (
     ("ROHM BP35A1, JORJIN WSR35A1-00", "single"),
     ("Tessera RL7023 Stick-D/IPS", "single"),
@@ -27,11 +30,25 @@ MODULES = (
 )
 
 
+def sources() -> dict[str, dict[str, str]]:
+    """Protocol → family → the labels or properties that it comes from."""
+    return {name: import_module(f"meterline.protocols.{name}.sources").sources() for name in PROTOCOLS}
+
+
+def origin(family: Family, by_protocol: dict[str, dict[str, str]]) -> str:
+    """The column *from* of a family."""
+    if family.origin != "meter":
+        return family.origin
+    found = {TITLES.get(name, name): texts[family.name] for name, texts in by_protocol.items() if family.name in texts}
+    return "; ".join(f"{title}: {text}" for title, text in found.items())
+
+
 def metrics() -> str:
     """The catalogue as a table."""
+    by_protocol = sources()
     rows = [
         f"| `{family.name}` | {family.type} | {', '.join(f'`{label}`' for label in family.labels) or '–'} "
-        f"| {family.help} | {family.source} |"
+        f"| {family.help} | {origin(family, by_protocol)} |"
         for family in CATALOGUE
     ]
     return "\n".join(
@@ -40,13 +57,18 @@ def metrics() -> str:
             "",
             GENERATED,
             "Every series also has the label `meter`, the name from the configuration. An info family is one series with the",
-            "value 1 and its texts as labels: those that are known at the moment. *From* says which words of the meter it",
-            "comes from; *ours* means that it is about the line and stays when the meter is silent, but that a gauge about an",
-            "open link (its speed, the signal, the session's start) goes with the link, and `smartmeter_session_up` is 0",
-            "without one; *booked* means that it",
-            "is from our books ([costs](costs.md)): its counters and prices stay as well, what a day or a billing period came",
-            "to vanishes with the meter and comes back with its next reading. All others vanish when the meter has not",
-            "confirmed them for `stale_after` seconds.",
+            "value 1 and its texts as labels: those that are known at the moment.",
+            "",
+            "*From* says where the values come from:",
+            "",
+            "- Labels of the TIC, or codes of properties of the B-route (hexadecimal), with the label values in brackets where",
+            "  they differ. These series disappear when the meter has not confirmed them for `stale_after` seconds.",
+            "- *driver*: meterline counts or measures the line itself. These series stay while the meter is silent. A gauge",
+            "  about an open link (speed, signal, start of the session) disappears with the link, and",
+            "  `smartmeter_session_up` is 0 without a link.",
+            "- *billing*: meterline books the value from the registers ([costs](costs.md)). Counters and prices stay while the",
+            "  meter is silent. The sums of a day and of a billing period disappear with the meter, and come back with",
+            "  its next reading.",
             "",
             "| family | type | labels | meaning | from |",
             "|---|---|---|---|---|",
@@ -56,8 +78,8 @@ def metrics() -> str:
             "",
             "`tariff` is the register's own name: `BASE`, `HCHC`, `HCHP`, `EJPHN`, `EJPHPM`, `BBRHCJB` … `BBRHPJR` in historic",
             "mode, `EASF01` … `EASF10` and `EASD01` … `EASD04` in standard mode; so energy, price and the active",
-            "tariff join by it. Of what is booked it is the register too, or the name of a rate, `tier1` … or `TOTAL`: as the",
-            "configuration has prices.",
+            "tariff join by it. In the families of billing, `tariff` is the register too, or the name of a rate, `tier1` …",
+            "or `TOTAL`, as the configuration has prices.",
             "",
             "`rung` is one of `request`, `join`, `scan`, `reset`, `reopen`: the ladder by which a lost B-route meter is found",
             "again. `every` is `30m` or `1m`. `property` is the code of a property, such as `E8`.",

@@ -64,9 +64,9 @@ def test_every_key_of_a_tariff_is_in_its_table_and_said_to_be_required_where_it_
 
 
 def test_every_family_that_is_booked_is_explained() -> None:
-    assert "*booked* means" in PAGES["metrics.md"]
+    assert "- *billing*:" in PAGES["metrics.md"]
     for family in CATALOGUE:
-        if family.source == "booked":
+        if family.origin == "billing":
             assert f"`{family.name}`" in PAGES["costs.md"], family.name
 
 

@@ -26,7 +26,7 @@ from meterline.billing.meter_account import Book, decimal
 from meterline.billing.tariff import Tariffs
 from meterline.billing.totals import Day, days_from_json
 from meterline.logs import Reminders, about
-from meterline.meter.families import BOOKED
+from meterline.meter.families import BILLING_FAMILIES
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Snapshot
 from meterline.store import State
@@ -108,7 +108,7 @@ class Books:
         if book := self._books.pop(meter, None):
             self.keep([book])
             self._reminders.pop(meter, None)
-            for family in BOOKED:
+            for family in BILLING_FAMILIES:
                 book.meter.show(family, [])
 
     @property

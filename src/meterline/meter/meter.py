@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 
 from meterline import world
-from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
+from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, REGISTERS
 from meterline.meter.line_quality import Counted, Line
 from meterline.meter.link_reach import Reach
 from meterline.meter.plausibility import HIGHEST_POWER, Entry, Mark, Registers
@@ -91,7 +91,7 @@ class Meter:
     def blocks(self) -> dict[str, str]:
         """Family → its sample lines, of what the meter says."""
         texts = zip(CATALOGUE, self.texts, strict=True)
-        return {family.name: text for family, text in texts if text and family.source not in OUR_SOURCES}
+        return {family.name: text for family, text in texts if text and family.origin == "meter"}
 
     @property
     def received(self) -> int:

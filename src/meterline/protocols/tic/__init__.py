@@ -11,12 +11,11 @@ from typing import Any, Literal, NoReturn
 
 from meterline.link.stream import Link
 from meterline.meter.readings import Emit, Observation, Rejected, Silent
+from meterline.protocols.tic.contracts import CONTRACT_OF, SUPPLIER_REGISTERS
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.diagnose import nothing_valid, pattern
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
-from meterline.protocols.tic.labels import CONTRACT_OF
 from meterline.protocols.tic.listener import Listener, probe_speeds
-from meterline.protocols.tic.readers import SUPPLIER_REGISTERS
 from meterline.protocols.tic.redact import Redactor
 from meterline.protocols.tic.speed_probe import ENOUGH_GROUPS, Heard
 
