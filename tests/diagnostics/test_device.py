@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meterline.diagnostics import Finding, serial_device
+from meterline.diagnostics import serial_device
 from meterline.diagnostics.serial_device import (
     User,
     candidates,
@@ -21,6 +21,7 @@ from meterline.diagnostics.serial_device import (
     wanted_by_others,
 )
 from meterline.link import errors
+from meterline.protocols.api import Finding
 
 BY_ID = "usb-FTDI_FT230X_Basic_UART_D307PBVT-if00-port0"
 ALICE = User("alice", 1000, frozenset({1000}))

@@ -14,7 +14,7 @@ from support.virtual_lines import run
 
 from meterline.link import errors
 from meterline.link import stream as link_module
-from meterline.link.stream import LinkError, open_link
+from meterline.link.stream import LinkError, SerialSettings, open_link
 
 
 async def read(url: str) -> bytes:
@@ -32,7 +32,7 @@ def test_a_pseudo_terminal_can_be_opened_three_times_and_gives_every_byte() -> N
     async def test() -> None:
         async with line() as (url, write):
             for speed in (9600, 1200, 9600):
-                async with open_link(url, speed) as link:
+                async with open_link(url, SerialSettings(speed)) as link:
                     write(bytes(range(1, 256)))
                     got = b""
                     while len(got) < 255:
@@ -57,7 +57,7 @@ def test_the_device_is_raw_so_that_etx_and_cr_survive() -> None:
 
 def test_a_changed_speed_is_the_devices_and_drops_what_came_at_the_old_one() -> None:
     async def test() -> None:
-        async with line() as (url, write), open_link(url, 9600) as link:
+        async with line() as (url, write), open_link(url, SerialSettings(9600)) as link:
             write(b"noise")
             await asyncio.sleep(0.1)
             await link.set_baud(1200)

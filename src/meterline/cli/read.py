@@ -20,10 +20,11 @@ from meterline.config.schema import Config, MeterConfig, load, single, with_opti
 from meterline.config.yaml_file import within
 from meterline.errors import UserError
 from meterline.link.stream import open_link
+from meterline.meter.intake import take_item
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Refused, Snapshot
 from meterline.protocols import PROTOCOLS
-from meterline.service.detect import detect
+from meterline.service.detect import detect, serial_of
 from meterline.store import State, default_folder
 from meterline.web.page.reading_texts import as_json, headline, rows
 from meterline.web.page.view_model import facts
@@ -85,26 +86,22 @@ class _Reading:
 
     async def follow(self, on_frame: Callable[[Meter], None] = lambda _: None) -> None:
         """Until the meter is silent (TimeoutError), the link is lost (OSError) or ends (EOFError), or Refused."""
-        async with open_link(self.link) as link:
+        serial = serial_of(self._protocol)
+        async with open_link(self.link, serial) as link:
             config = self._config
-            name = self._protocol or (await detect(link))[0]
-            protocol = PROTOCOLS[name]
+            protocol = PROTOCOLS[self._protocol] if self._protocol else await detect(link)
             if config.options is None:
-                config = _with_suggested(config, name, protocol.suggested(link))
+                config = _with_suggested(config, protocol.name, protocol.suggested_options(link))
+            self.meter.max_power_va = protocol.max_power_va
             self.meter.stale_after = config.stale_after or config.options.stale_after(1)
 
             def take(item: Item) -> None:
-                match item:
-                    case Snapshot():
-                        self.meter.take(item, link.timed)
-                        self.note_growth()
-                        on_frame(self.meter)
-                    case Rejected():
-                        self.meter.reject(item)
-                    case Observation():
-                        self.meter.observe(item)
-                    case Hint() if not item.good and item.text not in self.hints:
-                        self.hints.append(item.text)
+                take_item(self.meter, item, link.timed)
+                if isinstance(item, Snapshot):
+                    self.note_growth()
+                    on_frame(self.meter)
+                elif isinstance(item, Hint) and not item.good and item.text not in self.hints:
+                    self.hints.append(item.text)
 
             await protocol.read(link, {config.name: config.options}, _remembered(self.link), take)
 
@@ -132,7 +129,7 @@ def _with_suggested(config: MeterConfig, protocol: str, options: str) -> MeterCo
 
 
 def _remembered(link: str) -> dict[str, object]:
-    """What `run` found out about the link: a B-route meter needs no scan then. Nothing is written."""
+    """What `run` found out about the link, so that no radio need be scanned. Nothing is written."""
     state = State(default_folder(), only_read=True)
     try:
         return state.recall(link)

@@ -6,8 +6,8 @@ import asyncio
 import ipaddress
 from urllib.parse import urlsplit
 
-from meterline.diagnostics import Finding, fault, ok
 from meterline.link.resolver import look_up
+from meterline.protocols.api import Finding, fault, ok
 
 RESOLVE = 10.0
 """Seconds for a name's addresses."""

@@ -1,6 +1,6 @@
 """Open a link by URL: bytes in and out until it is lost.
 
-    /dev/serial/by-id/…      a serial device: raw, 7E1 until a driver says otherwise, exclusive lock
+    /dev/serial/by-id/…      a serial device: raw, at the settings of its protocol, exclusive lock
     tcp://host:port          a raw TCP bridge (ser2net, ESPHome stream server …)
     file:PATH[?baud=1200]    a capture: as fast as possible, or at the pace of a line
 
@@ -13,7 +13,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import IO, Any, Literal, Protocol, TypeAlias
+from typing import IO, Any, Literal, NamedTuple, Protocol, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import serialx
@@ -35,6 +35,17 @@ MAX_BUFFER = 1 << 16
 
 Form: TypeAlias = Literal["7E1", "8N1"]
 """Data bits, parity and stop bits of a character."""
+
+
+class SerialSettings(NamedTuple):
+    """Settings of a serial line: `baud`, and the form of a character."""
+
+    baud: int = 9600
+    form: Form = "7E1"
+
+
+DEFAULT_SERIAL = SerialSettings()
+"""For a device whose protocol is not known: that of the first to listen."""
 
 
 Tap: TypeAlias = Callable[[bytes], object]
@@ -86,14 +97,14 @@ class Wire(asyncio.Protocol):
 
     timed = True
 
-    def __init__(self, url: str, baud: int | None) -> None:
+    def __init__(self, url: str, serial: SerialSettings | None) -> None:
         self.url = url
-        self.baud = baud
+        self.baud = serial.baud if serial else None
         self.crowd = 1
         self.rest = 0.0
         self.received = 0
         self.tap: Tap | None = None
-        self._form: Form = "7E1"
+        self._form: Form | None = serial.form if serial else None
         self._transport: Any = None
         self._buffer = bytearray()
         self._left = False
@@ -172,7 +183,12 @@ class Wire(asyncio.Protocol):
             return
         shape = {} if form == self._form else _SHAPES[form]
         try:
-            await self._transport.reconfigure_port(baudrate=baud, **shape)
+            try:
+                await self._transport.reconfigure_port(baudrate=baud, **shape)
+            except OSError as error:
+                if not shape or error.errno != errno.EINVAL:
+                    raise
+                await self._transport.reconfigure_port(baudrate=baud)  # a pseudo-terminal: see _open_device
         except OSError as error:
             raise LinkError(f"{self.url}: {errors.lost(error)}") from error
         self._buffer.clear()
@@ -233,16 +249,24 @@ class Replay:
 
 
 @asynccontextmanager
-async def open_link(url: str, baud: int = 9600) -> AsyncIterator[Link]:
-    """The open link; closed at the end, whatever happens. LinkError where it cannot be opened."""
-    link = await _open(url, baud)
+async def open_link(url: str, serial: SerialSettings = DEFAULT_SERIAL) -> AsyncIterator[Link]:
+    """Open a link, and close it at the end of the context, whatever happens.
+
+    Args:
+        url: A device, ``tcp://host:port`` or ``file:PATH``.
+        serial: Settings of a device; a bridge and a capture have none.
+
+    Raises:
+        LinkError: The link cannot be opened.
+    """
+    link = await _open(url, serial)
     try:
         yield link
     finally:
         await link.close()
 
 
-async def _open(url: str, baud: int) -> Wire | Replay:
+async def _open(url: str, serial: SerialSettings) -> Wire | Replay:
     parts = urlsplit(url)
     if parts.scheme == "file":
         pace = parse_qs(parts.query).get("baud")
@@ -252,7 +276,7 @@ async def _open(url: str, baud: int) -> Wire | Replay:
             raise LinkError(f"{parts.path}: {error.strerror}") from error
     if parts.scheme == "tcp":
         return await _connect(url, parts.hostname or "", parts.port or 0)
-    return await _open_device(url, baud)
+    return await _open_device(url, serial)
 
 
 async def _connect(url: str, host: str, port: int) -> Wire:
@@ -283,17 +307,17 @@ async def _connect_first(wire: Wire, addresses: list[str], port: int) -> None:
             return
 
 
-async def _open_device(path: str, baud: int) -> Wire:
-    wire = Wire(path, baud)
+async def _open_device(path: str, serial: SerialSettings) -> Wire:
+    wire, baud, shape = Wire(path, serial), serial.baud, _SHAPES[serial.form]
     loop = asyncio.get_running_loop()
     try:
         try:
-            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True, **_SHAPES["7E1"])
+            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True, **shape)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             # A pseudo-terminal keeps 8N1 and glibc refuses the change: open it as it is, bit 7 is masked anyway.
-            wire = Wire(path, baud)
+            wire = Wire(path, serial)
             await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True)
     except (OSError, serialx.SerialException) as error:
         raise LinkError(f"{path}: {errors.not_opened(path, error)}") from error
