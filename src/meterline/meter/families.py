@@ -129,6 +129,13 @@ CATALOGUE: tuple[Family, ...] = (
     ),
     Family("smartmeter_energy_export_watthours_total", "counter", "Active energy injected.", (), "EAIT; E3 x D3 x E1"),
     Family(
+        "smartmeter_energy_export_tariff_watthours_total",
+        "counter",
+        "Active energy injected, by register.",
+        ("tariff",),
+        "the registers of a meter that has several",
+    ),
+    Family(
         "smartmeter_energy_reactive_varhours_total",
         "counter",
         "Reactive energy by quadrant.",

@@ -131,11 +131,7 @@ unknown_label: not in the table. truncated: cut off. implausible: whole, but it 
 
 
 class Silent(TimeoutError):
-    """No meter speaks on the link, in words for people. `talks`: something came all the same, without being asked."""
-
-    def __init__(self, text: str, talks: bool = False) -> None:
-        super().__init__(text)
-        self.talks = talks
+    """No meter speaks on the link. The text is for people."""
 
 
 class Refused(Exception):

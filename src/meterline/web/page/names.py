@@ -36,6 +36,11 @@ NAMES: dict[str, tuple[str, str, str]] = {
         "積算電力量(配電会社)",
     ),
     "energy_export_watthours_total": ("Energy fed in", "Énergie injectée", "積算電力量(売電)"),
+    "energy_export_tariff_watthours_total": (
+        "Energy fed in, register",
+        "Énergie injectée, index",
+        "積算電力量(売電、料金区分別)",
+    ),
     "energy_reactive_varhours_total": ("Reactive energy", "Énergie réactive", "無効電力量"),
     "fixed_energy_import_watthours": ("Energy drawn, at a fixed time", "Énergie soutirée, à heure fixe", "定時積算(買電)"),
     "fixed_energy_export_watthours": ("Energy fed in, at a fixed time", "Énergie injectée, à heure fixe", "定時積算(売電)"),
