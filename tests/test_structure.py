@@ -124,6 +124,28 @@ def test_each_library_is_used_in_one_place(file: Path) -> None:
             assert named(file).startswith(places), f"{library} belongs to {places}"
 
 
+KNOWN_BY_NAME = ("protocols/tic/", "protocols/broute/", "protocols/__init__", "compat/", "web/page/names", "web/page/words")
+"""Where a protocol may be named: its own folder, `PROTOCOLS`, the exporters that are replaced, and the texts of the page."""
+HELP_TEXTS = "meter/families.py"
+"""Help texts are part of /metrics, and name meters."""
+NAMES_OF_METERS = re.compile(r"\b(tic|broute|b-route|wi-?sun|skstack|linky(?!-(exporter|env|json)\b))\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if not named(file).startswith(KNOWN_BY_NAME)], ids=named)
+def test_only_its_own_folder_knows_a_protocol_by_name(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    explained = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explained
+    }
+    imported = {name for name in imports(file) if name.startswith("meterline.protocols.")}
+    if named(file) != HELP_TEXTS:
+        assert not [text for text in texts if NAMES_OF_METERS.search(text)]
+    assert not [name for name in imported if NAMES_OF_METERS.search(name)]
+
+
 PROTOCOL_FILES = [file for file in FILES if room(file) == "protocols" and len(file.relative_to(SOURCE).parts) > 2]
 
 

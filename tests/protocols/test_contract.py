@@ -9,16 +9,16 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import documented_protocol
-from support.live_meters import LIMIT, line, reading, run, until
+from support.live_meters import LIMIT, line, reading, until
+from support.virtual_lines import run
 
-import meterline.protocols
 from meterline.billing.tariff import Tariffs
 from meterline.config.schema import Config, MeterConfig
 from meterline.config.structure import structure
@@ -27,8 +27,8 @@ from meterline.diagnostics.link_check import Case, Place, examine
 from meterline.link.stream import Link, open_link
 from meterline.meter.exposition import Page
 from meterline.meter.readings import Rejected
-from meterline.protocols import ENTRIES, PROTOCOLS, Entry
-from meterline.protocols.api import MeterProtocol, SimulatedMeter
+from meterline.protocols import PROTOCOLS
+from meterline.protocols.api import MeterProtocol, SimulatedMeter, ok
 from meterline.protocols.trial import Trial, try_reading
 from meterline.service.detect import detect, try_protocol
 from meterline.simulation.place import Place as SimulatedPlace
@@ -44,23 +44,8 @@ FRAMES = 5
 
 
 @pytest.fixture(autouse=True)
-def _ember(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The made-up protocol lies in a folder of its own, and one entry names it."""
-    documented_protocol.write(tmp_path)
-    monkeypatch.setattr(meterline.protocols, "__path__", [*meterline.protocols.__path__, str(tmp_path)])
-    monkeypatch.setitem(ENTRIES, "ember", Entry("meterline.protocols.ember", "listen"))
-    yield
-    for name in [name for name in sys.modules if name.startswith("meterline.protocols.ember")]:
-        del sys.modules[name]
-
-
-@pytest.fixture(autouse=True)
-def _short(soon: None, monkeypatch: pytest.MonkeyPatch, _ember: None) -> None:
-    """What does not come is not waited for."""
-    monkeypatch.setattr("meterline.protocols.tic.PROBE", 3.0)
-    monkeypatch.setattr("meterline.protocols.tic.SILENCE", 3.0)
-    monkeypatch.setattr("meterline.protocols.ember.SILENCE", 1.0)
-    monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda meter: meter.frames > 2)
+def _ember(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documented_protocol.add(tmp_path, monkeypatch)
 
 
 def simulated(protocol: MeterProtocol[Any]) -> SimulatedMeter:
@@ -200,7 +185,7 @@ def test_a_meter_that_must_be_asked_is_found_after_all_have_listened(name: str, 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_meter_sends_is_decoded_and_redacted_without_the_household(name: str) -> None:
-    trial, sent = asyncio.run(asyncio.wait_for(tried(name), 2 * LIMIT))
+    trial, sent = run(tried(name))
     protocol, address = PROTOCOLS[name], trial.meter.address
     assert address, "a meter says its number"
     shown = b"".join(map(protocol.redactor(True).feed, (sent[:100], sent[100:])))
@@ -274,14 +259,14 @@ def test_a_line_that_cannot_be_read_gets_a_fault_with_its_remedy(name: str, nois
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_report_shows_no_number_of_the_household(name: str) -> None:
-    trial, sent = asyncio.run(asyncio.wait_for(tried(name), 2 * LIMIT))
+    trial, sent = run(tried(name))
     address = trial.meter.address
     assert address
     options = simulated(PROTOCOLS[name]).options
     case = Case("/dev/ttyUSB0", (MeterConfig("home", "/dev/ttyUSB0", name, options),))
     case.sent += sent
     for text in (address, address.lower(), getattr(options, "id", address)):
-        case.find(meterline.protocols.api.ok(f"the meter {text} speaks"))
+        case.find(ok(f"the meter {text} speaks"))
     file = io.BytesIO()
     report.write(file, Config(case.meters), [], [case], None)
     with zipfile.ZipFile(file) as written:

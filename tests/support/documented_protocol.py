@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+
+import pytest
+
+import meterline.protocols
 
 ROOT = Path(__file__).parents[2]
 NAME = "ember"
@@ -29,3 +34,12 @@ def write(folder: Path) -> Path:
     script = folder / "meterline_with_ember.py"
     script.write_text(ENTRY.format(folder=str(folder)))
     return script
+
+
+def add(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process know the protocol: its folder lies elsewhere, and one entry names it."""
+    write(folder)
+    for name in [name for name in sys.modules if name.startswith("meterline.protocols.ember")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(meterline.protocols, "__path__", [*meterline.protocols.__path__, str(folder)])
+    monkeypatch.setitem(meterline.protocols.ENTRIES, NAME, meterline.protocols.Entry("meterline.protocols.ember", "listen"))
