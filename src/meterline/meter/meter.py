@@ -9,10 +9,10 @@ What the decoder cannot judge is judged here, with a clock and a memory:
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 
+from meterline import world
 from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
 from meterline.meter.line_quality import Counted, Line
 from meterline.meter.link_reach import Reach
@@ -33,7 +33,7 @@ _CONFIRMED = attrgetter("confirmed")
 class Meter:
     """`take` snapshots, `reject` rejects, `observe` observations; `texts` is what a scrape shows of them."""
 
-    def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] | None = None) -> None:
         self.name = name
         self.label = escape(name)
         self.stale_after = stale_after
@@ -41,7 +41,7 @@ class Meter:
         """A slow meter has longer than `stale_after`; False where a person chose that."""
         self.max_power_va = DEFAULT_MAX_POWER_VA
         """The highest power that the rise of a register may imply: a fact of the meter's protocol."""
-        self.clock = clock
+        self.clock = clock or world.current.monotonic
         self.texts = [""] * len(CATALOGUE)
         """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
         self._written: dict[str, float | None] = {}
@@ -56,7 +56,7 @@ class Meter:
         self._link: Counted | None = None
         self._received, self.reach = 0, Reach()
         self.rejected = dict.fromkeys(REASONS, 0)
-        self.line = Line(clock)
+        self.line = Line(self.clock)
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
@@ -142,7 +142,7 @@ class Meter:
         self.frames, self._holds = self.frames + 1, snapshot.holds
         self.line.count(len(snapshot.words) or 1, 0)
         self.reach.hear()
-        self.last_frame, self.last_frame_at = now, round(time.time(), 3)
+        self.last_frame, self.last_frame_at = now, round(world.current.now(), 3)
         if snapshot.short:
             self._last_short = now
         if self._is_stranger(snapshot.address, now):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 
+from meterline import world
 from meterline.protocols.api import SimulatedMeter
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule, Faults
@@ -58,7 +58,7 @@ class BrouteSimulator:
             scale=parse_factor("--scale", args.scale),
             faults=parse_faults(args.fault, Faults),
             seed=args.seed,
-            start_unix=time.time(),
+            start_unix=world.current.now(),
         )
         async with place.answer(module) as url:
             announce(CONFIGURATION.format(url=url, id=meter.id, password=meter.password))
@@ -67,7 +67,7 @@ class BrouteSimulator:
     def demo(self) -> Iterator[SimulatedMeter]:
         """A module that needs a tenth of the time of a real one, and a meter in Tokyo that feeds in by day; no scan."""
         meter = FakeMeter(House(JST, solar=6000, seed=4), mac="0014224455665566", second_generation=True)
-        module = FakeModule([meter], haste=10, start_unix=time.time())
+        module = FakeModule([meter], haste=10, start_unix=world.current.now())
         pan, channel = f"{meter.pan_id:04X}", f"{meter.channel:02X}"
         options = Options(id=meter.id, password=meter.password, interval=10, channel=channel, pan_id=pan, mac=meter.mac)
         standing = {"amount": "935.25", "per": "month"}
