@@ -24,7 +24,9 @@ from meterline.config.schema import Config, MeterConfig
 from meterline.config.structure import structure
 from meterline.diagnostics import report, serial_device
 from meterline.diagnostics.link_check import Case, Place, examine
-from meterline.link.stream import Link, open_link
+from meterline.link.open import open_link
+from meterline.link.stream import Link
+from meterline.locale import codes, language
 from meterline.meter.exposition import Page
 from meterline.meter.readings import Rejected
 from meterline.protocols import PROTOCOLS
@@ -33,7 +35,6 @@ from meterline.protocols.trial import Trial, try_reading
 from meterline.service.detect import detect, try_protocol
 from meterline.simulation.place import Place as SimulatedPlace
 from meterline.web.page.reading_texts import as_json, rows
-from meterline.web.page.words import LANGUAGES
 
 NAMES = [*PROTOCOLS, documented_protocol.NAME]
 LISTENING = [*PROTOCOLS.recognised_by("listen"), documented_protocol.NAME]
@@ -222,8 +223,8 @@ def test_a_meter_is_read_shown_and_billed_by_its_own_registers(name: str) -> Non
             assert re.search(rf'^smartmeter_cost_total{{.*meter="{meter.name}"', page, re.MULTILINE)
             assert re.search(rf'^smartmeter_price_known{{meter="{meter.name}"}} 1.0', page, re.MULTILINE)
             assert found.value("smartmeter_info", "protocol") == name or as_json(found)
-            for language in LANGUAGES.values():
-                assert all(title and text for title, text in rows(found, language))
+            for code in codes():
+                assert all(title and text for title, text in rows(found, language(code)))
 
     run(test())
 
@@ -282,7 +283,7 @@ import asyncio, sys
 from meterline.cli.arguments import parser
 from meterline.cli.run import run
 from meterline.config.schema import load
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
 from meterline.protocols import PROTOCOLS
 from meterline.service.detect import detect
 

@@ -12,7 +12,9 @@ from meterline.cli.output import Output, output
 from meterline.cli.progress import progress
 from meterline.config.schema import Config
 from meterline.errors import UserError
-from meterline.link.stream import Link, open_link
+from meterline.link.open import open_link
+from meterline.link.stream import Link
+from meterline.link.url import shown
 from meterline.meter.readings import Refused
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.api import MeterProtocol
@@ -37,7 +39,7 @@ def capture(
         except KeyboardInterrupt:
             pass
     if not out.written:
-        raise UserError(f"capture: nothing arrived on {link}; {path} is not written", 1)
+        raise UserError(f"capture: nothing arrived on {shown(link)}; {path} is not written", 1)
     print(f"{path}: {out.written} bytes", file=sys.stderr)
 
 
@@ -47,7 +49,7 @@ async def _capture(config: Config, url: str, out: Output, redact: bool, seconds:
     serial = serial_of(name)
     async with (
         open_link(url, serial._replace(baud=baud) if baud else serial) as link,
-        progress(lambda passed: f"{passed:.0f} s: {link.received} bytes; Ctrl-C ends the capture of {url}"),
+        progress(lambda passed: f"{passed:.0f} s: {link.received} bytes; Ctrl-C ends the capture of {link.url}"),
     ):
         protocol = PROTOCOLS[name] if name else None if baud else await detect(link)
         redactor = protocol.redactor(redact) if protocol else None

@@ -11,7 +11,7 @@ from meterline.cli.progress import Progress
 from meterline.config.yaml_file import plain
 from meterline.diagnostics.serial_device import stable_name
 from meterline.errors import UserError
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.api import MeterProtocol, Scanner
 

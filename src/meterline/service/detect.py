@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from meterline.link.stream import DEFAULT_SERIAL, Link, SerialSettings
-from meterline.meter.readings import Hint
+from meterline.link.open import DEFAULT_SETTINGS
+from meterline.link.stream import Link, SerialSettings
+from meterline.meter.readings import Hint, Silent
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.api import MeterProtocol, Recognition
 
@@ -15,7 +16,7 @@ REPLAYED_BYTES = 1 << 20
 
 def serial_of(name: str | None) -> SerialSettings:
     """Return the settings with which a device is opened that speaks this protocol, or one that is not known."""
-    return PROTOCOLS[name].serial if name else DEFAULT_SERIAL
+    return PROTOCOLS[name].serial if name else DEFAULT_SETTINGS
 
 
 async def detect(link: Link, before: str | None = None) -> MeterProtocol[Any]:
@@ -30,7 +31,7 @@ async def detect(link: Link, before: str | None = None) -> MeterProtocol[Any]:
             listen are tried; but nothing is written for the sake of a third protocol.
 
     Raises:
-        TimeoutError: None is recognised. The text is for people; where something arrives that nobody asked for, only those
+        Silent: None is recognised; where something arrives that nobody asked for, only those
             that listen explain, since an adapter that must be asked is silent.
         OSError: The link was lost.
     """
@@ -50,7 +51,7 @@ async def detect(link: Link, before: str | None = None) -> MeterProtocol[Any]:
             return PROTOCOLS[name]
     whys = [recognition.why_not for recognition in explaining]
     # A capture has no wires to check.
-    raise TimeoutError(f"{link.url}: {'; '.join(why.sentence if link.timed else why.text for why in whys)}")
+    raise Silent("; ".join(why.sentence if link.timed else why.text for why in whys), link=link.url)
 
 
 async def try_protocol(link: Link, protocol: MeterProtocol[Any], options: Any = None, is_last: bool = True) -> Recognition:

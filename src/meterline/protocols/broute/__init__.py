@@ -28,13 +28,13 @@ __all__ = ["PROTOCOL", "Options", "read"]
 
 
 async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
-    """Read the meters until the module is silent (TimeoutError), lost (OSError) or refused (Refused)."""
+    """Read the meters until the module is silent (Silent), lost (OSError) or refused (Refused)."""
     await link.set_baud(BAUD, FORM)
     known = {name: options for name, options in meters.items() if options}
     if len(known) < len(meters):
         module = Module(link)
         await module.start()
-        raise Refused(f"{link.url}: a {describe(module)}; its meter needs 'protocol: broute' and options id and password")
+        raise Refused(f"a {describe(module)}", "its meter needs 'protocol: broute' and options id and password", link.url)
     driver = Driver(link, known, memory)
     try:
         async with aclosing(driver.work()) as steps:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from meterline.link.stream import Link, SerialSettings
@@ -40,8 +40,8 @@ STALE_AFTER = 10.0
 class Options:
     """`baud` and `mode` say what to try first; both are detected when left out, and again after each silence."""
 
-    baud: int | None = None
-    mode: Literal["historic", "standard"] | None = None
+    baud: int | None = field(default=None, metadata={"public": True})
+    mode: Literal["historic", "standard"] | None = field(default=None, metadata={"public": True})
     prm: bool = False
     """Export the number of the delivery point, which names a household."""
 
