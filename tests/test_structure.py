@@ -40,7 +40,7 @@ CLOSED: dict[str, set[str]] = {
 }
 SIMULATED = "simulator"
 """The room of a protocol in which its meter is played; what decodes real meters imports nothing of it."""
-LINE_FILES = {"__init__", "driver", "driver_metrics", "session", "poller", "adapter", "listener", "options"}
+LINE_FILES = {"__init__", "driver", "driver_metrics", "session", "poller", "adapter", "listener", "options", "scan", "simulate"}
 """Files of a protocol that hold a conversation on a link, measure it, or read its secrets. Every other file of its folder
 decodes or encodes, without I/O.
 """
@@ -89,10 +89,10 @@ def runtime_nodes(file: Path) -> Iterator[ast.AST]:
     return (node for node in ast.walk(tree) if id(node) not in typing_only)
 
 
-def imports(file: Path) -> set[str]:
-    """Full names of everything that a file imports while the program runs."""
+def imports(file: Path, only_at_start: bool = False) -> set[str]:
+    """Full names of everything that a file imports while the program runs; `only_at_start`: when it is imported itself."""
     names: set[str] = set()
-    for node in runtime_nodes(file):
+    for node in ast.parse(file.read_text(encoding="utf-8")).body if only_at_start else runtime_nodes(file):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -183,6 +183,28 @@ def test_each_library_is_used_in_one_place(file: Path) -> None:
             assert named(file).startswith(places), f"{library} belongs to {places}"
 
 
+KNOWN_BY_NAME = ("protocols/tic/", "protocols/broute/", "protocols/__init__", "compat/")
+"""Where a protocol may be named: its own folder, `PROTOCOLS`, the exporters that are replaced, and the texts of the page."""
+HELP_TEXTS = "meter/families.py"
+"""Help texts are part of /metrics, and name meters."""
+NAMES_OF_METERS = re.compile(r"\b(tic|broute|b-route|wi-?sun|skstack|linky(?!-(exporter|env|json)\b))\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if not named(file).startswith(KNOWN_BY_NAME)], ids=named)
+def test_only_its_own_folder_knows_a_protocol_by_name(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    explained = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explained
+    }
+    imported = {name for name in imports(file) if name.startswith("meterline.protocols.")}
+    if named(file) != HELP_TEXTS:
+        assert not [text for text in texts if NAMES_OF_METERS.search(text)]
+    assert not [name for name in imported if NAMES_OF_METERS.search(name)]
+
+
 PROTOCOL_FILES = [file for file in FILES if room(file) == "protocols" and len(file.relative_to(SOURCE).parts) > 2]
 
 
@@ -199,8 +221,9 @@ def test_a_protocol_imports_no_other_and_a_decoder_no_simulator(file: Path) -> N
     for name in imports(file):
         if name.startswith("meterline.protocols."):
             _, _, protocol, *rest = name.split(".")
-            assert protocol == own[0]
-            assert SIMULATED in own or rest[:1] != [SIMULATED]
+            assert protocol in (own[0], "api", "trial", "talking")
+            late = file.stem == "__init__" and name not in imports(file, only_at_start=True)
+            assert SIMULATED in own or rest[:1] != [SIMULATED] or late
         if name.startswith("meterline.simulation"):
             assert SIMULATED in own
 

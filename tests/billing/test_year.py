@@ -27,7 +27,7 @@ from meterline.billing.billing import KEEP_EVERY, Books
 from meterline.billing.meter_account import SURE_AFTER
 from meterline.billing.tariff import Tariffs
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Reading, Snapshot
+from meterline.meter.readings import Reading, Resolution, Snapshot
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
 from meterline.protocols.tic.simulator.meter import FakeMeter
@@ -98,7 +98,7 @@ class Tokyo:
         register = int(self.energy // 100) * 100
         self.history[now] = {"TOTAL": register}
         reading = Reading(("smartmeter_energy_import_watthours_total",), register % self.WRAPS_AT)
-        return Snapshot((reading,), "02AB5C00D1E2F301", step=100.0, wraps_at=self.WRAPS_AT)
+        return Snapshot((reading,), "02AB5C00D1E2F301", resolution=Resolution(100.0, self.WRAPS_AT))
 
 
 @dataclass

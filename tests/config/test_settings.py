@@ -13,8 +13,8 @@ from meterline.protocols import PROTOCOLS, broute
 PUBLIC = {
     Config: {"log_level"},
     MeterConfig: {"name", "link", "protocol", "stale_after"},
-    **{protocol.Options: set() for protocol in PROTOCOLS.values()},
-    PROTOCOLS["tic"].Options: {"baud", "mode"},
+    **{protocol.options: set() for protocol in PROTOCOLS.values()},
+    PROTOCOLS["tic"].options: {"baud", "mode"},
     broute.Options: {"interval", "channel", "write_flash"},
 }
 

@@ -16,12 +16,12 @@ from support.live_meters import command, free_port, program, shows
 from meterline.cli.arguments import parser
 from meterline.cli.doctor import doctor
 from meterline.config.schema import Config, MeterConfig
-from meterline.diagnostics import ok
 from meterline.diagnostics import report as bundle
 from meterline.diagnostics.link_check import Case
 from meterline.diagnostics.running_instance import Instance
 from meterline.meter.families import CATALOGUE, LABELS, privacy
 from meterline.protocols import broute, tic
+from meterline.protocols.api import ok
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
 from meterline.protocols.broute.skstack import link_local
 from meterline.protocols.tic.speed_probe import Heard
@@ -73,7 +73,7 @@ def test_nothing_of_a_french_household_is_in_it(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_japanese_household_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meterline.diagnostics.module._has_a_clock", lambda met: met.frames > 2)
+    monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda met: met.frames > 2)
     link, out, config = tmp_path / "tanaka", tmp_path / "report.zip", tmp_path / "meterline.yml"
     meter, seed = FakeMeter(number=0x4321), 0x4321
     options = f"{{id: '{meter.id}', password: '{meter.password}', interval: 10}}"
@@ -217,8 +217,9 @@ def test_the_name_of_a_meter_becomes_its_number() -> None:
 
 def test_a_line_whose_protocol_is_not_known_is_only_counted() -> None:
     case = Case("/dev/ttyUSB0", (MeterConfig("home", "/dev/ttyUSB0"),))
-    case.heard = [Heard(9600, 5.0)]
-    case.heard[0].take(b"PASSWORD 0123456789AB" * 3, [])
+    heard = Heard(9600, 5.0)
+    heard.take(b"PASSWORD 0123456789AB" * 3, [])
+    case.counts = [heard.counts]
     found = report(Config(case.meters), None, case)
     assert "link1.bin" not in found
     text = found["link1.txt"].decode()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meterline.diagnostics import Finding, serial_device
+from meterline.diagnostics import serial_device
 from meterline.diagnostics.serial_device import (
     User,
     candidates,
@@ -22,6 +22,7 @@ from meterline.diagnostics.serial_device import (
 )
 from meterline.link import errors
 from meterline.link.processes import Process
+from meterline.protocols.api import Finding
 
 BY_ID = "usb-FTDI_FT230X_Basic_UART_D307PBVT-if00-port0"
 ALICE = User("alice", 1000, frozenset({1000}))

@@ -11,10 +11,11 @@ from support.live_meters import LIMIT
 from support.virtual_lines import run
 
 from meterline.config.schema import MeterConfig
-from meterline.diagnostics import Finding, serial_device
+from meterline.diagnostics import serial_device
 from meterline.diagnostics.link_check import Case, Place, examine
-from meterline.diagnostics.module import LONG_ENOUGH
+from meterline.protocols.api import Finding
 from meterline.protocols.broute import Options, causes
+from meterline.protocols.broute.diagnose import LONG_ENOUGH
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
 from meterline.simulation import responder
 
@@ -44,8 +45,8 @@ def wrong(findings: list[Finding]) -> list[Finding]:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """One reply is enough, and what does not come is not waited for."""
     monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.3)
-    monkeypatch.setattr("meterline.diagnostics.module._has_a_clock", lambda meter: meter.frames > 2)
-    monkeypatch.setattr("meterline.diagnostics.module.LONG_ENOUGH", 3.0)
+    monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda meter: meter.frames > 2)
+    monkeypatch.setattr("meterline.protocols.broute.diagnose.LONG_ENOUGH", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_a_meter_that_is_not_heard_is_a_fault() -> None:
 def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it(
     monkeypatch: pytest.MonkeyPatch, lqi: int, facts: dict[str, Any], cause: str
 ) -> None:
-    monkeypatch.setattr("meterline.diagnostics.module.LONG_ENOUGH", LONG_ENOUGH)
+    monkeypatch.setattr("meterline.protocols.broute.diagnose.LONG_ENOUGH", LONG_ENOUGH)
     meter = FakeMeter(lqi=lqi)
 
     async def test() -> Case:

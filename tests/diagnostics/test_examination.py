@@ -17,11 +17,13 @@ from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
 from meterline.config.schema import MeterConfig
-from meterline.diagnostics import Finding, listening, serial_device
+from meterline.diagnostics import serial_device
 from meterline.diagnostics.link_check import Case, Place, examine
 from meterline.diagnostics.running_instance import Instance
 from meterline.link import processes, tcp
 from meterline.link.processes import Process
+from meterline.protocols.api import Finding
+from meterline.protocols.tic import diagnose
 from meterline.protocols.tic.frames import ETX, STX
 from meterline.protocols.tic.speed_probe import Heard
 from meterline.simulation.line import Faults, Write
@@ -205,9 +207,9 @@ def test_damage_is_judged_with_the_advice_of_the_resistor(rate: float, level: st
 
 def test_damage_of_less_than_one_in_a_hundred_is_fine() -> None:
     data = frames(20)
-    (finding,) = listening.damage(data)
+    (finding,) = diagnose.damage(data)
     assert finding.what.endswith("groups, none damaged")
-    (finding,) = listening.damage(data.replace(b"EAST", b"E@ST", 1))
+    (finding,) = diagnose.damage(data.replace(b"EAST", b"E@ST", 1))
     assert finding.level == "ok"
     assert "1 of them damaged" in finding.what
 
@@ -229,7 +231,7 @@ def test_the_meter_of_a_company_is_named() -> None:
 def test_a_trickle_is_no_noise() -> None:
     heard = Heard(9600, 5.0)
     heard.take(b"\xff" * 7, [])
-    assert listening.nothing_valid([heard]).what.startswith("hardly anything arrives")
+    assert diagnose.nothing_valid([heard]).text.startswith("hardly anything arrives")
 
 
 def test_a_device_that_is_locked_is_said_with_who_holds_it() -> None:

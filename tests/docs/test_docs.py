@@ -38,7 +38,7 @@ def test_every_family_is_documented() -> None:
 
 def test_every_key_and_option_is_documented() -> None:
     keys = [field.name for kind in (Config, MeterConfig) for field in dataclasses.fields(kind)]
-    keys += [field.name for protocol in PROTOCOLS.values() for field in dataclasses.fields(protocol.Options)]
+    keys += [field.name for protocol in PROTOCOLS.values() for field in dataclasses.fields(protocol.options)]
     for key in keys:
         assert f"`{key}`" in PAGES["configure.md"] or f"{key}:" in PAGES["configure.md"], key
 

@@ -115,7 +115,7 @@ def test_a_capture_that_is_not_there_has_a_kind(tmp_path: Path) -> None:
 
 
 def test_a_silent_or_refusing_meter_keeps_link_problem_and_remedy_apart() -> None:
-    silent = Silent("nothing arrives", "check the wires", "/dev/ttyUSB0", talks=True)
+    silent = Silent("nothing arrives", "check the wires", "/dev/ttyUSB0")
     assert (silent.problem, silent.remedy, silent.link) == ("nothing arrives", "check the wires", "/dev/ttyUSB0")
     assert str(silent) == "/dev/ttyUSB0: nothing arrives; check the wires"
     assert silent.sentence == "nothing arrives; check the wires"

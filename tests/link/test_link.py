@@ -70,6 +70,20 @@ def test_a_changed_speed_is_the_devices_and_drops_what_came_at_the_old_one() -> 
     run(test())
 
 
+def test_a_pseudo_terminal_takes_any_order_of_speeds_and_forms() -> None:
+    """It keeps 8N1, and refuses to be set to anything else: each protocol that listens sets its own all the same."""
+
+    async def test() -> None:
+        async with line() as (url, write), open_link(url, SerialSettings(9600, "8N1")) as link:
+            for baud, form in ((1200, "7E1"), (115_200, "8N1"), (9600, "7E1"), (9600, "8N1")):
+                await link.set_baud(baud, form)  # type: ignore[arg-type]
+                assert link.baud == baud
+                write(b"hello")
+                assert await link.read() == b"hello"
+
+    run(test())
+
+
 def test_a_device_that_another_program_has_locked_is_refused_with_its_name() -> None:
     async def test() -> None:
         async with line() as (url, _):

@@ -8,12 +8,12 @@ import re
 import pytest
 from support.live_meters import POWER, fake, line, reading, run, said, talking, tic, until
 
-from meterline.diagnostics.listening import Met, noted
 from meterline.locale import codes
 from meterline.locale import language as spoken
 from meterline.meter.line_quality import MOST_HINTS, SHOWN_FOR, Line
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Rejected, Snapshot
+from meterline.protocols.trial import Trial
 from meterline.simulation.line import Faults
 from meterline.web.page.meter_tables import details
 
@@ -119,10 +119,10 @@ def test_the_page_of_the_meter_shows_what_is_wrong_with_its_remedy() -> None:
 def test_detect_says_that_most_is_lost_in_words() -> None:
     meter = Meter("home", clock=Clock())
     meter.take(Snapshot((), words={"PAPP": "00390"}))
-    assert list(noted(Met(meter, [Hint("it is strange", remedy="mend it")], ""))) == ["it is strange; mend it"]
+    assert list(Trial(meter, [Hint("it is strange", remedy="mend it")], "").notes) == ["it is strange; mend it"]
     for _ in range(3):
         meter.reject(Rejected("checksum"))
-    (text,) = noted(Met(meter, [], ""))
+    (text,) = Trial(meter, [], "").notes
     assert text.startswith("most of what arrives is damaged: 25% of it is accepted")
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from support.decoder_contract import fuzz
 
 from meterline.meter.meter import Meter
-from meterline.meter.plausibility import HIGHEST_POWER, MARGIN, SLACK, Mark, Registers
-from meterline.meter.readings import Reading, Series, Snapshot
+from meterline.meter.plausibility import DEFAULT_MAX_POWER_VA, MARGIN, SLACK, Mark, Registers
+from meterline.meter.readings import Reading, Resolution, Series, Snapshot
 
 IMPORT: Series = ("smartmeter_energy_import_watthours_total",)
 TARIFF: Series = ("smartmeter_energy_import_tariff_watthours_total", "HCHP")
@@ -22,9 +22,9 @@ SIX_DIGITS = 1e6 * 100
 """Where a register of six digits in steps of 0.1 kWh begins again, in Wh."""
 
 
-def registers(step: float = 1.0, wraps_at: float = math.inf, subscribed: float = HIGHEST_POWER) -> Registers:
+def registers(step: float = 1.0, wraps_at: float = math.inf, subscribed: float = DEFAULT_MAX_POWER_VA) -> Registers:
     found = Registers()
-    found.step, found.wraps_at, found.subscribed = step, wraps_at, subscribed
+    found.judge_by(Snapshot((), resolution=Resolution(step, wraps_at)), DEFAULT_MAX_POWER_VA, subscribed)
     return found
 
 
@@ -66,7 +66,7 @@ class TestRises:
 
     @pytest.mark.parametrize("series", [EXPORT, REACTIVE], ids=["export", "reactive"])
     def test_export_is_judged_by_the_highest_power(self, series: Series) -> None:
-        limit = math.floor(most(HIGHEST_POWER, 1800))
+        limit = math.floor(most(DEFAULT_MAX_POWER_VA, 1800))
         assert stands(registers(subscribed=3000), 0, limit, seconds=1800, series=series)
         assert not stands(registers(subscribed=3000), 0, limit + 1, seconds=1800, series=series)
 
@@ -163,13 +163,15 @@ class TestMeter:
     """The same through a meter, which tells steps and end from the frame."""
 
     @staticmethod
-    def shown(*values: float, seconds: float = 10.0, timed: bool = True, **facts: float) -> list[float | str | None]:
+    def shown(
+        *values: float, seconds: float = 10.0, timed: bool = True, step: float = 1.0, wraps_at: float = math.inf
+    ) -> list[float | str | None]:
         now = [1000.0]
         meter = Meter("home", stale_after=STALE_AFTER, clock=lambda: now[0])
         found = []
         for value in values:
-            now[0] += seconds
-            meter.take(Snapshot((Reading(IMPORT, value),), **facts), timed)  # type: ignore[arg-type]
+            now[0] += 10.0
+            meter.take(Snapshot((Reading(IMPORT, value),), resolution=Resolution(step, wraps_at)))
             found.append(meter.value(*IMPORT))
         return found
 
@@ -183,3 +185,26 @@ class TestMeter:
     def test_coarse_steps_are_shown_at_once(self) -> None:
         assert self.shown(5000, 5000, 6000, 6000, 7000, step=1000) == [5000, 5000, 6000, 6000, 7000]
         assert self.shown(5000, 5000, 6000, 6000, 7000) == [5000, 5000, 5000, 6000, 6000]
+
+    @pytest.mark.parametrize(("own", "shown"), [({}, 5000), ({TARIFF: Resolution(1000.0)}, 6000)], ids=["none", "own"])
+    def test_a_register_with_a_step_of_its_own_is_judged_by_it(self, own: dict[Series, Resolution], shown: int) -> None:
+        now = [1000.0]
+        meter = Meter("home", stale_after=STALE_AFTER, clock=lambda: now[0])
+        for value in (5000, 6000):
+            readings = (Reading(IMPORT, value / 1000), Reading(TARIFF, value))
+            meter.take(Snapshot(readings, resolutions=own))
+            now[0] += 10.0
+        assert meter.value(*TARIFF) == shown
+        assert meter.value(*IMPORT) == 6.0
+
+    @pytest.mark.parametrize("allowed", [36_000.0, 72_000.0])
+    def test_a_register_that_rises_at_60_kilowatts_is_shown_where_the_protocol_allows_for_it(self, allowed: float) -> None:
+        now = [1000.0]
+        meter = Meter("home", stale_after=STALE_AFTER, clock=lambda: now[0])
+        meter.max_power_va = allowed
+        for value in range(0, 30_001, 1000):  # a kilowatt-hour a minute
+            meter.take(Snapshot((Reading(IMPORT, value), Reading(EXPORT, value))))
+            now[0] += 60.0
+        assert (meter.rejected["implausible"] == 0) is (allowed > 40_000)
+        if allowed > 40_000:
+            assert meter.value(*IMPORT) == meter.value(*EXPORT) == 30_000

@@ -9,14 +9,14 @@ import socket
 import stat
 import threading
 import time
-import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from support.live_meters import POWER, bridge, fake, line, reading, talking, tic, until
 from support.live_meters import run as run_in_real_time
+from support.protocols import Stub, add_protocol
 from support.virtual_lines import run
 
 from meterline.config.schema import Config, MeterConfig
@@ -24,7 +24,6 @@ from meterline.link import errors
 from meterline.link.stream import Wire
 from meterline.meter.exposition import Page
 from meterline.meter.readings import Emit, Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
-from meterline.protocols import PROTOCOLS
 from meterline.protocols.tic import Options
 from meterline.protocols.tic.frames import encode_frame
 from meterline.service import supervisor as runtime_module
@@ -362,29 +361,26 @@ def test_cancelling_closes_every_link() -> None:
     run(test())
 
 
-FACTS: dict[str, Any] = {"TOLD_APART_BY": None, "TIME_ZONE": "Europe/Paris", "TARIFF_REGISTERS": ()}
-"""What a protocol says about its meters."""
+class Driver(Stub):
+    """A protocol that emits these, raising the exceptions among them."""
 
+    def __init__(self, *items: Item | Exception) -> None:
+        self.items = items
+        self.memories: list[dict[str, Any]] = []
 
-def driver(*items: Item | Exception) -> types.ModuleType:
-    """A protocol that says these, raising the exceptions among them."""
-
-    async def read(link: object, options: object, memory: dict[str, Any], emit: Emit) -> None:
+    async def read(self, link: object, meters: object, memory: dict[str, Any], emit: Emit) -> NoReturn:
+        self.memories.append(memory)
         memory["read"] = memory.get("read", 0) + 1
-        for item in items:
+        for item in self.items:
             if isinstance(item, Exception):
                 raise item
             emit(item)
         await asyncio.sleep(60)
-
-    module = types.ModuleType("driver")
-    module.read, module.Options = read, object  # type: ignore[attr-defined]
-    module.TIME_ZONE, module.TARIFF_REGISTERS = "Europe/Paris", ()  # type: ignore[attr-defined]
-    return module
+        raise OSError("the minute is over")
 
 
 def test_a_refused_meter_waits_the_longest_pause(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setitem(PROTOCOLS, "driver", driver(Refused("wrong password")))
+    add_protocol(monkeypatch, "driver", Driver(Refused("wrong password")))
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
@@ -401,7 +397,7 @@ def test_a_refused_meter_waits_the_longest_pause(monkeypatch: pytest.MonkeyPatch
 def test_a_defect_of_ours_is_counted_and_does_not_end_the_meter(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(PROTOCOLS, "driver", driver(Snapshot((Reading(POWER, 5),)), ZeroDivisionError("oops")))
+    add_protocol(monkeypatch, "driver", Driver(Snapshot((Reading(POWER, 5),)), ZeroDivisionError("oops")))
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
@@ -416,7 +412,7 @@ def test_a_defect_of_ours_is_counted_and_does_not_end_the_meter(
 def test_every_kind_of_item_reaches_the_meter(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     speed = ("smartmeter_link_speed_bauds",)
     items = (Rejected("checksum"), Observation(speed, 1200), Hint("mind the gap"), Hint("mind the gap"))
-    monkeypatch.setitem(PROTOCOLS, "driver", driver(*items))
+    add_protocol(monkeypatch, "driver", Driver(*items))
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
@@ -440,7 +436,7 @@ def test_what_describes_a_link_goes_with_it_and_what_was_counted_stays(monkeypat
         Observation(("smartmeter_polls_failed_total",), 3.0, increment=True),
         Observation(("smartmeter_poll_duration_seconds",), 0.3),
     )
-    monkeypatch.setitem(PROTOCOLS, "driver", driver(*items, OSError("the device was unplugged")))
+    add_protocol(monkeypatch, "driver", Driver(*items, OSError("the device was unplugged")))
     monkeypatch.setattr(runtime_module, "FIRST_PAUSE", 60.0)
 
     async def test() -> None:
@@ -477,16 +473,9 @@ def test_the_speed_of_a_line_goes_with_its_device_and_comes_back_with_it(tmp_pat
 
 
 def test_a_drivers_memory_lives_as_long_as_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    memories: list[dict[str, Any]] = []
-    module = driver(OSError("lost"))
-    inner = module.read
-
-    def read(link: object, options: object, memory: dict[str, Any], emit: Emit) -> Any:
-        memories.append(memory)
-        return inner(link, options, memory, emit)
-
-    module.read = read  # type: ignore[attr-defined]
-    monkeypatch.setitem(PROTOCOLS, "driver", module)
+    driver = Driver(OSError("lost"))
+    memories = driver.memories
+    add_protocol(monkeypatch, "driver", driver)
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")):
@@ -615,10 +604,11 @@ def test_a_link_that_flaps_between_two_troubles_says_each_once(
 ) -> None:
     troubles = [OSError(f"in use by process {number}") if number % 2 else OSError("lost") for number in range(1000)]
 
-    async def read(*_: object) -> None:
-        raise troubles.pop()
+    class Flapping(Stub):
+        async def read(self, *_: object) -> NoReturn:
+            raise troubles.pop()
 
-    monkeypatch.setitem(PROTOCOLS, "driver", types.SimpleNamespace(read=read, **FACTS))
+    add_protocol(monkeypatch, "driver", Flapping())
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
@@ -653,7 +643,7 @@ def test_a_meter_knows_how_its_links_ended_and_since_when_none_can_be_had(tmp_pa
 
 def test_what_is_wrong_is_said_again_after_a_day(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A process lives for years: what was said in its first hour is in no log that anybody still has."""
-    monkeypatch.setitem(PROTOCOLS, "driver", driver(Hint("mind the gap"), OSError("lost")))
+    add_protocol(monkeypatch, "driver", Driver(Hint("mind the gap"), OSError("lost")))
     monkeypatch.setattr("meterline.logs.DAY", 0.1)
 
     async def test() -> None:

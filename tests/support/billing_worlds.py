@@ -21,7 +21,7 @@ from meterline.billing.tariff import WHOLE
 from meterline.billing.totals import Day
 from meterline.meter.families import COLUMNS
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Reading, Snapshot
+from meterline.meter.readings import Reading, Resolution, Snapshot
 from meterline.store import State
 from meterline.world import World, replaced
 from support.sample_tariffs import Contract
@@ -68,7 +68,7 @@ class Program:
             elif register == WHOLE:
                 series = ("smartmeter_energy_import_watthours_total",)
             readings.append(Reading(series, int(value) if value == int(value) else float(value)))
-        snapshot = Snapshot(tuple(readings), address=address, step=float(self.contract.step), wraps_at=wraps_at)
+        snapshot = Snapshot(tuple(readings), address=address, resolution=Resolution(float(self.contract.step), wraps_at))
         self.meter.take(snapshot)
         self.books.take(self.meter, snapshot)
 

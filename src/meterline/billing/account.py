@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TypeAlias
 
 from meterline.billing.calendar import ONE_DAY, Calendar, Stretch
@@ -19,6 +20,7 @@ from meterline.billing.pricing import EXPORT, doubtful, lines, names, spread, ti
 from meterline.billing.standing_charge import StandingCharges
 from meterline.billing.tariff import WHOLE, Terms
 from meterline.billing.totals import ZERO, Day, Sum, Totals
+from meterline.meter.plausibility import DEFAULT_MAX_POWER_VA
 
 History: TypeAlias = Callable[[date, date], dict[date, Day]]
 Subject: TypeAlias = tuple[str, ...]
@@ -39,6 +41,8 @@ class Account:
         """`history`: days that are kept elsewhere, from one on, before another."""
         self.calendar, self._history = calendar, history
         self.currency = calendar.tariffs.currency if calendar.tariffs else ""
+        self.max_power_va = DEFAULT_MAX_POWER_VA
+        """The highest power that the rise of a register may imply."""
         self.address: str | None = None
         self.began = self.at = 0
         self.marks: dict[str, Mark] = {}
@@ -68,10 +72,12 @@ class Account:
         step: Decimal = Decimal(1),
         wraps_at: Decimal | None = None,
         uptime: float | None = None,
+        resolutions: Mapping[str, tuple[Decimal, Decimal | None]] = MappingProxyType({}),
     ) -> bool:
         """What the registers (watt-hours) stand at; True where something is to be booked.
 
         A clock that went back stands still here until it is there again. `uptime`: seconds by one that does not jump.
+        `resolutions`: step and end of the registers that have others than `step` and `wraps_at`.
         """
         self.standing.find_begin(at, uptime)
         at, moved = max(at, self.at), False
@@ -81,7 +87,9 @@ class Account:
         same_meter = self._is_same(address)
         if self.at and self.calendar.at(self.at).end <= at:
             self.due = moved = True
+        usual = step, wraps_at
         for register, value in registers.items():
+            step, wraps_at = resolutions.get(register, usual)
             mark = self.marks.get(register)
             if mark is None:
                 self.marks[register] = Mark(value, at, now)
@@ -90,7 +98,7 @@ class Account:
                 continue
             if value != mark.value:
                 rise = mark.rise(value, wraps_at)
-                sudden = mark.sudden(rise, at, now, step)
+                sudden = mark.sudden(rise, at, now, step, self.max_power_va)
                 if sudden and same_meter and value > mark.value and mark.read is None:
                     self._wait(register, rise)
                     continue

@@ -12,7 +12,6 @@ import math
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import date
-from decimal import Decimal
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +21,7 @@ from meterline.billing.account import Account, History, Subject
 from meterline.billing.calendar import Calendar
 from meterline.billing.clock import IS_SET, JUMP, TRIAL, Wall
 from meterline.billing.codec import from_json, to_json
-from meterline.billing.meter_account import Book, decimal
+from meterline.billing.meter_account import Book, step_and_end
 from meterline.billing.tariff import Tariffs
 from meterline.billing.totals import Day, days_from_json
 from meterline.logs import Reminders, about
@@ -89,6 +88,7 @@ class Books:
             account.kept = known.account.kept if same else known.account.kept.in_another_currency()
         else:
             account = self._recall(meter.name, calendar, history)
+        account.max_power_va = meter.max_power_va
         account.standing.boot, account.standing.synchronised = self._boot, self._synchronised
         book = self._books[meter.name] = Book(meter, account, by_tariff)
         now = int(self.now())
@@ -139,7 +139,8 @@ class Books:
         if not (registers := book.registers()) or not self._is_time(book, now, monotonic):
             return
         account = book.account
-        moved = account.take(now, registers, meter.address, decimal(snapshot.step), _limit(snapshot.wraps_at), monotonic)
+        step, wraps_at = step_and_end(snapshot.resolution)
+        moved = account.take(now, registers, meter.address, step, wraps_at, monotonic, book.resolutions(snapshot))
         book.show_live(now, moved)
         if account.due or (account.changed and account.calendar.by_tier):
             book.show_prices(now)
@@ -274,7 +275,3 @@ def _rows(batch: Iterable[Kept]) -> tuple[dict[str, Any], list[tuple[str, str, d
     """For the state: open books by meter, and days."""
     days = [(kept.book.meter.name, day.isoformat(), it.to_json()) for kept in batch for day, it in kept.days.items()]
     return {kept.book.meter.name: kept.record for kept in batch}, days
-
-
-def _limit(wraps_at: float) -> Decimal | None:
-    return None if math.isinf(wraps_at) else decimal(wraps_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from meterline.meter.plausibility import HIGHEST_POWER, MARGIN, SLACK
+from meterline.meter.plausibility import MARGIN, SLACK
 
 NOT_WORTH_WAITING = 1000
 """Watt-hours, of which a clock that is late may change the price."""
@@ -26,8 +26,8 @@ class Mark:
         """By how much it rose since, also past its end."""
         return value - self.value + (wraps_at if wraps_at is not None and value < self.value else 0)
 
-    def sudden(self, rise: Decimal, at: int, now: float, step: Decimal) -> bool:
+    def sudden(self, rise: Decimal, at: int, now: float, step: Decimal, max_power_va: float) -> bool:
         """Whether that is more than it can have risen until `at`, or `now` by a clock that does not jump."""
         passed = at - self.at if self.read is None else max(at - self.at, int(now - self.read))
-        most = SLACK * step + Decimal(MARGIN * HIGHEST_POWER) * (passed + 1) / 3600
+        most = SLACK * step + Decimal(MARGIN * max_power_va) * (passed + 1) / 3600
         return rise > most + (0 if self.fell else NOT_WORTH_WAITING)

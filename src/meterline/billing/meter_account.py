@@ -13,7 +13,7 @@ from meterline.billing.price_lapses import Lapse, to_come
 from meterline.billing.pricing import EXPORT, names
 from meterline.billing.tariff import WHOLE, Terms
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Contract, Series
+from meterline.meter.readings import Contract, Resolution, Series, Snapshot
 
 SURE_AFTER = 3
 """Readings until a register is booked after a start: a damaged first one is mended by then."""
@@ -71,6 +71,14 @@ class Book:
                 seen = self._seen[register] = self._seen.get(register, 0) + 1
                 if seen >= SURE_AFTER:
                     found[register] = decimal(value)
+        return found
+
+    def resolutions(self, snapshot: Snapshot) -> dict[str, tuple[Decimal, Decimal | None]]:
+        """Step and end of the registers of a snapshot that count otherwise than most of them."""
+        found = {}
+        for series, resolution in snapshot.resolutions.items():
+            if register := self._register(series):
+                found[register] = step_and_end(resolution)
         return found
 
     @property
@@ -192,6 +200,12 @@ class Book:
 
     def _show(self, family: str, value: Decimal, *labels: str) -> None:
         self.meter.show(family, [((family, *labels), float(value))])
+
+
+def step_and_end(resolution: Resolution) -> tuple[Decimal, Decimal | None]:
+    """A resolution as `Account` takes it; None: the register has no known end."""
+    wraps_at = resolution.wraps_at
+    return decimal(resolution.step), None if math.isinf(wraps_at) else decimal(wraps_at)
 
 
 def decimal(value: float) -> Decimal:

@@ -30,8 +30,13 @@ Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
-def parser() -> Parser:
-    """All commands and flags."""
+def parser(simulators: bool = True) -> Parser:
+    """Return the parser of all commands and flags.
+
+    Args:
+        simulators: With the flags of `simulate`, whose help comes from the simulators of all protocols; a command that does not
+            show them need not import those.
+    """
     top = Parser(
         prog="meterline",
         description="Reads smart meters at the customer's port and serves them to Prometheus.",
@@ -59,9 +64,9 @@ def parser() -> Parser:
 
     _add_doctor(commands)
 
-    scan = _command(commands, "scan", "which meters a Wi-SUN module (Japan, B-route) hears, and the configuration for them")
+    scan = _command(commands, "scan", "which meters the radio of an adapter hears, and the configuration for them")
     scan.add_argument("link", help="a device or tcp://host:port")
-    scan.add_argument("--id-file", metavar="FILE", help="the authentication ID (default: BROUTE_ID in the environment)")
+    scan.add_argument("--id-file", metavar="FILE", help="the ID of your own meter (default: from the environment)")
 
     _add_capture(commands)
     decode = _command(commands, "decode", "print a capture as JSON, one object a line, with what is rejected and why")
@@ -71,12 +76,12 @@ def parser() -> Parser:
     _add_cost(commands)
     _command(commands, "hash-password", "turn a password (one line of standard input) into what basic_auth_users takes")
 
-    _add_simulate(commands)
+    _add_simulate(commands, simulators)
 
     completion = _command(commands, "completion", "print a script by which a shell completes commands and flags")
     completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
     help_ = _command(commands, "help", "show this, or the flags of a command")
-    help_.add_argument("words", nargs="*", metavar="COMMAND", help="such as: run, or simulate tic")
+    help_.add_argument("words", nargs="*", metavar="COMMAND", help="such as: run")
     return top
 
 
@@ -103,7 +108,7 @@ def _add_read(commands: Commands) -> None:
         "--options",
         metavar="OPTIONS",
         help="of the protocol, written as in a configuration: {id_file: FILE, password_file: FILE} (default: those that "
-        "meterline detect prints; the B-route's take BROUTE_ID and BROUTE_PASSWORD from the environment)",
+        "meterline detect prints, which may take secrets from the environment)",
     )
     read.add_argument("--watch", action="store_true", help="go on, and show each change (default: say it once)")
     read.add_argument("--json", dest="as_json", action="store_true", help="one JSON object; with --watch one a frame")
@@ -182,42 +187,16 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-01-15") from None
 
 
-def _add_simulate(commands: Commands) -> None:
+def _add_simulate(commands: Commands, kinds_too: bool) -> None:
     simulate = _command(commands, "simulate", "a meter without hardware, at the speed of its line")
+    if not kinds_too:
+        return
     kinds = simulate.add_subparsers(dest="kind", metavar="PROTOCOL", required=True)
-    _add_simulate_tic(kinds)
-    _add_simulate_broute(kinds)
-
-
-def _add_simulate_tic(kinds: Commands) -> None:
-    tic = _command(kinds, "tic", "a Linky: its mode, contract and wiring, with a household behind it")
-    tic.add_argument("--mode", choices=("historic", "standard"), default="historic", help="default: historic")
-    tic.add_argument("--contract", choices=("base", "hc", "ejp", "tempo"), default="hc", help="default: hc")
-    tic.add_argument("--phases", type=int, choices=(1, 3), default=1, help="default: 1")
-    tic.add_argument("--producer", action="store_true", help="with a roof of 3 kW, and registers of what it injects")
-    tic.add_argument("--subscribed", type=int, default=0, metavar="VA", help="default: 6000, three-phase 18000")
-    tic.add_argument("--overload", metavar="PERIOD/LENGTH", help="draw too much for the last LENGTH s of every PERIOD s")
-    _simulating(
-        tic, "bit-errors=RATE, lost-bytes=RATE, silence=PERIOD/LENGTH, eot=FRAMES, mode=SECONDS (between changes), seed=NUMBER"
-    )
-
-
-def _add_simulate_broute(kinds: Commands) -> None:
-    broute = _command(kinds, "broute", "a Wi-SUN module with a B-route meter on its air, and a household behind it")
-    broute.add_argument("--edition", choices=("single", "dual"), default="dual", help="of the module (default dual)")
-    broute.add_argument("--form", choices=("hex", "binary"), default="hex", help="of what it receives (default hex)")
-    broute.add_argument("--no-echo", dest="echo", action="store_false", help="a module that does not repeat commands")
-    broute.add_argument("--solar", action="store_true", help="with a roof of 5 kW, and registers of what it feeds in")
-    broute.add_argument("--generation", type=int, choices=(1, 2), default=1, help="of the meter (default 1)")
-    broute.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help="the whole world runs so many times faster")
-    _simulating(
-        broute,
-        "drop=RATE, late=RATE, duplicate=RATE, inf-during=RATE, sna=RATE, wrong-pdc=RATE, sentinels=RATE (of replies); "
-        "refused21=RATE, solicit=RATE, er09=RATE, er10=RATE (of SKSENDTO); wrong-length=RATE (of ERXUDP), "
-        "garbage=RATE (of lines); crlf-payload=yes, lone-cr-echo=yes, no-ropt=yes, silent=yes, lies=yes, wrap=yes; "
-        "mute=SECONDS, moves=SECONDS, end26=SECONDS, expire29=SECONDS; limit32=PERIOD/LENGTH, stall=PERIOD/LENGTH, "
-        "outage=PERIOD/LENGTH; scan-empty=SCANS; seed=NUMBER",
-    )
+    for name, protocol in PROTOCOLS.items():
+        simulator = protocol.simulator()
+        kind = _command(kinds, name, simulator.summary)
+        simulator.add_flags(kind)
+        _simulating(kind, simulator.faults)
 
 
 def _simulating(kind: Parser, faults: str) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from meterline.cli.output import Output, output
 from meterline.cli.progress import progress
 from meterline.config.schema import Config
 from meterline.errors import UserError
-from meterline.link.open import DEFAULT_SETTINGS, open_link
-from meterline.link.stream import Link, SerialSettings
+from meterline.link.open import open_link
+from meterline.link.stream import Link
 from meterline.link.url import shown
 from meterline.meter.readings import Refused
 from meterline.protocols import PROTOCOLS
-from meterline.service.detect import detect
+from meterline.protocols.api import MeterProtocol
+from meterline.service.detect import detect, serial_of
 
 
 def capture(
@@ -43,12 +46,13 @@ def capture(
 async def _capture(config: Config, url: str, out: Output, redact: bool, seconds: float | None, baud: int | None) -> None:
     meters = {meter.name: meter.options for meter in config.meters if meter.link == url}
     name = next(meter.protocol for meter in config.meters if meter.link == url)
+    serial = serial_of(name)
     async with (
-        open_link(url, SerialSettings(baud) if baud else DEFAULT_SETTINGS) as link,
+        open_link(url, serial._replace(baud=baud) if baud else serial) as link,
         progress(lambda passed: f"{passed:.0f} s: {link.received} bytes; Ctrl-C ends the capture of {link.url}"),
     ):
-        protocol = PROTOCOLS[name] if name else None if baud else (await detect(link))[1]
-        redactor = protocol.Redactor(redact) if protocol else None
+        protocol = PROTOCOLS[name] if name else None if baud else await detect(link)
+        redactor = protocol.redactor(redact) if protocol else None
 
         def write(data: bytes) -> None:
             if shown := redactor.feed(data) if redactor else data:
@@ -64,7 +68,7 @@ async def _capture(config: Config, url: str, out: Output, redact: bool, seconds:
                     await _read(link, protocol, meters)
 
 
-async def _read(link: Link, protocol: object, meters: dict[str, object]) -> None:
+async def _read(link: Link, protocol: MeterProtocol[Any], meters: Mapping[str, Any]) -> None:
     """As the runtime does, until the meter is silent; what it says goes to the link's tap."""
     with contextlib.suppress(TimeoutError):
-        await protocol.read(link, meters, {}, lambda _: None)  # type: ignore[attr-defined]
+        await protocol.read(link, meters, {}, lambda _: None)

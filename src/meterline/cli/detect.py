@@ -7,9 +7,9 @@ import sys
 
 from meterline.cli.progress import progress
 from meterline.config.yaml_file import plain
-from meterline.diagnostics.listening import described, meet, noted
 from meterline.diagnostics.serial_device import stable_name
 from meterline.link.open import open_link
+from meterline.protocols.trial import try_reading
 from meterline.service.detect import detect as detect_protocol
 
 LONG_ENOUGH = 8.0
@@ -31,20 +31,20 @@ async def _detect(url: str) -> None:
         open_link(url) as link,
         progress(lambda passed: f"{passed:.0f} s: listening{f' at {link.baud} baud' if link.baud else ''} on {link.url}"),
     ):
-        name, protocol = await detect_protocol(link)
-        met = await meet(link, protocol, {"home": None}, LONG_ENOUGH, lambda meter: meter.frames == ENOUGH_FRAMES)
-        baud, options = link.baud, protocol.suggested(link)
-    for text in noted(met):
+        protocol = await detect_protocol(link)
+        trial = await try_reading(protocol, link, {"home": None}, LONG_ENOUGH, lambda meter: meter.frames == ENOUGH_FRAMES)
+        baud, options = link.baud, protocol.suggested_options(link)
+    for text in trial.notes:
         print(f"note: {text}", file=sys.stderr)
-    said, unsaid = described(met.meter), met.meter.frames and "not said"
+    said, unsaid = trial.description, trial.meter.frames and "not said"
     facts = {
-        "protocol": name,
+        "protocol": protocol.name,
         "mode": said["mode"],
         "baud": baud or "set by the bridge",
         "meter": said["meter"] or unsaid,
         "contract": said["contract"] or unsaid,
     }
     print("\n".join(f"{key}: {value}" for key, value in facts.items() if value), file=sys.stderr)
-    print(f"meters:\n  - name: home\n    link: {plain(stable_name(url))}\n    protocol: {name}")
+    print(f"meters:\n  - name: home\n    link: {plain(stable_name(url))}\n    protocol: {protocol.name}")
     if options:
         print(f"    options: {options}")

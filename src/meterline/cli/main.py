@@ -13,6 +13,9 @@ from meterline import logs
 from meterline.cli.arguments import parser
 from meterline.errors import UserError
 
+SHOW_SIMULATORS = {"simulate", "help", "completion"}
+"""Commands that need the flags of all simulated meters."""
+
 
 def main(words: Sequence[str] | None = None) -> None:
     """The program. Status 0: done; 1: a link or file cannot be used, or doctor found a fault; 2: the command or its
@@ -20,7 +23,8 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as at Ctrl-C: tidy up
     given = sys.argv[1:] if words is None else list(words)
-    sys.exit(_main(parser().parse_args(given, argparse.Namespace(apart="--" in given))))
+    simulators = not SHOW_SIMULATORS.isdisjoint(given)
+    sys.exit(_main(parser(simulators).parse_args(given, argparse.Namespace(apart="--" in given))))
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -154,9 +158,9 @@ def _hash_password(_: argparse.Namespace) -> None:
 
 
 def _simulate(args: argparse.Namespace) -> None:
-    from meterline.cli.simulate import SIMULATORS
+    from meterline.cli.simulate import simulate
 
-    SIMULATORS[args.kind](args)
+    simulate(args)
 
 
 def _completion(args: argparse.Namespace) -> None:

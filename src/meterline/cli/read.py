@@ -23,10 +23,11 @@ from meterline.errors import UserError
 from meterline.link.open import open_link
 from meterline.link.url import shown
 from meterline.locale import Language, language, of_environment
+from meterline.meter.intake import take_item
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Refused, Snapshot
 from meterline.protocols import PROTOCOLS
-from meterline.service.detect import detect
+from meterline.service.detect import detect, serial_of
 from meterline.store import State, default_folder
 from meterline.web.page.reading_texts import as_json, headline, rows
 from meterline.web.page.view_model import facts
@@ -88,25 +89,20 @@ class _Reading:
     async def follow(self, on_frame: Callable[[Meter], None] = lambda _: None) -> None:
         """Until the meter is silent (Silent), the link is lost (OSError) or ends (EOFError), or Refused."""
         config = self._config
-        async with open_link(config.link) as link:
-            name = self._protocol or (await detect(link))[0]
-            protocol = PROTOCOLS[name]
+        async with open_link(config.link, serial_of(self._protocol)) as link:
+            protocol = PROTOCOLS[self._protocol] if self._protocol else await detect(link)
             if config.options is None:
-                config = _with_suggested(config, name, protocol.suggested(link))
+                config = _with_suggested(config, protocol.name, protocol.suggested_options(link))
+            self.meter.max_power_va = protocol.max_power_va
             self.meter.stale_after = config.stale_after or config.options.stale_after(1)
 
             def take(item: Item) -> None:
-                match item:
-                    case Snapshot():
-                        self.meter.take(item, link.timed)
-                        self.note_growth()
-                        on_frame(self.meter)
-                    case Rejected():
-                        self.meter.reject(item)
-                    case Observation():
-                        self.meter.observe(item)
-                    case Hint() if not item.good and item.text not in self.hints:
-                        self.hints.append(item.text)
+                take_item(self.meter, item, link.timed)
+                if isinstance(item, Snapshot):
+                    self.note_growth()
+                    on_frame(self.meter)
+                elif isinstance(item, Hint) and not item.good and item.text not in self.hints:
+                    self.hints.append(item.text)
 
             await protocol.read(link, {config.name: config.options}, _remembered(config.link), take)
 
@@ -134,7 +130,7 @@ def _with_suggested(config: MeterConfig, protocol: str, options: str) -> MeterCo
 
 
 def _remembered(link: str) -> dict[str, object]:
-    """What `run` found out about the link: a B-route meter needs no scan then. Nothing is written."""
+    """What `run` found out about the link, so that no radio need be scanned. Nothing is written."""
     state = State(default_folder(), only_read=True)
     try:
         return state.recall(link)

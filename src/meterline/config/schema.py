@@ -102,7 +102,7 @@ def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
     known: dict[str, dict[Any, MeterConfig]] = {}
     for meter in meters:
         others = known.setdefault(meter.link, {})
-        option = PROTOCOLS[meter.protocol].TOLD_APART_BY if meter.protocol else None
+        option = PROTOCOLS[meter.protocol].told_apart_by if meter.protocol else None
         for other in others.values():
             if option is None or meter.protocol != other.protocol:
                 pair = f"meters {other.name!r} and {meter.name!r}"
@@ -129,16 +129,19 @@ def _with_options(meter: MeterConfig) -> MeterConfig:
     if not isinstance(options, dict):
         raise UserError(f"{where}options: expected keys and values, such as {{baud: 1200}}")
     try:
-        return replace(meter, options=structure(options, PROTOCOLS[meter.protocol].Options))
+        return replace(meter, options=structure(options, PROTOCOLS[meter.protocol].options))
     except UserError as error:
         raise within(f"{where}options: ", error) from None
 
 
 def _check_tariffs(meter: MeterConfig, where: str) -> None:
     """A register that the meter cannot have would never be billed."""
-    protocols = [PROTOCOLS[meter.protocol]] if meter.protocol in PROTOCOLS else PROTOCOLS.values()
-    known = [register for protocol in protocols for register in protocol.TARIFF_REGISTERS]
-    if meter.tariffs and (faults := meter.tariffs.unknown_registers(known)):
+    if meter.tariffs is None:
+        return
+    name = meter.protocol
+    protocols = [PROTOCOLS[name]] if name and name in PROTOCOLS else PROTOCOLS.values()
+    known = [register for protocol in protocols for register in protocol.import_registers]
+    if faults := meter.tariffs.unknown_registers(known):
         raise UserError("\n".join(f"{where}tariffs: {fault}" for fault in faults))
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 
-from meterline.diagnostics import Finding, fault, ok, warning
+from meterline.protocols.api import Finding, fault, ok, warning
 from meterline.web.http.server import not_served, parse_address
 
 BEGINNING = 1_735_689_600

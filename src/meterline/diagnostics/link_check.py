@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from meterline.config.schema import MeterConfig
-from meterline.diagnostics import Finding, fault, host, listening, module, ok, serial_device, tcp_bridge, warning
-from meterline.diagnostics.listening import Met
+from meterline.diagnostics import host, serial_device, tcp_bridge
 from meterline.diagnostics.running_instance import Instance
 from meterline.link import processes
 from meterline.link.errors import LinkError, LinkErrorKind
@@ -17,12 +16,15 @@ from meterline.link.processes import Process
 from meterline.link.stream import Link
 from meterline.link.url import Bridge, Device, Endpoint, parse_url
 from meterline.meter.readings import Silent
-from meterline.protocols import tic
-from meterline.protocols.tic.line_faults import ENOUGH
-from meterline.protocols.tic.speed_probe import Heard
+from meterline.protocols import PROTOCOLS
+from meterline.protocols.api import Finding, MeterProtocol, Recognition, fault, ok, warning
+from meterline.protocols.trial import Trial
+from meterline.service.detect import serial_of, try_protocol
 
 SECONDS = 10.0
 """How long a line is listened to, once its speed is known."""
+SILENT_BYTES = 400
+"""Bytes of a line below which it counts as silent: an adapter that must be asked may be there."""
 KEPT = 1 << 16
 """Bytes of a line that a report may hold."""
 
@@ -48,7 +50,8 @@ class Case:
     findings: list[Finding] = field(default_factory=list)
     protocol: str | None = None
     """What speaks there, once it is known."""
-    heard: list[Heard] = field(default_factory=list)
+    counts: list[str] = field(default_factory=list)
+    """How much came of a line that nobody recognised, without its content."""
     sent: bytearray = field(default_factory=bytearray)
     """The beginning of what the meter sent, where its protocol is known."""
 
@@ -134,7 +137,7 @@ def _by_itself(instance: Instance, case: Case) -> Iterable[Finding]:
 async def _inside(case: Case, place: Place) -> None:
     """Open it, and listen."""
     try:
-        async with open_link(case.url) as link:
+        async with open_link(case.url, serial_of(case.protocol)) as link:
             case.find(ok("it opens"))
             await _listen(case, link, place)
             if changed := serial_device.cooked(case.url):
@@ -159,55 +162,50 @@ def _ended(case: Case, place: Place, error: OSError) -> Iterable[Finding]:
 
 
 async def _listen(case: Case, link: Link, place: Place) -> None:
-    """To a meter that talks by itself, then for a module that answers: whichever it is configured to be, else both."""
-    if case.protocol != "broute":
-        case.heard = await tic.hear(link, case.meters[0].options)
-        if case.heard[-1].sure:
-            case.protocol = "tic"
-            await _line(case, link, place)
+    """Find out what speaks there: the protocol that is configured, or else any, as `detect` does."""
+    options = case.meters[0].options
+    silent: list[tuple[MeterProtocol[Any], Recognition]] = []
+    listening = [case.protocol] if case.protocol else PROTOCOLS.recognised_by("listen")
+    for name in listening:
+        protocol = PROTOCOLS[name]
+        recognition = await try_protocol(link, protocol, options, is_last=name == listening[-1])
+        if recognition.is_sure:
+            await _explain(case, link, place, protocol, recognition)
             return
-    silent = None if case.protocol == "tic" else await module.answers(link)
-    if case.protocol != "tic" and silent is None:
-        case.protocol = "broute"
-        await _module(case, link, place)
-        return
-    if case.heard:
-        case.find(listening.nothing_valid(case.heard))
-    if silent and case.protocol:
-        case.find(silent)
-    elif silent and sum(heard.size for heard in case.heard) < ENOUGH:  # a module is silent until it is asked
-        case.find(warning(silent.what, "only where it is meant to be one"))
+        silent.append((protocol, recognition))
+        case.counts += recognition.counts
+    received = link.received
+    own = [(protocol, recognition) for protocol, recognition in silent if recognition.is_own]
+    unanswered: list[Recognition] = []
+    for name in [] if case.protocol or own else PROTOCOLS.recognised_by("write"):
+        protocol = PROTOCOLS[name]
+        recognition = await try_protocol(link, protocol)
+        if recognition.is_sure:
+            await _explain(case, link, place, protocol, recognition)
+            return
+        unanswered.append(recognition)
+    for protocol, recognition in own or silent:
+        await _explain(case, link, place, protocol, recognition)
+    if received < SILENT_BYTES:
+        case.find(*(warning(each.why_not.text, "only where it is meant to be one") for each in unanswered))
 
 
-async def _line(case: Case, link: Link, place: Place) -> None:
-    """A TIC line whose speed is known."""
-    case.find(*listening.speeds(case.heard))
-    link.tap = case.keep
-    met = await listening.meet(link, tic, {case.names[0]: case.meters[0].options}, place.seconds)
-    case.find(*listening.damage(bytes(case.sent)), *listening.spoken(met))
-    if link.timed:
-        case.find(*_clock(met, place))
+async def _explain(case: Case, link: Link, place: Place, protocol: MeterProtocol[Any], recognition: Recognition) -> None:
+    """Let the protocol say what it finds; where it reads a meter, compare the clocks."""
+    if recognition.is_sure:
+        case.protocol, link.tap = protocol.name, case.keep
+    case.find(*recognition.findings)
+    meters = {meter.name: meter.options for meter in case.meters}
+    async for found in protocol.diagnose(link, meters, place.seconds, recognition):
+        if isinstance(found, Trial):
+            case.find(*_clock(found, place) if link.timed else ())
+        else:
+            case.find(found)
 
 
-async def _module(case: Case, link: Link, place: Place) -> None:
-    """A module that answers, and its meters in turn."""
-    link.tap = case.keep
-    awake, introduction = await module.introduce(link)
-    case.find(introduction)
-    known = {meter.name: meter.options for meter in case.meters if meter.options}
-    if not known:
-        case.find(module.stranger(link.url))
-    for name, options in known.items():
-        network, finding = await module.look_for(awake, name, options)
-        case.find(finding)
-        if network:
-            met, finding = await module.join(link, name, options, network)
-            case.find(finding, *_clock(met, place))
-
-
-def _clock(met: Met, place: Place) -> Iterable[Finding]:
+def _clock(trial: Trial, place: Place) -> Iterable[Finding]:
     """The meter's clock against ours, where it says what it has."""
-    meter = met.meter
+    meter = trial.meter
     said, ahead = meter.value("smartmeter_clock_timestamp_seconds"), meter.value("smartmeter_clock_offset_seconds")
     if said is not None:
         ahead = float(said) - meter.last_frame_at

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 from meterline import __version__
 from meterline.config.schema import Config, MeterConfig
 from meterline.config.settings import Setting, settings, settings_of
-from meterline.diagnostics import Finding
 from meterline.diagnostics.link_check import Case
 from meterline.diagnostics.running_instance import Instance
 from meterline.meter.families import privacy
 from meterline.protocols import PROTOCOLS
+from meterline.protocols.api import Finding
 
 MASK = "(masked)"
 _PUBLIC = ("/dev", "/dev/serial/by-id", "/dev/serial/by-path")
@@ -32,7 +32,6 @@ _PUBLIC = ("/dev", "/dev/serial/by-id", "/dev/serial/by-path")
 _SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _LOOKS_LIKE = (
-    re.compile(r"(?<!\w)(?<!\d\.)[0-9A-Fa-f]{12}(?:[0-9A-Fa-f]{2,20})?(?!\w|\.\d)"),  # ADCO, ADSC, PRM, password, MAC, ID
     re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:{1,2}){3,7}[0-9A-Fa-f]{0,4}(?![\w:])"),  # IPv6, and a MAC with colons
     re.compile(r"(?<!\w)(?<!\d\.)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.\d)"),
     re.compile(r"(?<=/by-id/)\S+?(?=-if\d|-port\d|[\s,;]|$)"),  # holds the adapter's serial number
@@ -52,9 +51,9 @@ def write(file: IO[bytes], config: Config, machine: Iterable[Finding], cases: li
         report.writestr("configuration.txt", scrubbed(_lines(configuration(config, names)), known, names))
         for number, case in enumerate(cases, 1):
             if case.sent and case.protocol:
-                report.writestr(f"link{number}.bin", PROTOCOLS[case.protocol].Redactor(True).feed(bytes(case.sent)))
-            elif case.heard:
-                report.writestr(f"link{number}.txt", _lines(_counted(case)))
+                report.writestr(f"link{number}.bin", PROTOCOLS[case.protocol].redactor(True).feed(bytes(case.sent)))
+            elif case.counts:
+                report.writestr(f"link{number}.txt", _lines(case.counts))
         if own:
             report.writestr("metrics.txt", scrubbed(_lines(metrics(own.page, names)), known, names))
 
@@ -143,14 +142,6 @@ def metrics(page: str, names: dict[str, str]) -> Iterator[str]:
             yield line
 
 
-def _counted(case: Case) -> Iterator[str]:
-    """How much of what was heard, without its order."""
-    for heard in case.heard:
-        common = ", ".join(f"{byte:02X}: {times}" for byte, times in heard.common.most_common(16))
-        counts = f"valid groups: {heard.symptoms.groups}; damaged: {heard.symptoms.known}"
-        yield f"{heard}; {counts}; commonest bytes: {common or 'none'}"
-
-
 def _known(config: Config) -> list[str]:
     """What names this machine and its places, longest first."""
     texts = [os.path.expanduser("~"), socket.gethostname(), socket.gethostname().split(".")[0]]
@@ -167,6 +158,7 @@ def scrubbed(text: str, known: list[str], names: dict[str, str]) -> str:
         text = text.replace(repr(name), number)
     for secret in known:
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text, flags=re.IGNORECASE)
-    for shape in _LOOKS_LIKE:
-        text = shape.sub(MASK, text)
+    identifiers = (pattern for protocol in PROTOCOLS.values() for pattern in protocol.identifiers)
+    for pattern in (*identifiers, *_LOOKS_LIKE):
+        text = pattern.sub(MASK, text)
     return text

@@ -9,11 +9,11 @@ from http.client import HTTPException
 from typing import NamedTuple
 
 from meterline import world
-from meterline.diagnostics import Finding, fault, ok, warning
-from meterline.diagnostics.listening import FINE
 from meterline.link import processes
 from meterline.link.processes import Process
+from meterline.meter.line_quality import FINE
 from meterline.meter.text_format import escape
+from meterline.protocols.api import Finding, fault, ok, warning
 from meterline.web.http.server import parse_address
 
 TIMEOUT = 3.0

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from meterline.diagnostics import Finding, fault, ok, warning
 from meterline.link import errors
 from meterline.link.processes import Process
+from meterline.protocols.api import Finding, fault, ok, warning
 
 ROOT = Path("/")
 _RULE = 'a line in /etc/udev/rules.d/99-meterline.rules: SUBSYSTEM=="tty", KERNEL=="{name}", GROUP="{group}", MODE="0660"'

@@ -6,9 +6,9 @@ import asyncio
 import ipaddress
 
 from meterline import world
-from meterline.diagnostics import Finding, fault, ok
 from meterline.link.errors import LinkErrorKind
 from meterline.link.url import Bridge
+from meterline.protocols.api import Finding, fault, ok
 
 RESOLVE_TIMEOUT_S = 10.0
 """Seconds to wait for a name's addresses."""

@@ -32,7 +32,12 @@ class SerialLine(Wire):
             return
         shape = {} if form == self._form else _SHAPES[form]
         try:
-            await self._transport.reconfigure_port(baudrate=baud, **shape)
+            try:
+                await self._transport.reconfigure_port(baudrate=baud, **shape)
+            except OSError as error:
+                if not shape or error.errno != errno.EINVAL:
+                    raise
+                await self._transport.reconfigure_port(baudrate=baud)  # a pseudo-terminal, as in `open_device`
         except OSError as error:
             raise errors.lost(self.url, error) from error
         self._buffer.clear()

@@ -127,6 +127,7 @@ CATALOGUE: tuple[Family, ...] = (
         ("tariff",),
     ),
     Family("smartmeter_energy_export_watthours_total", "counter", "Active energy injected."),
+    Family("smartmeter_energy_export_tariff_watthours_total", "counter", "Active energy injected, by register.", ("tariff",)),
     Family("smartmeter_energy_reactive_varhours_total", "counter", "Reactive energy by quadrant.", ("quadrant",)),
     Family(
         "smartmeter_fixed_energy_import_watthours",

@@ -12,6 +12,8 @@ STEP, STEPS = 5.0, 12
 """Seconds of a step, and how many of them are looked at: a minute."""
 LOSSY, SOUND = 0.5, 0.6
 """Parts of what arrives that are accepted: below the one most is lost, and it is over above the other."""
+FINE, TOO_MUCH = 0.01, 0.2
+"""Parts of what arrives that may be damaged: any line has some; from the second on values come too late, or never."""
 ENOUGH = 20
 """Things that must have arrived, and seconds that must have passed, before it is judged."""
 MOST_HINTS = 8

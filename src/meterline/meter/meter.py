@@ -16,7 +16,7 @@ from meterline import world
 from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, REGISTERS
 from meterline.meter.line_quality import Counted, Line
 from meterline.meter.link_reach import Reach
-from meterline.meter.plausibility import HIGHEST_POWER, Entry, Mark, Registers
+from meterline.meter.plausibility import DEFAULT_MAX_POWER_VA, Entry, Mark, Registers
 from meterline.meter.raw_fields import Said
 from meterline.meter.readings import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
 from meterline.meter.text_format import Histogram, block, escape
@@ -39,6 +39,8 @@ class Meter:
         self.stale_after = stale_after
         self.follows_pace = True
         """A slow meter has longer than `stale_after`; False where a person chose that."""
+        self.max_power_va = DEFAULT_MAX_POWER_VA
+        """The highest power that the rise of a register may imply: a fact of the meter's protocol."""
         self.clock = clock or world.current.monotonic
         self.texts = [""] * len(CATALOGUE)
         """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
@@ -148,7 +150,7 @@ class Meter:
             return
         self.said.take(snapshot if self.keeps_words else None, now)
         subscribed = self._entries.get(_SUBSCRIBED)
-        self._registers.judge_by(snapshot, float(subscribed.value) if subscribed else HIGHEST_POWER)
+        self._registers.judge_by(snapshot, self.max_power_va, float(subscribed.value) if subscribed else None)
         changed, entries = set[str](), self._entries
         for reading in snapshot.readings:
             series, value = reading

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from meterline.meter.readings import Series, Snapshot
+from meterline.meter.readings import NO_RESOLUTIONS, Resolution, Series, Snapshot
 
 SLACK = 2
 """Steps that a register may rise by rounding and sampling, whatever the power."""
 MARGIN = 1.5
 """A breaker lets more than the subscribed power pass for a while (54E: it trips at 1.3 times the cut-off power)."""
-HIGHEST_POWER = 36_000.0
-"""Volt-amperes: the largest subscribed power of these meters; taken where none is known, and for what is injected."""
+DEFAULT_MAX_POWER_VA = 36_000.0
+"""The highest power of a meter whose protocol is not known yet."""
 
 _IMPORT = "smartmeter_energy_import"
 
@@ -44,17 +44,27 @@ class Registers:
     def __init__(self) -> None:
         self.retired: dict[Series, Mark] = {}
         """Registers that are not shown any more: what they said last."""
-        self.step = 1.0
-        self.wraps_at = math.inf
+        self._resolution, self._resolutions = Resolution(), NO_RESOLUTIONS
         self.checked = True
         """The wire has a checksum: what has nothing to be judged by is believed."""
-        self.subscribed = HIGHEST_POWER
+        self.subscribed = self.max_power_va = DEFAULT_MAX_POWER_VA
         self._held: dict[Series, Mark] = {}
 
-    def judge_by(self, snapshot: Snapshot, subscribed: float) -> None:
-        """What a snapshot says of its registers, and the power that they can rise by (volt-amperes)."""
-        self.step, self.wraps_at, self.checked = snapshot.step, snapshot.wraps_at, snapshot.checked
-        self.subscribed = subscribed
+    def judge_by(self, snapshot: Snapshot, max_power_va: float, subscribed: float | None) -> None:
+        """Take what the next registers are judged by.
+
+        Args:
+            snapshot: Where they come from: it says their resolution.
+            max_power_va: The highest power of this kind of meter, in volt-amperes: the limit for what is fed in.
+            subscribed: The subscribed power in volt-amperes, the limit for what is drawn; None: it is not known.
+        """
+        self._resolution, self._resolutions = snapshot.resolution, snapshot.resolutions
+        self.checked, self.max_power_va = snapshot.checked, max_power_va
+        self.subscribed = max_power_va if subscribed is None else subscribed
+
+    def resolution(self, series: Series) -> Resolution:
+        """Return the resolution of a register of the last snapshot."""
+        return self._resolutions.get(series, self._resolution)
 
     def plausible(self, series: Series, shown: Mark | None, now: Mark, timed: bool, stale_after: float) -> bool | None:
         """Whether a register can stand at `now` after the last believed value, or after the one held back last.
@@ -80,13 +90,13 @@ class Registers:
 
     def _follows(self, series: Series, mark: Mark, now: Mark, timed: bool) -> bool:
         rise = now.value - mark.value
-        if rise < 0 and mark.value < self.wraps_at < math.inf:
-            rise += self.wraps_at
+        if rise < 0 and mark.value < (wraps_at := self.resolution(series).wraps_at) < math.inf:
+            rise += wraps_at
         elif rise <= 0 or not timed:
             return rise >= 0
         return rise <= self._most(series, now.at - mark.at)
 
     def _most(self, series: Series, seconds: float) -> float:
         """How much a register can rise in that time."""
-        power = self.subscribed if series[0].startswith(_IMPORT) else HIGHEST_POWER
-        return SLACK * self.step + MARGIN * power * seconds / 3600
+        power = self.subscribed if series[0].startswith(_IMPORT) else self.max_power_va
+        return SLACK * self.resolution(series).step + MARGIN * power * seconds / 3600

@@ -54,6 +54,16 @@ class Contract(NamedTuple):
     """Registers that mean something else in another contract: a price for one of them is a price for another contract."""
 
 
+class Resolution(NamedTuple):
+    """How a register counts, in the unit of its family: the least that it rises by, and where it begins again at 0."""
+
+    step: float = 1.0
+    wraps_at: float = math.inf
+
+
+NO_RESOLUTIONS: Mapping[Series, Resolution] = MappingProxyType({})
+
+
 class Snapshot(NamedTuple):
     """All readings of one frame, or of one round of questions."""
 
@@ -65,10 +75,10 @@ class Snapshot(NamedTuple):
     """True for a frame that leaves most readings out for a while: those then stay fresh for longer."""
     meter: str = ""
     """Which of the link's meters; empty where the link has one."""
-    step: float = 1.0
-    """Resolution of its registers: what they rise by at least."""
-    wraps_at: float = math.inf
-    """Where its registers begin again at 0."""
+    resolution: Resolution = Resolution()
+    """Of all its registers, but for those in `resolutions`."""
+    resolutions: Mapping[Series, Resolution] = NO_RESOLUTIONS
+    """Of registers that count otherwise: energy and volume on one meter do."""
     words: Mapping[str, str] = MappingProxyType({})
     """What was said, as it was sent: the wire's own label → its data."""
     contract: Contract | None = None
@@ -153,15 +163,7 @@ class _Trouble(Exception):
 
 
 class Silent(_Trouble, TimeoutError):
-    """No meter speaks on the link.
-
-    Attributes:
-        talks: Something came all the same, without being asked.
-    """
-
-    def __init__(self, problem: str, remedy: str = "", link: str = "", talks: bool = False) -> None:
-        super().__init__(problem, remedy, link)
-        self.talks = talks
+    """No meter speaks on the link."""
 
 
 class Refused(_Trouble):

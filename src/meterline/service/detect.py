@@ -1,30 +1,81 @@
-"""What speaks on a link, and how fast: asks each protocol in turn, on this link alone."""
+"""What speaks on a link, and how fast. Every protocol listens before anything is written."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any
 
-from meterline.link.stream import Link
-from meterline.meter.readings import Silent
+from meterline.link.open import DEFAULT_SETTINGS
+from meterline.link.stream import Link, SerialSettings
+from meterline.meter.readings import Hint, Silent
 from meterline.protocols import PROTOCOLS
+from meterline.protocols.api import MeterProtocol, Recognition
+
+REPLAYED_BYTES = 1 << 20
+"""Bytes of a link without speed that the next protocol hears again."""
 
 
-async def detect(link: Link, before: str | None = None) -> tuple[str, ModuleType]:
-    """The protocol's name and module; the link is left at its speed, with nothing lost. Silent: none is recognised.
+def serial_of(name: str | None) -> SerialSettings:
+    """Return the settings with which a device is opened that speaks this protocol, or one that is not known."""
+    return PROTOCOLS[name].serial if name else DEFAULT_SETTINGS
 
-    `before`: the protocol that was recognised on this link last time. Another device may be there by now, so all that only
-    listen are tried; but nothing is written for another protocol's sake. Where something arrives that nobody asked for, only
-    those complain that listen, since a module that must be asked is silent.
+
+async def detect(link: Link, before: str | None = None) -> MeterProtocol[Any]:
+    """Find the protocol of a link.
+
+    All protocols that only listen are tried first. Something is written only where none of them recognised the line, or saw
+    signs of its own protocol on it.
+
+    Args:
+        link: The open link. It is left at the speed of its protocol, with nothing lost.
+        before: The protocol that was recognised on this link last time. Another device may be there by now, so all that only
+            listen are tried; but nothing is written for the sake of a third protocol.
+
+    Raises:
+        Silent: None is recognised; where something arrives that nobody asked for, only those
+            that listen explain, since an adapter that must be asked is silent.
+        OSError: The link was lost.
     """
-    complaints = []
-    for name, protocol in PROTOCOLS.items():
-        if before in PROTOCOLS and name != before and protocol.IS_ASKED:
+    received, recognitions = link.received, list[Recognition]()
+    *_, last = listening = PROTOCOLS.recognised_by("listen")
+    for name in listening:
+        recognitions.append(await try_protocol(link, PROTOCOLS[name], is_last=name == last))
+        if recognitions[-1].is_sure:
+            return PROTOCOLS[name]
+    own = [recognition for recognition in recognitions if recognition.is_own]
+    explaining = own or list(recognitions) if link.received > received else recognitions
+    for name in [] if own else PROTOCOLS.recognised_by("write"):
+        if before in PROTOCOLS and name != before:
             continue
-        try:
-            await protocol.recognise(link)
-        except Silent as error:
-            complaints.append(error)
-        else:
-            return name, protocol
-    talking = [error for error in complaints if error.talks]
-    raise Silent("; ".join(error.sentence for error in talking or complaints), link=link.url)
+        recognitions.append(await try_protocol(link, PROTOCOLS[name]))
+        if recognitions[-1].is_sure:
+            return PROTOCOLS[name]
+    whys = [recognition.why_not for recognition in explaining]
+    # A capture has no wires to check.
+    raise Silent("; ".join(why.sentence if link.timed else why.text for why in whys), link=link.url)
+
+
+async def try_protocol(link: Link, protocol: MeterProtocol[Any], options: Any = None, is_last: bool = True) -> Recognition:
+    """Let one protocol try to recognise the line, at its own settings.
+
+    Args:
+        link: The open link.
+        protocol: The protocol that tries.
+        options: Those of a meter that is configured there.
+        is_last: No other protocol listens after this one. Else, where the link has no speed (a bridge, a capture), the next one
+            hears again what this one has read.
+
+    Raises:
+        OSError: The link was lost.
+    """
+    await link.set_baud(*protocol.serial)
+    heard, tap = bytearray(), link.tap
+    link.tap = lambda data: heard.extend(data[: REPLAYED_BYTES - len(heard)])
+    try:
+        recognition = await protocol.recognise(link, options)
+    except EOFError:
+        recognition = Recognition(False, Hint(f"the capture holds nothing of {protocol.name}"))
+    finally:
+        link.tap = tap
+    if not (recognition.is_sure or is_last) and link.baud is None:
+        link.unread(bytes(heard))
+    return recognition

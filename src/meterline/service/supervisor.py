@@ -21,12 +21,13 @@ from meterline.link.stream import Link
 from meterline.link.url import Bridge, parse_url, shown
 from meterline.logs import News, Reminders, about
 from meterline.meter.families import FAMILIES
+from meterline.meter.intake import take_item
 from meterline.meter.line_quality import Line
 from meterline.meter.link_reach import End
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Silent, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Refused, Silent, Snapshot
 from meterline.protocols import PROTOCOLS
-from meterline.service.detect import detect
+from meterline.service.detect import detect, serial_of
 from meterline.store import State
 
 log = logging.getLogger("meterline")
@@ -175,7 +176,7 @@ class _Follower:
         while True:
             opened = False
             try:
-                async with open_link(self._link) as link:
+                async with open_link(self._link, serial_of(self._protocol)) as link:
                     opened = True
                     link.crowd = self._crowd
                     self._speaking_since = None
@@ -214,11 +215,12 @@ class _Follower:
         if self._protocol:
             protocol = PROTOCOLS[self._protocol]
         else:
-            name, protocol = await detect(link, self._memory.get(RECOGNISED))
-            self._memory[RECOGNISED] = name
+            protocol = await detect(link, self._memory.get(RECOGNISED))
+            self._memory[RECOGNISED] = protocol.name
             self._remember()
         for config, meter in zip(self._configs, self._all, strict=True):
-            self._books.open(meter, config.tariffs, protocol.TIME_ZONE, bool(protocol.TARIFF_REGISTERS))
+            meter.max_power_va = protocol.max_power_va
+            self._books.open(meter, config.tariffs, protocol.time_zone, bool(protocol.import_registers))
 
         def take(item: Item) -> None:
             self._take(item, self._meters[item.meter], link.timed)
@@ -237,23 +239,16 @@ class _Follower:
                 self._keep_at = now + KEEP_AGAIN
 
     def _take(self, item: Item, meter: Meter, timed: bool) -> None:
-        match item:
-            case Snapshot():
-                meter.take(item, timed)
-                if timed:
-                    self._books.take(meter, item)
-                self._speaks(meter)
-                self._judge(meter)
-            case Rejected():
-                meter.reject(item)
-            case Observation():
-                meter.observe(item)
-            case Hint():
-                meter.line.note(item)
-                if self._hints.due(meter.name, str(item.good), item.text):
-                    if not item.good:  # when it is over, that is worth a line again
-                        self._hints.forget(meter.name, str(True))
-                    log.log(logging.INFO if item.good else logging.WARNING, "%s", item.sentence, extra=about(meter.name))
+        take_item(meter, item, timed)
+        if isinstance(item, Snapshot):
+            if timed:
+                self._books.take(meter, item)
+            self._speaks(meter)
+            self._judge(meter)
+        elif isinstance(item, Hint) and self._hints.due(meter.name, str(item.good), item.text):
+            if not item.good:  # when it is over, that is worth a line again
+                self._hints.forget(meter.name, str(True))
+            log.log(logging.INFO if item.good else logging.WARNING, "%s", item.sentence, extra=about(meter.name))
 
     def _speaks(self, meter: Meter) -> None:
         """It speaks; what was wrong is over once it has spoken for a while, so that a flapping link stays quiet and slow."""

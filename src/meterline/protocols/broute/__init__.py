@@ -6,12 +6,14 @@ needs no scan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import aclosing
-from typing import Any, NoReturn
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from meterline.link.stream import Link
-from meterline.meter.readings import Emit, Refused, Silent
+from meterline.link.stream import Link, SerialSettings
+from meterline.meter.readings import Emit, Hint, Refused
+from meterline.protocols.api import Finding, MeterProtocol, Recognition, Scanner, Simulator
 from meterline.protocols.broute.adapter import Module
 from meterline.protocols.broute.driver import Driver, describe
 from meterline.protocols.broute.dump import Decoder, facts, proves
@@ -19,28 +21,10 @@ from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.redact import Redactor
 from meterline.protocols.broute.skstack import BAUD, FORM
 
-__all__ = [
-    "IS_ASKED",
-    "TARIFF_REGISTERS",
-    "TIME_ZONE",
-    "TOLD_APART_BY",
-    "Decoder",
-    "Options",
-    "Redactor",
-    "facts",
-    "proves",
-    "read",
-    "recognise",
-    "suggested",
-]
+if TYPE_CHECKING:
+    from meterline.protocols.trial import Trial
 
-IS_ASKED = True
-"""It is recognised by an answer: something must be written to it."""
-TOLD_APART_BY = "id"
-"""A module asks several meters in turn."""
-TIME_ZONE = "Asia/Tokyo"
-TARIFF_REGISTERS = ()
-"""It has one register of what is drawn."""
+__all__ = ["PROTOCOL", "Options", "read"]
 
 
 async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
@@ -65,18 +49,72 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
         raise
 
 
-async def recognise(link: Link) -> None:
-    """Is this a Wi-SUN module? Asks for its version. Silent where it is not."""
-    await link.set_baud(BAUD, FORM)
-    module = Module(link)
-    try:
-        if await module.recognise():
-            return
-    except EOFError:
-        pass
-    raise Silent("no Wi-SUN module answers SKVER at 115200 baud (J11 firmware is not supported)")
+class Broute(MeterProtocol[Options]):
+    """See `MeterProtocol`."""
+
+    name = "broute"
+    serial = SerialSettings(BAUD, FORM)
+    options = Options
+    told_apart_by = "id"
+    """A module asks several meters in turn."""
+    time_zone = "Asia/Tokyo"
+    max_power_va = 36_000.0
+    """⚠ Assumed: a household draws less (60 A at 200 V are 12 kVA)."""
+    identifiers = (re.compile(r"(?<!\w)(?<!\d\.)[0-9A-Fa-f]{12}(?:[0-9A-Fa-f]{2,20})?(?!\w|\.\d)"),)
+    """Password (12 characters), MAC (16), authentication ID (32), and what damage leaves of them."""
+
+    async def read(self, link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
+        """See `MeterProtocol.read`."""
+        await read(link, meters, memory, emit)
+
+    async def recognise(self, link: Link, options: Options | None = None) -> Recognition:
+        """Ask for the version of the module. See `MeterProtocol.recognise`."""
+        await link.set_baud(BAUD, FORM)
+        with suppress(EOFError, TimeoutError):
+            if await Module(link).recognise():
+                return Recognition(True)
+        return Recognition(False, Hint(f"no Wi-SUN module answers SKVER at {BAUD} baud (J11 firmware is not supported)"))
+
+    async def diagnose(
+        self, link: Link, meters: Mapping[str, Options | None], seconds: float, recognition: Recognition
+    ) -> AsyncIterator[Finding | Trial]:
+        """Examine the module, then its meters in turn. See `MeterProtocol.diagnose`."""
+        from meterline.protocols.broute.diagnose import examine
+
+        async for finding in examine(self, link, meters, recognition):
+            yield finding
+
+    def suggested_options(self, link: Link) -> str:
+        """See `MeterProtocol.suggested_options`."""
+        return '{id: "${BROUTE_ID}", password: "${BROUTE_PASSWORD}"}'
+
+    def decoder(self) -> Decoder:
+        """See `MeterProtocol.decoder`."""
+        return Decoder()
+
+    def describe(self, event: Any) -> dict[str, Any] | None:
+        """See `MeterProtocol.describe`."""
+        return facts(event)
+
+    def proves(self, event: Any) -> bool:
+        """See `MeterProtocol.proves`."""
+        return proves(event)
+
+    def redactor(self, household: bool) -> Redactor:
+        """See `MeterProtocol.redactor`."""
+        return Redactor(household)
+
+    def simulator(self) -> Simulator:
+        """See `MeterProtocol.simulator`."""
+        from meterline.protocols.broute.simulator.simulate import BrouteSimulator
+
+        return BrouteSimulator()
+
+    def scanner(self, id_file: str | None, environment: Mapping[str, str]) -> Scanner:
+        """See `MeterProtocol.scanner`."""
+        from meterline.protocols.broute.scan import BrouteScanner
+
+        return BrouteScanner(id_file, environment)
 
 
-def suggested(link: Link) -> str:
-    """The options for the configuration of a recognised module."""
-    return '{id: "${BROUTE_ID}", password: "${BROUTE_PASSWORD}"}'
+PROTOCOL = Broute()

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from meterline import world
-from meterline.meter.readings import Reading, Rejected, Series, Snapshot
+from meterline.meter.readings import Reading, Rejected, Resolution, Series, Snapshot
 from meterline.protocols.broute import causes, echonet
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.belief import Belief
@@ -290,10 +290,10 @@ class Asked:
         self._keep([reading for reading in found if reading.series[0] == "smartmeter_info"], tick + 3 * HOUR)
         shown = {series: reading for series, (reading, until) in self._lasting.items() if until > tick}
         shown |= {reading.series: reading for reading in found}
-        step, wraps_at = 1.0, math.inf
+        resolution = Resolution()
         if self._unit:
-            step, wraps_at = float(self._unit.watthours), self._unit.energy(self._unit.steps)
-        snapshot = Snapshot(tuple(shown.values()), self.mac, meter=session.meter, step=step, wraps_at=wraps_at, checked=False)
+            resolution = Resolution(float(self._unit.watthours), self._unit.energy(self._unit.steps))
+        snapshot = Snapshot(tuple(shown.values()), self.mac, meter=session.meter, resolution=resolution, checked=False)
         words = {f"{epc:02X}": edt.hex().upper() for epc, edt in said if edt}
         session.module.items.append(snapshot._replace(words=words, holds=ROUNDS_HELD * self.pace.usual))
         return self._belief.doubts

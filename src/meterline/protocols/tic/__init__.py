@@ -5,43 +5,24 @@ The meter talks by itself. Its mode is told by what it says; its speed is tried,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from meterline.link.stream import Link
-from meterline.meter.readings import Emit, Observation, Rejected, Silent
+from meterline.link.stream import Link, SerialSettings
+from meterline.meter.readings import Emit, Observation, Rejected
+from meterline.protocols.api import Finding, MeterProtocol, Recognition, Simulator, fault
+from meterline.protocols.tic import diagnose as diagnosis
 from meterline.protocols.tic.contracts import CONTRACT_OF, SUPPLIER_REGISTERS
 from meterline.protocols.tic.derived import readings
-from meterline.protocols.tic.diagnose import nothing_valid, pattern
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
 from meterline.protocols.tic.listener import Listener, probe_speeds
 from meterline.protocols.tic.redact import Redactor
-from meterline.protocols.tic.speed_probe import ENOUGH_GROUPS, Heard
+from meterline.protocols.tic.speed_probe import ENOUGH_GROUPS
 
-__all__ = [
-    "IS_ASKED",
-    "TARIFF_REGISTERS",
-    "TIME_ZONE",
-    "TOLD_APART_BY",
-    "Decoder",
-    "Options",
-    "Redactor",
-    "facts",
-    "hear",
-    "proves",
-    "read",
-    "recognise",
-    "suggested",
-]
-
-IS_ASKED = False
-"""It talks by itself."""
-TOLD_APART_BY = None
-"""A line has one meter."""
-TIME_ZONE = "Europe/Paris"
-TARIFF_REGISTERS = (*CONTRACT_OF, *SUPPLIER_REGISTERS)
-"""Registers of what is drawn, one for each tariff."""
+if TYPE_CHECKING:
+    from meterline.protocols.trial import Trial
 
 SPEEDS = {"standard": 9600, "historic": 1200}
 PROBE = 5.0
@@ -64,7 +45,7 @@ class Options:
     """Export the number of the delivery point, which names a household."""
 
     def stale_after(self, meters: int) -> float:
-        """Seconds until a value that is not confirmed disappears."""
+        """Return the seconds until a value that is not confirmed disappears."""
         return STALE_AFTER
 
     def speeds(self, current: int | None) -> list[int]:
@@ -75,63 +56,95 @@ class Options:
         return list(dict.fromkeys((first, *SPEEDS.values())))
 
 
-def facts(event: Event) -> dict[str, Any] | None:
-    """What `decode` prints of an accepted event."""
-    return event._asdict() if isinstance(event, Group) else None
+class Tic(MeterProtocol[Options]):
+    """See `MeterProtocol`."""
+
+    name = "tic"
+    serial = SerialSettings(SPEEDS["standard"], "7E1")
+    options = Options
+    time_zone = "Europe/Paris"
+    import_registers = (*CONTRACT_OF, *SUPPLIER_REGISTERS)
+    max_power_va = 36_000.0
+    """The largest connection that has such a meter."""
+    identifiers = (re.compile(r"(?<!\w)(?<!\d\.)\d{12}(?:\d\d)?(?!\w|\.\d)"),)
+    """ADCO and ADSC (12 digits), PRM (14)."""
+
+    async def read(self, link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
+        """See `MeterProtocol.read`."""
+        (options,) = [given or Options() for given in meters.values()]
+        link.rest = 0.1 + 0.001 * link.crowd
+        listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
+        after_short, judged = False, 0
+        try:
+            while True:
+                _, events = await listener.read()
+                for event in events:
+                    if type(event) is Rejected:
+                        emit(event)
+                    if frame := assembler.take(event):
+                        snapshot = readings(frame, options.prm, after_short)
+                        after_short = snapshot.short
+                        emit(snapshot)
+                groups = listener.symptoms.groups
+                if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
+                    continue
+                if link.baud and not judged:
+                    emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
+                judged = groups
+                if hint := diagnosis.pattern(listener.symptoms):
+                    emit(hint)
+        except EOFError:
+            if frame := assembler.close():
+                emit(readings(frame, options.prm))
+            raise
+
+    async def recognise(self, link: Link, options: Options | None = None) -> Recognition:
+        """Listen at both speeds. See `MeterProtocol.recognise`."""
+        tried = await probe_speeds(link, (options or Options()).speeds(link.baud), PROBE, SILENCE)
+        if tried[-1].sure:
+            return Recognition(True, findings=tuple(diagnosis.speeds(tried)))
+        counts = tuple(heard.counts for heard in tried)
+        return Recognition(False, diagnosis.nothing_valid(tried), diagnosis.is_tic(tried), counts=counts)
+
+    async def diagnose(
+        self, link: Link, meters: Mapping[str, Options | None], seconds: float, recognition: Recognition
+    ) -> AsyncIterator[Finding | Trial]:
+        """Read the line for a while. See `MeterProtocol.diagnose`."""
+        if not recognition.is_sure:
+            yield fault(recognition.why_not.text, recognition.why_not.remedy)
+            return
+        from meterline.protocols.trial import try_reading
+
+        trial = await try_reading(self, link, meters, seconds)
+        for finding in (*diagnosis.damage(trial.sent), diagnosis.spoken(trial)):
+            yield finding
+        yield trial
+
+    def suggested_options(self, link: Link) -> str:
+        """See `MeterProtocol.suggested_options`."""
+        return f"{{baud: {link.baud}}}" if link.baud else ""
+
+    def decoder(self) -> Decoder:
+        """See `MeterProtocol.decoder`."""
+        return Decoder()
+
+    def describe(self, event: Event) -> dict[str, Any] | None:
+        """See `MeterProtocol.describe`."""
+        return event._asdict() if isinstance(event, Group) else None
+
+    def proves(self, event: Event) -> bool:
+        """A group does, by its checksum and the table of labels."""
+        return isinstance(event, Group)
+
+    def redactor(self, household: bool) -> Redactor:
+        """See `MeterProtocol.redactor`."""
+        return Redactor(household)
+
+    def simulator(self) -> Simulator:
+        """See `MeterProtocol.simulator`."""
+        from meterline.protocols.tic.simulator.simulate import TicSimulator
+
+        return TicSimulator()
 
 
-def proves(event: Event) -> bool:
-    """Whether only a TIC line says this: the checksum and the table of labels say so of a group."""
-    return isinstance(event, Group)
-
-
-async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
-    """Read the meter until it is silent (Silent) or the link is lost (OSError) or ends (EOFError)."""
-    (options,) = [given or Options() for given in meters.values()]
-    link.rest = 0.1 + 0.001 * link.crowd
-    listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
-    after_short, judged = False, 0
-    try:
-        while True:
-            _, events = await listener.read()
-            for event in events:
-                if type(event) is Rejected:
-                    emit(event)
-                if frame := assembler.take(event):
-                    snapshot = readings(frame, options.prm, after_short)
-                    after_short = snapshot.short
-                    emit(snapshot)
-            groups = listener.symptoms.groups
-            if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
-                continue
-            if link.baud and not judged:
-                emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
-            judged = groups
-            if hint := pattern(listener.symptoms):
-                emit(hint)
-    except EOFError:
-        if frame := assembler.close():
-            emit(readings(frame, options.prm))
-        raise
-
-
-def suggested(link: Link) -> str:
-    """The options for the configuration of a recognised meter."""
-    return f"{{baud: {link.baud}}}" if link.baud else ""
-
-
-async def hear(link: Link, options: Options | None = None) -> list[Heard]:
-    """What comes at each speed, until one is the right one: the link is left there, and nothing is lost."""
-    return await probe_speeds(link, (options or Options()).speeds(link.baud), PROBE, SILENCE)
-
-
-async def recognise(link: Link) -> None:
-    """Is this a TIC line? Listens at both speeds, leaves the link at the right one, and gives back what it read.
-
-    Silent, with a text for people, where it is not.
-    """
-    tried = await hear(link)
-    if not tried[-1].sure:
-        found = nothing_valid(tried)
-        remedy = found.remedy if link.timed else ""  # a capture has no wires to check
-        raise Silent(found.text, remedy, link.url, talks=any(heard.size for heard in tried))
+PROTOCOL = Tic()

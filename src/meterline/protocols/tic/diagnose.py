@@ -8,10 +8,17 @@ off the spaces at their ends, and so each group whose checksum is a space.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from meterline.meter.line_quality import FINE, TOO_MUCH
 from meterline.meter.readings import Hint
+from meterline.protocols.api import Finding, fault, ok, warning
+from meterline.protocols.tic.frames import Decoder
 from meterline.protocols.tic.line_faults import ENOUGH, Symptoms
 from meterline.protocols.tic.speed_probe import Heard
+
+if TYPE_CHECKING:
+    from meterline.protocols.trial import Trial
 
 WIRES = "check the screws at I1 and I2, twist or shorten the two wires, and keep them away from mains and switching supplies"
 RESISTOR = (
@@ -32,6 +39,11 @@ _STRANGER = "is it the right device? Another one, or another program, talks ther
 _REPORT = "please report it with what meterline doctor --bundle writes"
 FEW, MANY = 5, 10
 """Times that something must be so before it is said: damage of a kind, and groups of a meter that says nothing else."""
+
+FEW_FOREIGN, FEW_KNOWN = 5, 3
+"""Groups with labels of other meters, and rejects that begin with a label of ours, from which a line is a TIC line."""
+PIECE = 256
+"""Bytes as they come in one read: only so many rejects of each are looked at."""
 
 
 def pattern(symptoms: Symptoms) -> Hint | None:
@@ -101,14 +113,14 @@ def nothing_valid(tried: Sequence[Heard]) -> Hint:
         return Hint(f"many bytes arrive as NUL: a weak signal, or wrong parity: {came}", remedy=f"{_PARITY}; {WIRES}")
     if best.groups:
         return Hint(f"hardly a valid group: {came}", remedy=f"{WIRES}; {RESISTOR}")
-    if best.foreign > 5:
+    if best.foreign > FEW_FOREIGN:
         return Hint(
             f"a meter of a company: its labels are not known here: {came}",
             remedy="this kind of meter speaks TIC, but not that of a household: it is not supported",
         )
     if hint := next(_of_the_rejects(best), None):
         return hint
-    if best.known >= 3 and best.known * 10 >= best.rejected:
+    if best.known >= FEW_KNOWN and best.known * 10 >= best.rejected:
         return Hint(f"groups arrive, and every one of them is damaged: {came}", remedy=f"{WIRES}; {RESISTOR}")
     return _no_group(tried, came, bridge)
 
@@ -129,3 +141,48 @@ def _no_group(tried: Sequence[Heard], came: str, bridge: bool) -> Hint:
         f"only noise arrives: this is no meter, or the wrong speed: {came}",
         remedy=f"is this the adapter of the meter? If so: {WIRES}",
     )
+
+
+def is_tic(tried: Sequence[Heard]) -> bool:
+    """Whether a line that cannot be read is a TIC line all the same: groups, or rejects that begin like groups."""
+    return any(
+        seen.groups or seen.foreign > FEW_FOREIGN or seen.known >= FEW_KNOWN for seen in (heard.symptoms for heard in tried)
+    )
+
+
+def speeds(tried: Sequence[Heard]) -> Iterator[Finding]:
+    """What came at each speed, where the last one is right."""
+    *others, right = tried
+    for heard in others:
+        yield ok(f"{heard}: no group, as it must be at the wrong speed" if heard.size else f"{heard}: nothing yet")
+    yield ok(f"{right}: this is the output of a meter")
+
+
+def damage(data: bytes) -> Iterator[Finding]:
+    """How many of the groups in it are damaged, and what is strange about the line: the cause, where one shows."""
+    symptoms, decoder = Symptoms(), Decoder()
+    for start in range(0, len(data), PIECE):
+        piece = data[start : start + PIECE]
+        symptoms.feed(piece, decoder.feed(piece))
+    groups, bad = symptoms.damage
+    rate, hint = bad / max(groups, 1), pattern(symptoms)
+    what = f"{groups} groups, {bad} of them damaged ({rate:.1%})"
+    if not bad:
+        yield ok(f"{groups} groups, none damaged")
+    elif rate < FINE:
+        yield ok(f"{what}: fine, damage is counted and never shown")
+    elif hint:
+        yield warning(what, "see the next line for the cause")
+    else:
+        remedy = f"{WIRES}; {RESISTOR}"
+        yield fault(what, remedy) if rate >= TOO_MUCH else warning(f"{what}: more than a line should have", remedy)
+    if hint:
+        yield (fault if rate >= TOO_MUCH or says_nothing(symptoms) else warning)(hint.text, hint.remedy)
+
+
+def spoken(trial: Trial) -> Finding:
+    """Which meter it is."""
+    said = ", ".join(f"{key} {value}" for key, value in trial.description.items() if value)
+    if trial.meter.frames:
+        return ok(f"{trial.meter.frames} frames: {said or 'the meter did not say what it is'}")
+    return fault("no frame", trial.trouble or WIRES)

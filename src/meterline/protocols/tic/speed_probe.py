@@ -43,5 +43,12 @@ class Heard:
         """It is a TIC line at this speed."""
         return self.symptoms.groups >= ENOUGH_GROUPS
 
+    @property
+    def counts(self) -> str:
+        """How much of what came, without its order."""
+        common = ", ".join(f"{byte:02X}: {times}" for byte, times in self.common.most_common(16))
+        counts = f"valid groups: {self.symptoms.groups}; damaged: {self.symptoms.known}"
+        return f"{self}; {counts}; commonest bytes: {common or 'none'}"
+
     def __str__(self) -> str:
         return f"{self.size} bytes in {self.seconds:.0f} s" + (f" at {self.baud} baud" if self.baud else "")

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from meterline.diagnostics import Finding, fault, ok, warning
-from meterline.diagnostics.listening import Met, described, meet
-from meterline.link.stream import Link
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+
 from meterline.meter.meter import Meter
-from meterline.protocols import broute
+from meterline.protocols.api import Finding, MeterProtocol, Recognition, fault, ok, warning
 from meterline.protocols.broute import skstack
 from meterline.protocols.broute.adapter import Module
 from meterline.protocols.broute.driver import describe
 from meterline.protocols.broute.network import GOOD_SIGNAL, Network
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.session import Session
+from meterline.protocols.trial import Trial, try_reading
+
+if TYPE_CHECKING:
+    from meterline.link.stream import Link
 
 LONG_ENOUGH = 150.0
 """Seconds to join a meter that was heard, and to poll it twice: its clock comes with the second poll."""
 _NEARER = "bring the module nearer to the meter, with a USB cable of some metres, away from metal"
+_SILENT = "unplug it and plug it in again; is it the Wi-SUN module's link, and has no other program it?"
 
 
-async def answers(link: Link) -> Finding | None:
-    """What is wrong where no module answers."""
-    try:
-        await broute.recognise(link)
-    except TimeoutError as error:
-        return fault(str(error), "unplug it and plug it in again; is it the Wi-SUN module's link, and has no other program it?")
-    return None
+async def examine(
+    protocol: MeterProtocol[Options], link: Link, meters: Mapping[str, Options | None], recognition: Recognition
+) -> AsyncIterator[Finding | Trial]:
+    """See `MeterProtocol.diagnose`."""
+    if not recognition.is_sure:
+        yield fault(recognition.why_not.text, _SILENT)
+        return
+    module, introduction = await introduce(link)
+    yield introduction
+    known = {name: options for name, options in meters.items() if options}
+    if not known:
+        yield stranger(link.url)
+    for name, options in known.items():
+        network, finding = await look_for(module, name, options)
+        yield finding
+        if network:
+            trial = await join(protocol, link, name, options, network)
+            yield _let_in(trial)
+            yield trial
 
 
 async def introduce(link: Link) -> tuple[Module, Finding]:
@@ -55,22 +72,21 @@ async def look_for(module: Module, name: str, options: Options) -> tuple[Network
     return network, ok(what) if dbm >= GOOD_SIGNAL else warning(what, _NEARER)
 
 
-async def join(link: Link, name: str, options: Options, network: Network) -> tuple[Met, Finding]:
-    """Read the meter for a while; whether it lets us in."""
+async def join(protocol: MeterProtocol[Options], link: Link, name: str, options: Options, network: Network) -> Trial:
+    """Read a meter that was heard for a while."""
     known = {"channel": f"{network.channel:X}", "pan_id": f"{network.pan_id:X}", "mac": network.mac}
-    met = await meet(link, broute, {name: options}, LONG_ENOUGH, _has_a_clock, {name: known})
-    return met, _let_in(met)
+    return await try_reading(protocol, link, {name: options}, LONG_ENOUGH, _has_a_clock, {name: known})
 
 
 def _has_a_clock(meter: Meter) -> bool:
     return meter.value("smartmeter_clock_offset_seconds") is not None
 
 
-def _let_in(met: Met) -> Finding:
-    meter = met.meter
+def _let_in(trial: Trial) -> Finding:
+    meter = trial.meter
     if meter.frames:
-        said = ", ".join(filter(None, described(meter).values()))
+        said = ", ".join(filter(None, trial.description.values()))
         return ok(f"meter {meter.name!r} lets us in and answers: {meter.frames} replies" + (f", {said}" if said else ""))
-    if cause := next((hint for hint in reversed(met.hints) if not hint.good), None):
+    if cause := next((hint for hint in reversed(trial.hints) if not hint.good), None):
         return fault(f"meter {meter.name!r} is heard, but not read: {cause.text}", cause.remedy)
-    return fault(f"meter {meter.name!r} is heard, but does not answer", met.trouble or _NEARER)
+    return fault(f"meter {meter.name!r} is heard, but does not answer", trial.trouble or _NEARER)

@@ -1,0 +1,24 @@
+"""The one place where what a driver emits reaches a meter, whoever reads it."""
+
+from __future__ import annotations
+
+from meterline.meter.meter import Meter
+from meterline.meter.readings import Item, Observation, Rejected, Snapshot
+
+
+def take_item(meter: Meter, item: Item, timed: bool) -> None:
+    """Give an item of a driver's `read` to its meter.
+
+    Args:
+        meter: The meter that the item names.
+        item: What the driver emitted.
+        timed: Bytes come when the meter sends them (`Link.timed`), so that the rise of a register can be judged.
+    """
+    if isinstance(item, Snapshot):
+        meter.take(item, timed)
+    elif isinstance(item, Rejected):
+        meter.reject(item)
+    elif isinstance(item, Observation):
+        meter.observe(item)
+    else:
+        meter.line.note(item)
