@@ -80,6 +80,11 @@ _SHAPES: dict[Form, dict[str, Any]] = {
     "8N1": {"byte_size": 8, "parity": serialx.Parity.NONE},
 }
 
+_OPENING: dict[str, Any] = {"exclusive": True, "low_latency": False}
+"""How a device is opened. With low latency, the default of serialx, an FTDI adapter wakes this machine for each byte. Else it
+gathers bytes for up to 16 ms.
+"""
+
 
 class Wire(asyncio.Protocol):
     """A serial device or a TCP connection."""
@@ -288,13 +293,13 @@ async def _open_device(path: str, baud: int) -> Wire:
     loop = asyncio.get_running_loop()
     try:
         try:
-            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True, **_SHAPES["7E1"])
+            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, **_OPENING, **_SHAPES["7E1"])
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             # A pseudo-terminal keeps 8N1 and glibc refuses the change: open it as it is, bit 7 is masked anyway.
             wire = Wire(path, baud)
-            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, exclusive=True)
+            await serialx.create_serial_connection(loop, lambda: wire, path, baudrate=baud, **_OPENING)
     except (OSError, serialx.SerialException) as error:
         raise LinkError(f"{path}: {errors.not_opened(path, error)}") from error
     return wire
