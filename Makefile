@@ -65,7 +65,8 @@ screenshots: setup ## take docs/page-*.png anew, of the demo (needs Chromium)
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(COMPILE) -o requirements/run.txt pyproject.toml
 	$(COMPILE) --extra auth -c requirements/run.txt -o requirements/auth.txt pyproject.toml
-	$(COMPILE) --all-extras -c requirements/auth.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra holidays -c requirements/run.txt -o requirements/holidays.txt pyproject.toml
+	$(COMPILE) --all-extras -c requirements/auth.txt -c requirements/holidays.txt -o requirements/dev.txt pyproject.toml
 
 COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 

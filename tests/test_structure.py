@@ -51,6 +51,7 @@ ONLY_THERE = {
     "yaml": ("config",),
     "cattrs": ("config", "web"),
     "bcrypt": ("web",),
+    "holidays": ("billing/public_holidays",),
 }
 MODULES = ("time", "random", "concurrent.futures")
 """What world.py alone may use: all of these modules but what GIVEN names ..."""

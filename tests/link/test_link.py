@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import termios
 from pathlib import Path
 
 import pytest
+import serialx
 from support.live_meters import bridge, fake, line, locked, talking, until
 from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
@@ -42,6 +44,21 @@ def test_a_pseudo_terminal_can_be_opened_three_times_and_gives_every_byte() -> N
                     assert bytes(byte & 0x7F for byte in got) == bytes(byte & 0x7F for byte in range(1, 256))
 
     run(test())
+
+
+@pytest.mark.parametrize("refused", [(), (errno.EINVAL,)], ids=["7E1", "8N1 of a pseudo-terminal"])
+def test_a_device_is_opened_alone_and_without_a_wake_up_for_each_byte(
+    monkeypatch: pytest.MonkeyPatch, refused: tuple[int, ...]
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    async def create_serial_connection(*words: object, **settings: object) -> None:
+        asked.append(settings)
+        raise OSError((*refused, errno.EACCES)[len(asked) - 1], "not opened")
+
+    monkeypatch.setattr(serialx, "create_serial_connection", create_serial_connection)
+    asyncio.run(complaint("/dev/ttyUSB0"))
+    assert [(settings["exclusive"], settings["low_latency"]) for settings in asked] == [(True, False)] * (len(refused) + 1)
 
 
 def test_the_device_is_raw_so_that_etx_and_cr_survive() -> None:

@@ -2,6 +2,7 @@
 
 tariff           what the configuration says about prices, checked
 time_conditions  hours, days of the week, dates
+public_holidays  holidays of a country, from the library of that name
 calendar         when which price holds: local days, billing periods, hours; across changes of the clock
 pricing          a rise of a register, cut by time and by price
 totals           what is written down: lines of a day, totals

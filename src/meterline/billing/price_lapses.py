@@ -74,9 +74,9 @@ def _raised(levies: list[Levy], day: date) -> int:
 
 
 def _of_holidays(tariffs: Tariffs) -> Iterator[Lapse]:
-    """The list of holidays is over, where a price hangs on it."""
+    """The list of holidays is over, where a price hangs on it. Those of a country go on."""
     asked = any(HOLIDAY in rate.days.numbers for period in tariffs.periods for rate in period.times or ())
-    if asked and tariffs.holidays:
+    if asked and tariffs.holidays and isinstance(tariffs.holidays, tuple):
         last, end = max(tariffs.holidays), tariffs.periods[-1].until
         if last < (end or date.max) - ONE_DAY:
             yield Lapse(last + ONE_DAY, None, f"holidays: the last one listed is {last}; add those that follow")

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from meterline.billing.public_holidays import Holidays
 from meterline.billing.time_conditions import Clock, Dates, Days, Hours, uncovered
 
 PER_CENT = Decimal("0.01")
@@ -196,7 +197,7 @@ class Tariffs:
     """Day of the month on which a billing period begins; in a shorter month its last day."""
     day_start: Clock = MIDNIGHT
     """When a day of the tariff begins (06:00 with Tempo): days and dates of `times` are meant so."""
-    holidays: tuple[date, ...] = ()
+    holidays: Holidays = ()
 
     def __post_init__(self) -> None:
         if not (self.currency.isascii() and self.currency.isalpha() and self.currency.isupper() and len(self.currency) == 3):
@@ -249,7 +250,7 @@ class Tariffs:
         return min(days, default=None)
 
     def holiday(self, day: date) -> bool:
-        """Whether it is listed as a holiday."""
+        """Whether it is one of the holidays."""
         return day in self.holidays
 
     def unknown_registers(self, known: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Literal, NewType, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from meterline.billing.public_holidays import Holidays, PublicHolidays
 from meterline.billing.time_conditions import Clock, Dates, Days, Hours
 from meterline.errors import UserError
 
@@ -42,6 +43,9 @@ def _converter() -> Any:
         _is_list, lambda wanted, converter: _list(homogenous_tuple_structure_factory(wanted, converter))
     )
     converter.register_structure_hook_func(_is_choice, _choice)
+    converter.register_structure_hook_func(
+        lambda wanted: wanted == Holidays, lambda value, _: _holidays(value, converter.structure)
+    )
     converter.register_structure_hook_func(lambda wanted: wanted is Any, lambda value, _: value)
     return converter
 
@@ -130,6 +134,11 @@ def _condition(value: Any, wanted: Any) -> Any:
     if not all(isinstance(part, str) for part in parts):
         raise ValueError("expected text, or a list of texts")
     return wanted.parse(",".join(parts))
+
+
+def _holidays(value: Any, structured: Callable[[Any, Any], Any]) -> Any:
+    """A code of a country, or a list of dates."""
+    return PublicHolidays.parse(value) if isinstance(value, str) else structured(value, tuple[date, ...])
 
 
 def _is_list(wanted: Any) -> bool:

@@ -15,6 +15,10 @@ _SHAPES: dict[Form, dict[str, Any]] = {
     "7E1": {"byte_size": 7, "parity": serialx.Parity.EVEN},
     "8N1": {"byte_size": 8, "parity": serialx.Parity.NONE},
 }
+_OPENING: dict[str, Any] = {"exclusive": True, "low_latency": False}
+"""How a device is opened. With low latency, the default of serialx, an FTDI adapter wakes this machine for each byte. Else it
+gathers bytes for up to 16 ms.
+"""
 
 
 class SerialLine(Wire):
@@ -69,5 +73,5 @@ async def open_device(path: str, settings: SerialSettings) -> SerialLine:
 
 async def _open(path: str, settings: SerialSettings, shape: dict[str, Any]) -> SerialLine:
     line, loop = SerialLine(path, settings), asyncio.get_running_loop()
-    await serialx.create_serial_connection(loop, lambda: line, path, baudrate=settings.baud, exclusive=True, **shape)
+    await serialx.create_serial_connection(loop, lambda: line, path, baudrate=settings.baud, **_OPENING, **shape)
     return line
