@@ -92,24 +92,28 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
     link.rest = 0.1 + 0.001 * link.crowd
     listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
     after_short, judged = False, 0
-    try:
-        while True:
-            _, events = await listener.read()
-            for event in events:
-                if type(event) is Rejected:
-                    emit(event)
-                if frame := assembler.take(event):
-                    snapshot = readings(frame, options.prm, after_short)
-                    after_short = snapshot.short
-                    emit(snapshot)
-            groups = listener.symptoms.groups
-            if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
-                continue
+
+    def take(_: bytes, events: list[Event]) -> bool:
+        nonlocal after_short, judged
+        for event in events:
+            if type(event) is Rejected:
+                emit(event)
+            if frame := assembler.take(event):
+                snapshot = readings(frame, options.prm, after_short)
+                after_short = snapshot.short
+                emit(snapshot)
+        groups = listener.symptoms.groups
+        if groups >= ENOUGH_GROUPS and groups - judged >= min(groups, SETTLED) // 4:
             if link.baud and not judged:
                 emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
             judged = groups
             if hint := pattern(listener.symptoms):
                 emit(hint)
+        return False
+
+    try:
+        await listener.listen(take)
+        raise AssertionError("a listener that nobody stops ends by an exception")
     except EOFError:
         if frame := assembler.close():
             emit(readings(frame, options.prm))
