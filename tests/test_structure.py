@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: tuple[dict[str, set[str]], ...] = (
     # from the ground up: room → the rooms of its own floor that it may import; every lower floor is open to it
-    {"__init__": set(), "errors": set(), "extras": set(), "logs": set()},
+    {"__init__": set(), "errors": set(), "extras": set(), "logs": set(), "world": set()},
     {"link": set(), "meter": set(), "simulation": set(), "store": set()},
     {"protocols": set(), "billing": set()},
     {"config": set()},
@@ -52,6 +52,25 @@ ONLY_THERE = {
     "cattrs": ("config", "web"),
     "bcrypt": ("web",),
 }
+MODULES = ("time", "random", "concurrent.futures")
+"""What world.py alone may use: all of these modules but what GIVEN names ..."""
+OF_THE_WORLD = (
+    "asyncio.sleep",
+    "asyncio.to_thread",
+    "datetime.date.today",
+    "datetime.datetime.now",
+    "datetime.datetime.today",
+    "datetime.datetime.utcnow",
+    "socket.getaddrinfo",
+    "socket.gethostby",
+    "threading.Thread",
+    "threading.Timer",
+)
+"""... and what has these full names, or a name that begins so."""
+GIVEN = {"time.gmtime": 1, "time.localtime": 1, "time.strftime": 2, "random.Random": 1}
+"""Free of clock and chance where they are called with at least so many arguments."""
+OF_THE_LOOP = {"run_in_executor", "getaddrinfo"}
+"""Methods of an event loop, whatever the loop is called."""
 CODE_LINES = 400
 """The longest file, in lines of code: blank lines, comments and docstrings explain, and cost nothing."""
 TABLES = {"meter/families.py"}
@@ -79,6 +98,35 @@ def imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def uses_of_the_world(file: Path) -> Iterator[str]:
+    """Whatever goes past `meterline.world`, by its full name."""
+    nodes, bound, calls = list(runtime_nodes(file)), dict[str, str](), dict[int, int]()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                root = alias.name.split(".")[0]
+                bound[alias.asname or root] = alias.name if alias.asname else root
+        elif isinstance(node, ast.ImportFrom):
+            bound |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call):
+            calls[id(node.func)] = len(node.args)
+
+    def full_name(node: ast.AST) -> str | None:
+        if isinstance(node, ast.Attribute):
+            owner = full_name(node.value)
+            return owner and f"{owner}.{node.attr}"
+        return bound.get(node.id) if isinstance(node, ast.Name) else None
+
+    for node in nodes:
+        name = full_name(node)
+        if name in GIVEN:
+            is_good = calls[id(node)] >= GIVEN[name] if id(node) in calls else name == "random.Random"  # as a type
+        else:
+            is_good = not name or name in MODULES or not name.startswith((*OF_THE_WORLD, *(f"{module}." for module in MODULES)))
+        if not is_good or (isinstance(node, ast.Attribute) and node.attr in OF_THE_LOOP):
+            yield name or ast.unparse(node)
 
 
 def room(file: Path) -> str:
@@ -117,6 +165,17 @@ def test_imports_point_down(file: Path) -> None:
     assert ours - {"__version__"} <= reachable(room(file))
 
 
+@pytest.mark.parametrize("file", [file for file in FILES if file != SOURCE / "world.py"], ids=named)
+def test_only_the_world_has_clocks_sleep_chance_names_and_threads(file: Path) -> None:
+    """Simulated time holds where this does.
+
+    Allowed of `time` is what formats a moment that is given, of `random` a generator with a seed. The keys and tokens of
+    `secrets` and `os.urandom` are no part of the world: no simulation may foresee them.
+    """
+    assert not list(uses_of_the_world(file))
+    assert "meterline.world.current" not in imports(file), "an import by name keeps the world of the import"
+
+
 @pytest.mark.parametrize("file", FILES, ids=named)
 def test_each_library_is_used_in_one_place(file: Path) -> None:
     for library, places in ONLY_THERE.items():
@@ -131,7 +190,7 @@ PROTOCOL_FILES = [file for file in FILES if room(file) == "protocols" and len(fi
 def test_a_codec_knows_no_clock_no_log_and_no_line(file: Path) -> None:
     forbidden = {"asyncio", "time", "logging", "socket", "os", "serialx"}
     assert not {name.split(".")[0] for name in imports(file)} & forbidden
-    assert not any(name.startswith("meterline.link") for name in imports(file))
+    assert not any(name.startswith(("meterline.link", "meterline.world")) for name in imports(file))
 
 
 @pytest.mark.parametrize("file", PROTOCOL_FILES, ids=named)
@@ -144,6 +203,31 @@ def test_a_protocol_imports_no_other_and_a_decoder_no_simulator(file: Path) -> N
             assert SIMULATED in own or rest[:1] != [SIMULATED]
         if name.startswith("meterline.simulation"):
             assert SIMULATED in own
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import time; time.time()",
+        "import time as t; t.monotonic_ns()",
+        "from time import perf_counter; perf_counter()",
+        "import time; clock = time.localtime",
+        "import time; time.strftime('%H')",
+        "import random; random.random()",
+        "from random import Random; Random()",
+        "from datetime import datetime as d; d.now()",
+        "import datetime; datetime.date.today()",
+        "import asyncio; asyncio.sleep(0)",
+        "from asyncio import to_thread; to_thread(print)",
+        "loop.run_in_executor(None, print)",
+        "import socket; socket.gethostbyname_ex('a')",
+        "import threading; threading.Thread()",
+        "import concurrent.futures; concurrent.futures.ThreadPoolExecutor()",
+    ],
+)
+def test_the_rule_about_the_world_sees_each_way_past_it(line: str, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(line, encoding="utf-8")
+    assert list(uses_of_the_world(tmp_path / "module.py"))
 
 
 def test_the_root_of_the_package_is_folders() -> None:

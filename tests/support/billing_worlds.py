@@ -12,9 +12,7 @@ from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import patch
 
-from meterline.billing import billing as books_module
 from meterline.billing.account import Account
 from meterline.billing.billing import KEEP_EVERY, Books
 from meterline.billing.meter_account import SURE_AFTER
@@ -25,6 +23,7 @@ from meterline.meter.families import COLUMNS
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Reading, Snapshot
 from meterline.store import State
+from meterline.world import World, replaced
 from support.sample_tariffs import Contract
 
 ADDRESS = "042175000001"
@@ -121,9 +120,10 @@ class Program:
 
 @contextmanager
 def wall(now: int) -> Iterator[SimpleNamespace]:
-    """The clock of the wall, as the books see it: `now` is what it shows, and may be set."""
-    clock = SimpleNamespace(now=now)
-    with patch.object(books_module, "time", SimpleNamespace(time=lambda: clock.now)):
+    """The wall clock of the program: `now` is what it shows, and may be set."""
+    clock, here = SimpleNamespace(now=now), World()
+    here.now = lambda: clock.now
+    with replaced(here):
         yield clock
 
 

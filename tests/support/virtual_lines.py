@@ -1,4 +1,4 @@
-"""A loop in virtual time: where nothing is left to do it does not wait for its next timer, the clock jumps there.
+"""A world in virtual time: where nothing is left to do its loop does not wait for its next timer, all clocks jump there.
 
 So hours pass in a second, a second lasts as long as the machine needs, and nothing depends on how fast that is. What the loop
 talks to over pseudo-terminals and sockets has to run in it, too: another process would be left behind. A thread is waited
@@ -8,10 +8,15 @@ for, and time stands still meanwhile.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import selectors
 import threading
+import time
 from collections.abc import Callable, Coroutine
+from random import Random
 from typing import Any, TypeVar
+
+from meterline.world import World, replaced
 
 T = TypeVar("T")
 EXECUTORS = ("asyncio_", "ThreadPoolExecutor")
@@ -72,7 +77,30 @@ class Loop(asyncio.SelectorEventLoop):
         self._waits.working -= 1
 
 
+class VirtualWorld(World):
+    """The clocks are those of a loop, and chance is the same in each run of a test."""
+
+    def __init__(self, loop: Loop, start: float) -> None:
+        super().__init__()
+        self.loop = loop
+        self.random = Random(1)
+        self.wall = start
+        """Unix time at the begin of the loop. Another number: somebody has set the clock."""
+        self.monotonic = loop.time
+        self._boot = secrets.token_hex(8)
+
+    def now(self) -> float:
+        return self.wall + self.loop.time()
+
+    def uptime(self) -> float:
+        return self.loop.time()
+
+    def boot(self) -> str:
+        return self._boot
+
+
 def run(test: Coroutine[Any, Any, T], seconds: float = 3600.0) -> T:
-    """A test in its own time, which must end."""
-    with asyncio.Runner(loop_factory=Loop) as runner:
+    """A test in its own time, which begins at the real one and must end."""
+    loop = Loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner, replaced(VirtualWorld(loop, time.time())):
         return runner.run(asyncio.wait_for(test, seconds))

@@ -1,4 +1,4 @@
-"""A world whose time jumps to the next event: hours with a simulated module pass in a second, and nothing is patched.
+"""Hours with a simulated module in virtual time, which pass in a second.
 
 The driver is the real one; between it and the module is a link in memory. `METERLINE_SHARED` and ptys are not needed.
 """
@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-import pytest
-
 from meterline.link.stream import Form, LinkError
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols.broute import read
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
-from support.virtual_lines import Loop
+from meterline.world import replaced
+from support.virtual_lines import Loop, VirtualWorld
 
 T = TypeVar("T")
 START = 1_750_000_000.0
@@ -30,23 +29,23 @@ PASSWORD = "0123456789AB"
 HOUR = 3600.0
 
 
-def play(scene: Callable[[], Coroutine[Any, Any, T]], patch: pytest.MonkeyPatch, seconds: float = 600.0) -> T:
-    """Run a scene in its own time; `time.time` goes with it. `seconds`: real ones, after which it is given up."""
+def play(scene: Callable[[], Coroutine[Any, Any, T]], seconds: float = 600.0) -> T:
+    """Run a scene in a world of its own, from `START` on. `seconds`: real ones, after which it is given up."""
     loop = Loop()
     loop.set_debug(False)  # hours in a second: the end-to-end tests have it on
-    real, started = time.monotonic, time.monotonic()
-    patch.setattr("time.time", lambda: START + loop.time())
+    started = time.monotonic()
 
     def watch() -> None:
-        assert real() - started < seconds, "the scene takes too long"
+        assert time.monotonic() - started < seconds, "the scene takes too long"
         loop.call_later(600, watch)
 
     loop.call_later(600, watch)
-    try:
-        return loop.run_until_complete(scene())
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    with replaced(VirtualWorld(loop, START)):
+        try:
+            return loop.run_until_complete(scene())
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
 
 
 class MemoryLink:
@@ -162,7 +161,6 @@ async def follow(watched: Watched, configured: dict[str, Options]) -> None:
 
 
 def run(
-    patch: pytest.MonkeyPatch,
     hours: float = 0.5,
     meters: list[FakeMeter] | None = None,
     strangers: list[FakeMeter] | None = None,
@@ -200,7 +198,7 @@ def run(
         # The clock goes with the loop: look at the values before it is closed.
         return watched
 
-    return play(scene, patch)
+    return play(scene)
 
 
 def up(watched: Watched) -> bool:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import math
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
@@ -18,6 +17,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from meterline import world
 from meterline.billing.account import Account, History, Subject
 from meterline.billing.calendar import Calendar
 from meterline.billing.clock import IS_SET, JUMP, TRIAL, Wall
@@ -62,7 +62,7 @@ class Books:
         self._uptime = uptime
         self._boot = secrets.token_hex(8) if boot == "" else boot or ""
         self._synchronised = synchronised
-        self.now = now or (lambda: time.time())
+        self.now = now or world.current.now
         self._wall = Wall(self.now)
         self._books: dict[str, Book] = {}
         self._later: dict[str, tuple[float, Callable[[], None]]] = {}
@@ -191,14 +191,14 @@ class Books:
             try:
                 async with asyncio.timeout_at(everything_at):
                     await self._due.wait()
-                    await asyncio.sleep(GATHER)
+                    await world.current.sleep(GATHER)
                 due = [book for book in self._books.values() if book.account.due]
             except TimeoutError:
                 everything_at = loop.time() + KEEP_EVERY
                 due = list(self._books.values())
             self._due.clear()
             batch = [Kept(book) for book in due if book.account.changed or book.account.due]
-            self._writing = loop.run_in_executor(None, self._state.book, *_rows(batch))
+            self._writing = world.current.in_thread(self._state.book, *_rows(batch))
             self._settle(batch, await asyncio.shield(self._writing))
 
     async def close(self) -> None:

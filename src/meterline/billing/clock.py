@@ -7,7 +7,6 @@ right again. A jump is what differs from the monotonic clock.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,20 +20,6 @@ TRIAL = 3600.0
 TIMESYNC = Path("/run/systemd/timesync/synchronized")
 """Of this start of the machine: see systemd-timesyncd.service(8)."""
 _TIME_ERROR = 5
-
-
-def uptime() -> float:
-    """Seconds by a clock that does not jump, and goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def boot() -> str | None:
-    """Which start of the machine `uptime` counts from; None where that is not known, or where it stops in sleep."""
-    try:
-        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return None
-    return text if hasattr(time, "CLOCK_BOOTTIME") else None
 
 
 def synchronised() -> bool | None:

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import os
 import tempfile
-import time
 from typing import Any
 
+from meterline import world
 from meterline.billing.tariff import Tariffs
 from meterline.cli.run import Web, serve
 from meterline.config.schema import Config, MeterConfig
@@ -62,7 +62,7 @@ def _contract(currency: str, a_month: str, **prices: Any) -> Tariffs:
 def module() -> wisun.FakeModule:
     """A Wi-SUN module that needs a tenth of the time of a real one, and a meter in Tokyo: it feeds in by day."""
     meter = wisun.FakeMeter(House(wisun.JST, solar=6000, seed=4), mac="0014224455665566", second_generation=True)
-    return wisun.FakeModule([meter], haste=10, start_unix=time.time())
+    return wisun.FakeModule([meter], haste=10, start_unix=world.current.now())
 
 
 def options(meter: wisun.FakeMeter) -> broute.Options:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import IO, TypeAlias
 
+from meterline import world
 from meterline.billing.clock import synchronised
 from meterline.cli.output import output
 from meterline.cli.progress import Progress, progress
@@ -66,9 +66,9 @@ async def _doctor(args: Namespace, config: Config, file: IO[bytes] | None) -> in
     line = Progress()
     show = _clearing(line, _show_json if args.json else _Words().show)
     line.show(f"asking whether a meterline serves at {args.address}")
-    own = await asyncio.to_thread(running_instance.running, args.address)
+    own = await world.current.in_thread(running_instance.running, args.address)
     kept = synchronised()
-    findings = [host.clock(kept, time.time()), host.state_folder(args.state or default_folder())]
+    findings = [host.clock(kept, world.current.now()), host.state_folder(args.state or default_folder())]
     findings.append(own.serves(args.address) if own else host.port(args.address))
     if not config.meters:
         findings.append(fault("no serial device at all", "plug the adapter in, then: sudo dmesg | tail; ls /dev/serial/by-id/"))

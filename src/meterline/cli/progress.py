@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+
+from meterline import world
 
 PACE = 0.5
 """Seconds between two looks."""
@@ -37,12 +38,12 @@ class Progress:
 @asynccontextmanager
 async def progress(text: Callable[[float], str], line: Progress | None = None) -> AsyncIterator[Progress]:
     """While the block runs, show what `text` says after so many seconds; the line is gone at its end."""
-    line, started = line or Progress(), time.monotonic()
+    line, started = line or Progress(), world.current.monotonic()
 
     async def show() -> None:
         while True:
-            line.show(text(time.monotonic() - started))
-            await asyncio.sleep(PACE)
+            line.show(text(world.current.monotonic() - started))
+            await world.current.sleep(PACE)
 
     showing = asyncio.create_task(show())
     try:

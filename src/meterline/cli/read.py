@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from unicodedata import east_asian_width
 
+from meterline import world
 from meterline.cli.progress import progress
 from meterline.config.schema import Config, MeterConfig, load, single, with_options
 from meterline.config.yaml_file import within
@@ -143,11 +144,11 @@ def _remembered(link: str) -> dict[str, object]:
 
 
 async def _once(reading: _Reading, language: Language, wants_json: bool, seconds: float) -> None:
-    meter, started = reading.meter, time.monotonic()
+    meter, started = reading.meter, world.current.monotonic()
     following = asyncio.create_task(reading.follow())
     try:
         async with progress(partial(_waiting, reading)):
-            while not (following.done() or reading.complete or time.monotonic() - started > seconds):
+            while not (following.done() or reading.complete or world.current.monotonic() - started > seconds):
                 await asyncio.wait({following}, timeout=TICK)
     finally:
         following.cancel()
@@ -205,7 +206,7 @@ async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Cal
                 if trouble != meter.line.trouble:
                     meter.line.trouble = trouble
                     complain(meter)
-            await asyncio.sleep(PAUSE)
+            await world.current.sleep(PAUSE)
 
 
 async def _draw(reading: _Reading, screen: _Screen) -> None:
@@ -213,7 +214,7 @@ async def _draw(reading: _Reading, screen: _Screen) -> None:
 
     async def tick() -> None:
         while True:
-            await asyncio.sleep(1.0)
+            await world.current.sleep(1.0)
             screen.show(reading.meter)
 
     ticking = asyncio.create_task(tick())
@@ -232,6 +233,10 @@ def _show_json(meter: Meter) -> None:
     print(json.dumps(as_json(meter), ensure_ascii=False), flush=True)
 
 
+def _time_of_day() -> str:
+    return time.strftime("%H:%M:%S", time.localtime(world.current.now()))
+
+
 class _Lines:
     """A line a frame, where the output is no terminal."""
 
@@ -240,7 +245,7 @@ class _Lines:
 
     def show(self, meter: Meter) -> None:
         if said := headline(meter, self._language):  # the first frame may be torn
-            print(f"{time.strftime('%H:%M:%S')}  {said}", flush=True)
+            print(f"{_time_of_day()}  {said}", flush=True)
 
 
 class _Screen:
@@ -252,7 +257,7 @@ class _Screen:
 
     def show(self, meter: Meter) -> None:
         size = shutil.get_terminal_size()
-        last = f"{time.strftime('%H:%M:%S')}  {meter.line.trouble}".rstrip()[: size.columns]
+        last = f"{_time_of_day()}  {meter.line.trouble}".rstrip()[: size.columns]
         lines = [*_block(meter, self._language)[: size.lines - 2], last]
         print(f"{self._start}\x1b[H" + "\x1b[K\n".join(lines) + "\x1b[J", end="", flush=True)
         self._start = ""

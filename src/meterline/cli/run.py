@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from meterline import world
 from meterline.config.schema import Config
 from meterline.errors import UserError
 from meterline.logs import about
@@ -73,7 +74,7 @@ async def serve(
     reading = asyncio.create_task(runtime.run(for_ever=True))
     reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live))
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
-    remembering = asyncio.create_task(live.remember() if live else asyncio.sleep(0))
+    remembering = asyncio.create_task(live.remember() if live else world.current.sleep(0))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, reading, reloading}, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
@@ -116,7 +117,7 @@ async def _reload(
         await again.wait()
         again.clear()
         try:
-            config = await asyncio.to_thread(read_again)
+            config = await world.current.in_thread(read_again)
         except UserError as error:
             for line in str(error).splitlines():
                 log.error("not read again, the old configuration stays: %s", line)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 
+from meterline import world
 from meterline.cli.progress import Progress
 from meterline.config.yaml_file import plain
 from meterline.diagnostics.serial_device import stable_name
@@ -64,10 +64,10 @@ async def _sweep(session: Session, mode: int, duration: int) -> list[Pan]:
     seconds, line = skstack.scan_seconds(duration), Progress()
     _say(f"scanning {len(ALL_CHANNELS)} channels for {seconds:.0f} s")
     scanning = asyncio.ensure_future(session.sweep(mode, duration))
-    started = time.monotonic()
+    started = world.current.monotonic()
     try:
         while not scanning.done():
-            passed = min((time.monotonic() - started) / seconds, 0.999)
+            passed = min((world.current.monotonic() - started) / seconds, 0.999)
             channel = ALL_CHANNELS[int(passed * len(ALL_CHANNELS))]
             heard = f", {len(session.module.pans)} found" if session.module.pans else ""
             line.show(f"channel {channel:02X}: {seconds * (1 - passed):.0f} s left{heard}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import time
 from argparse import Namespace
 from collections.abc import Coroutine
 from typing import Any, TypeVar, get_type_hints
 
+from meterline import world
 from meterline.errors import UserError
 from meterline.protocols.broute.simulator import commands as wisun
 from meterline.protocols.tic.simulator import meter as linky
@@ -55,7 +55,7 @@ def simulate_broute(args: Namespace) -> None:
         scale=args.scale,
         faults=parse_faults(args.fault, wisun.Faults),
         seed=args.seed,
-        start_unix=time.time(),
+        start_unix=world.current.now(),
     )
     _until_ctrl_c(_answer(module, args.pty, args.tcp))
 

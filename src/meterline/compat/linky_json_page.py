@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
-from meterline import __version__
+from meterline import __version__, world
 from meterline.billing.billing import Books
 from meterline.meter.meter import Meter
 from meterline.meter.text_format import Histogram, labels, number
@@ -83,7 +83,7 @@ class Page:
         """Until cancelled."""
         while True:
             self.look()
-            await asyncio.sleep(LOOK_EVERY)
+            await world.current.sleep(LOOK_EVERY)
 
     def look(self) -> None:
         """Count the rounds, compare the settings with the line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from meterline import world
 from meterline.compat.smartmeter_scrapes import Scrapes
 from meterline.meter.meter import Meter
 from meterline.meter.text_format import number
@@ -40,7 +41,7 @@ class Page:
         """Until cancelled."""
         while True:
             self._scrapes.look()
-            await asyncio.sleep(LOOK_EVERY)
+            await world.current.sleep(LOOK_EVERY)
 
     def text(self, openmetrics: bool = False) -> str:
         """The page now: nothing of the meter before its first answer, nor while it is silent."""

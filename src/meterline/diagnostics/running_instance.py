@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 import urllib.request
 from collections.abc import Collection, Iterator
 from http.client import HTTPException
 from typing import NamedTuple
 
+from meterline import world
 from meterline.diagnostics import Finding, fault, ok, warning
 from meterline.diagnostics.listening import FINE
 from meterline.link import processes
@@ -74,8 +74,8 @@ def running(address: str) -> Instance | None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=TIMEOUT) as answer:
-            page, until = b"", time.monotonic() + TIMEOUT
-            while (piece := answer.read1(LARGEST)) and len(page) < LARGEST and time.monotonic() < until:
+            page, until = b"", world.current.monotonic() + TIMEOUT
+            while (piece := answer.read1(LARGEST)) and len(page) < LARGEST and world.current.monotonic() < until:
                 page += piece
             text = page.decode("utf-8", "replace")
     except (OSError, ValueError, HTTPException):  # nobody, or nobody who speaks HTTP

@@ -6,8 +6,8 @@ import asyncio
 import ipaddress
 from urllib.parse import urlsplit
 
+from meterline import world
 from meterline.diagnostics import Finding, fault, ok
-from meterline.link.resolver import look_up
 
 RESOLVE = 10.0
 """Seconds for a name's addresses."""
@@ -21,7 +21,7 @@ async def name(url: str) -> Finding | None:
     remedy = f"getent hosts {host}; or write its address: link: tcp://ADDRESS:{port}"
     try:
         async with asyncio.timeout(RESOLVE):
-            addresses = await asyncio.wrap_future(look_up(host))
+            addresses = await world.current.look_up(host)
     except TimeoutError:
         return fault(f"the name {host!r} is not resolved in {RESOLVE:.0f} s: the name server does not answer", remedy)
     except (OSError, UnicodeError):

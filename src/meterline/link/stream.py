@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import serialx
 
+from meterline import world
 from meterline.link import errors
-from meterline.link.resolver import look_up
 
 CONNECT_TIMEOUT = 10.0
 CHUNK = 4096
@@ -140,7 +140,7 @@ class Wire(asyncio.Protocol):
     async def read(self) -> bytes:
         """See `Link`."""
         if self._left:
-            await asyncio.sleep(0)  # others have their turn; nothing is taken yet that a time-out here could lose
+            await world.current.sleep(0)  # others have their turn; nothing is taken yet that a time-out here could lose
         while not self._buffer:
             if self._lost:
                 raise self._lost
@@ -207,7 +207,7 @@ class Replay:
         """See `Link`."""
         data, self._ahead = self._ahead, b""
         if not data:
-            await asyncio.sleep(0.1 if self._pace else 0)
+            await world.current.sleep(0.1 if self._pace else 0)
             # Ten bits a character on the line, ten reads a second.
             data = self._file.read(max(1, self._pace // 100) if self._pace else CHUNK)
             self.received += len(data)
@@ -259,7 +259,7 @@ async def _connect(url: str, host: str, port: int) -> Wire:
     wire = Wire(url, None)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            addresses = await asyncio.wrap_future(look_up(host))
+            addresses = await world.current.look_up(host)
             await _connect_first(wire, addresses, port)
     except TimeoutError:
         raise LinkError(f"{url}: no answer in {CONNECT_TIMEOUT:.0f} s; is the bridge on, and reachable?") from None

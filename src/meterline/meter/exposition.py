@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import gzip
 import platform
-import time
 from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry, ProcessCollector, exposition
 from prometheus_client.metrics import Gauge, Info
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
-from meterline import __version__
+from meterline import __version__, world
 from meterline.meter.families import CATALOGUE
 from meterline.meter.meter import Meter
 
@@ -28,12 +27,12 @@ class Reloads:
 
     def __init__(self) -> None:
         self.good = True
-        self.good_at = time.time()
+        self.good_at = world.current.now()
 
     def note(self, good: bool) -> None:
         """It was read again, and is in force now; or was not good, and the old one is."""
         self.good = good
-        self.good_at = time.time() if good else self.good_at
+        self.good_at = world.current.now() if good else self.good_at
 
 
 class Page:

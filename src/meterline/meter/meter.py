@@ -9,11 +9,11 @@ What the decoder cannot judge is judged here, with a clock and a memory:
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable
 from itertools import chain
 from operator import attrgetter
 
+from meterline import world
 from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, OUR_SOURCES, REGISTERS
 from meterline.meter.line_quality import Counted, Line
 from meterline.meter.link_reach import Reach
@@ -53,13 +53,13 @@ _SEEN_AT = attrgetter("seen.at")
 class Meter:
     """`take` snapshots, `reject` rejects, `observe` observations; `texts` is what a scrape shows of them."""
 
-    def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] | None = None) -> None:
         self.name = name
         self.label = escape(name)
         self.stale_after = stale_after
         self.follows_pace = True
         """A slow meter has longer than `stale_after`; False where a person chose that."""
-        self.clock = clock
+        self.clock = clock or world.current.monotonic
         self.texts = [""] * len(CATALOGUE)
         """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
         self._written: dict[str, float | None] = {}
@@ -74,7 +74,7 @@ class Meter:
         self._link: Counted | None = None
         self._received, self.reach = 0, Reach()
         self.rejected = dict.fromkeys(REASONS, 0)
-        self.line = Line(clock)
+        self.line = Line(self.clock)
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
@@ -165,7 +165,7 @@ class Meter:
         self.frames, self._holds = self.frames + 1, snapshot.holds
         self.line.count(len(snapshot.words) or 1, 0)
         self.reach.hear()
-        self.last_frame, self.last_frame_at = now, round(time.time(), 3)
+        self.last_frame, self.last_frame_at = now, round(world.current.now(), 3)
         if snapshot.short:
             self._last_short = now
         if self._is_stranger(snapshot.address, now):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 from collections.abc import Callable, Iterator
 
+from meterline import world
 from meterline.billing.billing import Books
-from meterline.billing.clock import boot, synchronised, uptime
+from meterline.billing.clock import synchronised
 from meterline.config.schema import Config, MeterConfig
 from meterline.link.stream import Link, LinkError, open_link
 from meterline.logs import News, Reminders, about
@@ -43,10 +43,11 @@ class Runtime:
     """The meters of a configuration, and the tasks that read them."""
 
     def __init__(self, config: Config, state: State | None = None, clock: Callable[[], float] | None = None) -> None:
-        self.clock = clock or asyncio.get_running_loop().time
+        self.clock = clock or world.current.monotonic
         self.started = self.clock()
         self.state = state or State()
-        self.books = Books(self.state) if clock else Books(self.state, uptime=uptime, boot=boot(), synchronised=synchronised)
+        here = world.current
+        self.books = Books(self.state) if clock else Books(self.state, None, here.uptime, here.boot(), synchronised)
         self.on_frame: Callable[[Meter], None] = lambda meter: None
         """Called with each frame, after the meter has taken it."""
         self.config = Config(())
@@ -197,7 +198,7 @@ class _Follower:
                     meter.count_defect()
                 self._say(f"a defect in meterline; please report it. The link is opened again. {error!r}", error)
                 pause = next(self._pauses)
-            await asyncio.sleep(pause)
+            await world.current.sleep(pause)
 
     def _end(self, end: End) -> None:
         """Let the meters know how their link ended."""
@@ -294,5 +295,5 @@ def _pauses(link: str) -> Iterator[float]:
     longest = LONGEST_PAUSE["tcp" if link.startswith("tcp:") else "device"]
     pause = FIRST_PAUSE
     while True:
-        yield pause * random.uniform(0.75, 1.25)
+        yield pause * world.current.random.uniform(0.75, 1.25)
         pause = min(2 * pause, longest)

@@ -5,10 +5,11 @@ Outside systemd nothing happens, and nothing that fails here ever ends the progr
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
+
+from meterline import world
 
 STATUS_EVERY = 5.0
 """Seconds between two looks at the meters."""
@@ -59,7 +60,7 @@ async def tell(describe: Callable[[], str]) -> None:
     """
     if not os.environ.get("NOTIFY_SOCKET"):
         return
-    clock = asyncio.get_running_loop().time
+    clock = world.current.monotonic
     half = feed_every()
     told = describe()
     notify("READY=1", f"STATUS={told}")
@@ -68,7 +69,7 @@ async def tell(describe: Callable[[], str]) -> None:
         if half and clock() >= feed_at:
             notify("WATCHDOG=1")
             feed_at = clock() + half
-        await asyncio.sleep(min(STATUS_EVERY, feed_at - clock()))
+        await world.current.sleep(min(STATUS_EVERY, feed_at - clock()))
         if (now := describe()) != told and notify(f"STATUS={now}"):
             told = now
 

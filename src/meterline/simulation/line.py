@@ -8,11 +8,12 @@ import errno
 import os
 import random
 import termios
-import time
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+from meterline import world
 
 Write = Callable[[bytes], None]
 
@@ -75,22 +76,22 @@ class Faults:
 
 async def talk(meter: Talker, baud: dict[str, int], write: Write, faults: Faults, heard_at: Callable[[], int | None]) -> None:
     """Send frames for ever. `baud`: mode → speed of the line. `heard_at`: the reader's speed, where the line can know it."""
-    change = time.monotonic() + faults.mode if faults.mode else float("inf")
+    change = world.current.monotonic() + faults.mode if faults.mode else float("inf")
     while True:
-        if time.monotonic() >= change:
+        if world.current.monotonic() >= change:
             meter.mode = "standard" if meter.mode == "historic" else "historic"
             change += faults.mode
-        now = time.time()
+        now = world.current.now()
         if faults.silent(now):
-            await asyncio.sleep(SLICE)
+            await world.current.sleep(SLICE)
             continue
         meter.advance(now)
         speed = baud[meter.mode]
         for piece in _pieces(faults.damage(meter.frame()), speed):
             reader = heard_at()
             write(piece if reader in (None, speed) else noise(piece, speed, reader or speed))
-            await asyncio.sleep(len(piece) * 10 / speed)
-        await asyncio.sleep(GAP)
+            await world.current.sleep(len(piece) * 10 / speed)
+        await world.current.sleep(GAP)
 
 
 def _pieces(frame: bytes, baud: int) -> Iterator[bytes]:
@@ -187,4 +188,4 @@ async def on_tcp(host: str, port: int) -> AsyncIterator[tuple[str, Write, Callab
         server.close()
         for writer in list(clients):
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await world.current.sleep(0)

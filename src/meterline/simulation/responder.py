@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol
 
+from meterline import world
 from meterline.simulation.line import Write, pseudo_terminal
 
 _IN_OPEN = 0x20
@@ -151,4 +152,4 @@ async def on_tcp(meter: Callable[[], Asked], host: str, port: int) -> AsyncItera
         server.close()
         for writer in [writer for clients in lines.values() for writer in clients]:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await world.current.sleep(0)

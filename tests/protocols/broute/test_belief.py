@@ -164,9 +164,7 @@ class TestOnTheWire:
             if now() > 60:
                 values.add(seen.meter.value(*POWER))
 
-        seen = run(
-            monkeypatch, 0.2, [FakeMeter(overrides={0xE7: (366).to_bytes(4), 0xE8: bytes.fromhex("001C000C")})], act=note
-        )
+        seen = run(0.2, [FakeMeter(overrides={0xE7: (366).to_bytes(4), 0xE8: bytes.fromhex("001C000C")})], act=note)
         assert done
         assert values == {366}
         assert seen.meter.rejected["implausible"] == 1
@@ -174,11 +172,11 @@ class TestOnTheWire:
     def test_a_damaged_first_register_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         values = set[Any]()
         done = damage(monkeypatch, b"E0040001E240", b"E0040009E240")
-        run(monkeypatch, 0.1, [FakeMeter(overrides={0xE0: (123_456).to_bytes(4)})], act=collect(values, *IMPORT))
+        run(0.1, [FakeMeter(overrides={0xE0: (123_456).to_bytes(4)})], act=collect(values, *IMPORT))
         assert done
         assert values == {None, 12_345_600.0}
 
-    def test_the_second_reading_after_a_start_costs_less_than_a_poll(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_second_reading_after_a_start_costs_less_than_a_poll(self) -> None:
         began = dict[str, float]()
 
         def note(seen: Watched) -> None:
@@ -186,7 +184,7 @@ class TestOnTheWire:
                 if seen.meter.value(*series) is not None:
                     began.setdefault(series[0], now())
 
-        run(monkeypatch, 0.1, act=note, step=0.1)
+        run(0.1, act=note, step=0.1)
         assert began[IMPORT[0]] - began[POWER[0]] < 5
 
     @pytest.mark.parametrize("epc", ["EA", "88", "80", "8D"])
@@ -201,14 +199,14 @@ class TestOnTheWire:
         }[epc]
         values = set[Any]()
         done = damage(monkeypatch, right, wrong, 0.0 if epc != "88" else 300.0)
-        run(monkeypatch, 0.3, [FakeMeter(overrides=dict(lasting))], act=collect(values, *series))
+        run(0.3, [FakeMeter(overrides=dict(lasting))], act=collect(values, *series))
         assert done
         assert values == {None, {"EA": 12_345_500.0, "88": 0.0, "80": 1.0, "8D": "M00000000001"}[epc]}
 
     def test_one_damaged_digit_of_the_meters_clock_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         values = set[Any]()
         done = damage(monkeypatch, b"970200", b"970210")
-        run(monkeypatch, 0.1, act=collect(values, "smartmeter_clock_offset_seconds"))
+        run(0.1, act=collect(values, "smartmeter_clock_offset_seconds"))
         assert done
         assert values == {None, 0.0}
 
@@ -228,7 +226,7 @@ class TestOnTheWire:
             return said
 
         monkeypatch.setattr(FakeMeter, "value", value)
-        run(monkeypatch, 0.1, [meter], act=collect(values, *IMPORT))
+        run(0.1, [meter], act=collect(values, *IMPORT))
         assert done
         assert min(value for value in values if value is not None) > 12_000_000
 
@@ -282,6 +280,6 @@ def test_fuzz_digits_damaged_on_the_line_show_nothing_wrong(monkeypatch: pytest.
                 if series == POWER and abs(float(value)) > 60_000:
                     wrong.append((now(), series, value))
 
-        run(monkeypatch, 1.5, [meter], act=note, step=5, seed=seed)
+        run(1.5, [meter], act=note, step=5, seed=seed)
         assert len(damaged) > 5
         assert not wrong, (seed, wrong[:3])

@@ -25,10 +25,10 @@ def test_a_module_that_refuses_to_send_is_not_a_meter_out_of_reach(monkeypatch: 
         raise CommandFailed(code)
 
     monkeypatch.setattr(FakeModule, "send", send)
-    text = said(run(monkeypatch, 1))
+    text = said(run(1))
     assert f"the module refuses to send: SKSENDTO: {code}: " in text
     assert "radio reach" not in text
-    assert any(code in error for error in run(monkeypatch, 3).errors)
+    assert any(code in error for error in run(3).errors)
 
 
 @pytest.mark.parametrize("command", ["_skjoin", "_sksetpwd", "_skscan"])
@@ -37,13 +37,13 @@ def test_a_module_that_refuses_another_command_is_named(monkeypatch: pytest.Monk
         raise CommandFailed("ER10")
 
     monkeypatch.setattr(FakeModule, command, refuse)
-    seen = run(monkeypatch, 1)
+    seen = run(1)
     assert f"the module refuses a command: {command[1:].upper()}: ER10" in said(seen)
     assert "radio reach" not in said(seen)
 
 
 @pytest.mark.parametrize("lqi", [0x20, 0x40, 0x8C], ids=["too weak", "weak", "good"])
-def test_a_wrong_password_is_named_whatever_the_signal(monkeypatch: pytest.MonkeyPatch, lqi: int) -> None:
+def test_a_wrong_password_is_named_whatever_the_signal(lqi: int) -> None:
     """Messages of the log-in came: the meter hears us."""
     named: list[float] = []
 
@@ -51,17 +51,17 @@ def test_a_wrong_password_is_named_whatever_the_signal(monkeypatch: pytest.Monke
         if not named and "check id and password" in said(seen):
             named.append(now())
 
-    seen = run(monkeypatch, 0.5, [FakeMeter(lqi=lqi)], wrong={"password": "AAAAAAAAAAAA"}, act=note)
+    seen = run(0.5, [FakeMeter(lqi=lqi)], wrong={"password": "AAAAAAAAAAAA"}, act=note)
     assert named[0] < 120
     text = next(text for text in [*seen.hints, *seen.errors] if "check id and password" in text)
     assert "too weak" not in text or text.index("check id and password") < text.index("too weak")
     assert "AAAAAAAAAAAA" not in said(seen)
 
 
-def test_a_meter_that_does_not_answer_the_log_in_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_meter_that_does_not_answer_the_log_in_is_out_of_reach() -> None:
     meter = FakeMeter()
     place = {"channel": f"{meter.channel:02X}", "pan_id": f"{meter.pan_id:04X}", "mac": meter.mac}
-    seen = run(monkeypatch, 0.5, [meter], memory={"meter0": place}, faults=Faults(outage=(7200, 7199)))
+    seen = run(0.5, [meter], memory={"meter0": place}, faults=Faults(outage=(7200, 7199)))
     text = next(text for text in seen.hints if "log-in" in text)
     assert text.startswith("the meter does not answer the log-in: is it in radio reach?")
     assert "password" not in text
@@ -82,7 +82,7 @@ def test_a_limit_that_was_on_before_the_start_is_named(monkeypatch: pytest.Monke
         if now() < 1700:
             assert seen.count("smartmeter_radio_limited") == 1 or now() < 60
 
-    seen = run(monkeypatch, 0.7, [meter], memory={"meter0": place} if known else {}, act=note)
+    seen = run(0.7, [meter], memory={"meter0": place} if known else {}, act=note)
     assert "used up its time on air" in said(seen)
     assert "password" not in said(seen)
     assert 1800 < ups[0] < 1800 + 120
@@ -102,10 +102,8 @@ def test_a_limit_that_was_on_before_the_start_is_named(monkeypatch: pytest.Monke
     ],
     ids=["digits", "short power", "short current", "state", "half hour", "clock", "unit"],
 )
-def test_what_is_wrong_with_a_property_is_said(
-    monkeypatch: pytest.MonkeyPatch, overrides: dict[int, bytes | None], words: list[str]
-) -> None:
-    seen = run(monkeypatch, 0.1, [FakeMeter(overrides=dict(overrides))])
+def test_what_is_wrong_with_a_property_is_said(overrides: dict[int, bytes | None], words: list[str]) -> None:
+    seen = run(0.1, [FakeMeter(overrides=dict(overrides))])
     text = next(text for text in seen.hints if words[0] in text)
     assert all(word in text for word in words)
     assert "cannot be read" not in said(seen)
@@ -119,8 +117,8 @@ def test_what_is_wrong_with_a_property_is_said(
     ],
     ids=["line", "frame"],
 )
-def test_damage_of_the_line_is_called_so(monkeypatch: pytest.MonkeyPatch, faults: Faults, words: str) -> None:
-    assert words in said(run(monkeypatch, 0.3, faults=faults))
+def test_damage_of_the_line_is_called_so(faults: Faults, words: str) -> None:
+    assert words in said(run(0.3, faults=faults))
 
 
 def test_one_failed_step_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,18 +133,18 @@ def test_one_failed_step_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
         return honest(self, meter)
 
     monkeypatch.setattr(FakeModule, "_welcome", welcome)
-    seen = run(monkeypatch, 0.2)
+    seen = run(0.2)
     assert failed
     assert "check id" not in said(seen)
 
 
-def test_a_meter_that_is_silent_for_hours_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 3, faults=Faults(silent=True))
+def test_a_meter_that_is_silent_for_hours_is_said_to_be_so() -> None:
+    seen = run(3, faults=Faults(silent=True))
     assert "the meter lets us in, but questions get no answer" in said(seen)
     assert all("password" not in text for text in seen.errors)
 
 
-def test_a_session_that_ends_again_and_again_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 1, faults=Faults(end26=5))
+def test_a_session_that_ends_again_and_again_is_said_to() -> None:
+    seen = run(1, faults=Faults(end26=5))
     assert "the session ends soon after each join: another controller (HEMS) may use the meter" in said(seen)
     assert not any(error.endswith(": ") for error in seen.errors)

@@ -24,10 +24,8 @@ from meterline.simulation.household import House
 @pytest.mark.parametrize("echo", [True, False], ids=["echo", "no-echo"])
 @pytest.mark.parametrize("binary", [False, True], ids=["hex", "binary"])
 @pytest.mark.parametrize("dual", [True, False], ids=["dual", "single"])
-def test_any_module_gives_values_without_a_setting(
-    monkeypatch: pytest.MonkeyPatch, dual: bool, binary: bool, echo: bool
-) -> None:
-    seen = run(monkeypatch, 0.05, dual=dual, binary=binary, echo=echo)
+def test_any_module_gives_values_without_a_setting(dual: bool, binary: bool, echo: bool) -> None:
+    seen = run(0.05, dual=dual, binary=binary, echo=echo)
     assert up(seen)
     assert isinstance(seen.meter.value("smartmeter_power_watts"), int)
     assert isinstance(seen.meter.value("smartmeter_energy_import_watthours_total"), float)
@@ -36,57 +34,57 @@ def test_any_module_gives_values_without_a_setting(
     assert not seen.rejects
 
 
-def test_what_the_meter_sends_is_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_meter_sends_is_what_is_shown() -> None:
     meter = FakeMeter(overrides={0xE7: (-1500).to_bytes(4, signed=True), 0xE8: bytes.fromhex("FFF67FFE")})
-    seen = run(monkeypatch, 0.05, [meter])
+    seen = run(0.05, [meter])
     assert seen.meter.value("smartmeter_power_watts") == -1500
     assert seen.meter.value("smartmeter_current_amperes", "r") == -1.0
     assert seen.meter.value("smartmeter_current_amperes", "t") is None
     assert 'phase="t"' not in "".join(seen.meter.texts)
 
 
-def test_what_the_meter_says_is_kept_as_it_says_it_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_meter_says_is_kept_as_it_says_it_where_somebody_looks() -> None:
     def look(seen: Watched) -> None:
         seen.meter.keeps_words = True
 
-    seen = run(monkeypatch, 0.05, [FakeMeter(overrides={0xE7: (-1500).to_bytes(4, signed=True)})], act=look)
+    seen = run(0.05, [FakeMeter(overrides={0xE7: (-1500).to_bytes(4, signed=True)})], act=look)
     assert seen.meter.words["E7"] == "FFFFFA24"
 
 
-def test_a_property_that_the_meter_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 0.05, [FakeMeter(overrides={0xE8: None})])
+def test_a_property_that_the_meter_refuses_costs_no_other() -> None:
+    seen = run(0.05, [FakeMeter(overrides={0xE8: None})])
     assert seen.meter.value("smartmeter_power_watts") is not None
     assert seen.meter.value("smartmeter_energy_import_watthours_total") is not None
     assert seen.meter.value("smartmeter_current_amperes", "r") is None
 
 
-def test_no_energy_without_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 0.05, [FakeMeter(overrides={0xE1: None})])
+def test_no_energy_without_its_unit() -> None:
+    seen = run(0.05, [FakeMeter(overrides={0xE1: None})])
     assert seen.meter.value("smartmeter_power_watts") is not None
     assert seen.meter.value("smartmeter_energy_import_watthours_total") is None
 
 
-def test_a_coefficient_that_is_refused_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_it = run(monkeypatch, 0.05, [FakeMeter(overrides={0xD3: (1).to_bytes(4)})])
-    without = run(monkeypatch, 0.05, [FakeMeter(overrides={0xD3: None})])
+def test_a_coefficient_that_is_refused_is_one() -> None:
+    with_it = run(0.05, [FakeMeter(overrides={0xD3: (1).to_bytes(4)})])
+    without = run(0.05, [FakeMeter(overrides={0xD3: None})])
     family = "smartmeter_energy_import_watthours_total"
     assert with_it.meter.value(family) == without.meter.value(family) is not None
 
 
-def test_a_meter_that_answers_only_six_properties_is_asked_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 0.05, [FakeMeter(truncates=True)])
+def test_a_meter_that_answers_only_six_properties_is_asked_for_the_rest() -> None:
+    seen = run(0.05, [FakeMeter(truncates=True)])
     assert up(seen)
     assert seen.meter.value("smartmeter_operating") == 1.0
 
 
-def test_a_wrap_of_the_register_is_a_reset_and_not_a_wrong_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrap_of_the_register_is_a_reset_and_not_a_wrong_value() -> None:
     values = []
 
     def note(seen: Watched) -> None:
         if isinstance(value := seen.meter.value("smartmeter_energy_import_watthours_total"), float):
             values.append(value)
 
-    seen = run(monkeypatch, 2, faults=Faults(wrap=True), act=note)
+    seen = run(2, faults=Faults(wrap=True), act=note)
     assert up(seen)
     assert max(values) > 99_999_000
     assert values[-1] < 100_000
@@ -125,7 +123,7 @@ RECOVERED = {
 
 @pytest.mark.parametrize("form", [{}, {"binary": True, "dual": False, "echo": False}], ids=["dual-hex", "single-binary"])
 @pytest.mark.parametrize("fault", RECOVERED)
-def test_after_each_fault_the_meter_is_read_again(monkeypatch: pytest.MonkeyPatch, fault: str, form: dict[str, Any]) -> None:
+def test_after_each_fault_the_meter_is_read_again(fault: str, form: dict[str, Any]) -> None:
     last: list[float] = []
 
     def note(seen: Watched) -> None:
@@ -133,7 +131,7 @@ def test_after_each_fault_the_meter_is_read_again(monkeypatch: pytest.MonkeyPatc
         if seen.meter.up:
             last.append(asyncio.get_running_loop().time())
 
-    seen = run(monkeypatch, 2.3, faults=RECOVERED[fault], act=note, step=5, **form)
+    seen = run(2.3, faults=RECOVERED[fault], act=note, step=5, **form)
     assert last, "never up"
     assert last[-1] > 2 * HOUR, "not up any more"
     assert seen.meter.frames > 50
@@ -144,8 +142,8 @@ def test_every_fault_of_the_simulator_has_a_test() -> None:
     assert tried == set(Faults.__dataclass_fields__)
 
 
-def test_a_meter_that_never_answers_shows_nothing_and_is_not_hammered(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 6, faults=Faults(silent=True))
+def test_a_meter_that_never_answers_shows_nothing_and_is_not_hammered() -> None:
+    seen = run(6, faults=Faults(silent=True))
     assert seen.meter.value("smartmeter_power_watts") is None
     assert seen.count("smartmeter_polls_failed_total") > 10
     assert all(seen.retries()[rung] > 0 for rung in ("request", "join", "scan", "reset", "reopen"))
@@ -153,8 +151,8 @@ def test_a_meter_that_never_answers_shows_nothing_and_is_not_hammered(monkeypatc
     assert seen.count("smartmeter_session_joins_total", "joined") < 24 * 6
 
 
-def test_wrong_credentials_are_refused_in_words_and_without_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 0.5, wrong={"password": "AAAAAAAAAAAA"})
+def test_wrong_credentials_are_refused_in_words_and_without_the_secret() -> None:
+    seen = run(0.5, wrong={"password": "AAAAAAAAAAAA"})
     assert seen.errors
     assert set(seen.errors) == {
         "refused: the meter is well in reach but does not let us in: check id and password; "
@@ -163,25 +161,25 @@ def test_wrong_credentials_are_refused_in_words_and_without_the_secret(monkeypat
     assert "AAAAAAAAAAAA" not in repr(seen.hints)
 
 
-def test_a_weak_signal_is_never_taken_for_wrong_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 1, [FakeMeter(lqi=0x20)], faults=Faults(lies=True))
+def test_a_weak_signal_is_never_taken_for_wrong_credentials() -> None:
+    seen = run(1, [FakeMeter(lqi=0x20)], faults=Faults(lies=True))
     assert seen.errors
     assert not any("refused" in error for error in seen.errors)
 
 
-def test_values_vanish_after_three_silent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_vanish_after_three_silent_polls() -> None:
     def note(seen: Watched) -> None:
         now = asyncio.get_running_loop().time()
         if seen.meter.frames:
             seen.shown.append((now - seen.meter.last_frame, seen.meter.value("smartmeter_power_watts")))
 
-    seen = run(monkeypatch, 1, faults=Faults(outage=(1800, 900)), act=note)
+    seen = run(1, faults=Faults(outage=(1800, 900)), act=note)
     assert max(age for age, value in seen.shown if value is not None) <= 90
     assert all(value is None for age, value in seen.shown if age > 90)
     assert any(age > 300 for age, _ in seen.shown)
 
 
-def test_days_with_lost_replies_renewals_and_a_nightly_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_with_lost_replies_renewals_and_a_nightly_outage() -> None:
     """`make week` plays seven."""
     days = int(os.environ.get("METERLINE_DAYS", "1"))
     oldest = 0.0
@@ -197,7 +195,7 @@ def test_days_with_lost_replies_renewals_and_a_nightly_outage(monkeypatch: pytes
 
     meter = FakeMeter(House(JST, solar=5000))
     faults = Faults(drop=0.05, outage=(86_400, 3600))
-    seen = run(monkeypatch, 24 * days + 2, [meter], faults=faults, act=scrape, step=15.0)
+    seen = run(24 * days + 2, [meter], faults=faults, act=scrape, step=15.0)
     assert up(seen)
     assert oldest <= 90
     # It is out of reach for an hour a day, and then found again within ten minutes at most.
@@ -207,16 +205,16 @@ def test_days_with_lost_replies_renewals_and_a_nightly_outage(monkeypatch: pytes
     assert seen.meter.value("smartmeter_energy_import_watthours_total") == pytest.approx(meter.imported, abs=200)
 
 
-def test_a_cold_start_on_a_remembered_network_does_not_scan(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = run(monkeypatch, 0.05)
-    again = run(monkeypatch, 0.05, memory=first.memory)
+def test_a_cold_start_on_a_remembered_network_does_not_scan() -> None:
+    first = run(0.05)
+    again = run(0.05, memory=first.memory)
     assert up(again)
     assert again.count("smartmeter_radio_scans_total", "found") == 0
     assert b"SKSCAN" not in again.link.written
 
 
 @pytest.mark.parametrize("powered", [True, False], ids=["the module goes on", "the module lost its power"])
-def test_a_lost_link_in_mid_session_comes_back_without_a_scan(monkeypatch: pytest.MonkeyPatch, powered: bool) -> None:
+def test_a_lost_link_in_mid_session_comes_back_without_a_scan(powered: bool) -> None:
     lost: list[float] = []
 
     def lose(seen: Watched) -> None:
@@ -226,14 +224,14 @@ def test_a_lost_link_in_mid_session_comes_back_without_a_scan(monkeypatch: pytes
             if not powered:
                 seen.module._skreset()
 
-    seen = run(monkeypatch, 0.5, act=lose)
+    seen = run(0.5, act=lose)
     assert seen.errors == ["/dev/ttyTEST: the device was unplugged"]
     assert up(seen)
     assert seen.count("smartmeter_radio_scans_total", "found") == 1
     assert seen.count("smartmeter_session_joins_total", "joined") == (1 if powered else 2)
 
 
-def test_a_lost_link_means_that_the_session_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_link_means_that_the_session_is_down() -> None:
     downs: list[float] = []
 
     def lose(seen: Watched) -> None:
@@ -242,65 +240,63 @@ def test_a_lost_link_means_that_the_session_is_down(monkeypatch: pytest.MonkeyPa
         elif seen.errors and len(downs) < 3:
             downs.append(seen.count("smartmeter_session_up"))
 
-    seen = run(monkeypatch, 0.5, act=lose)
+    seen = run(0.5, act=lose)
     assert downs == [0.0] * 3
     assert seen.count("smartmeter_session_up") == 1.0
 
 
-def test_remembered_nonsense_is_scanned_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_nonsense_is_scanned_over() -> None:
     nonsense: list[Any] = [{"channel": "zz", "pan_id": 1, "mac": None}, {"channel": 1, "pan_id": 2, "mac": 3}, {}, 3, "x", None]
     for memory in nonsense:
-        assert up(run(monkeypatch, 0.05, memory={"meter0": memory}))
+        assert up(run(0.05, memory={"meter0": memory}))
 
 
-def test_flash_is_never_written_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert b"WOPT" not in run(monkeypatch, 0.05, binary=True).link.written
-    asked = run(monkeypatch, 0.05, binary=True, wrong={"write_flash": True})
+def test_flash_is_never_written_unasked() -> None:
+    assert b"WOPT" not in run(0.05, binary=True).link.written
+    asked = run(0.05, binary=True, wrong={"write_flash": True})
     assert asked.link.written.count(b"WOPT 01\r") == 1
-    assert b"WOPT" not in run(monkeypatch, 0.05, binary=False, wrong={"write_flash": True}).link.written
+    assert b"WOPT" not in run(0.05, binary=False, wrong={"write_flash": True}).link.written
 
 
-def test_known_facts_of_the_radio_save_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_facts_of_the_radio_save_the_scan() -> None:
     meter = FakeMeter()
     facts = {"channel": f"{meter.channel:02X}", "pan_id": f"{meter.pan_id:04X}", "mac": meter.mac}
-    seen = run(monkeypatch, 0.05, [meter], wrong=facts)
+    seen = run(0.05, [meter], wrong=facts)
     assert up(seen)
     assert b"SKSCAN" not in seen.link.written
 
 
-def test_a_known_channel_narrows_the_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_known_channel_narrows_the_scan() -> None:
     meter = FakeMeter(channel=0x22)
-    seen = run(monkeypatch, 0.05, [meter], wrong={"channel": "22"})
+    seen = run(0.05, [meter], wrong={"channel": "22"})
     assert up(seen)
     assert b"SKSCAN 2 00000002 6" in seen.link.written
 
 
-def test_half_hourly_registers_are_taken_from_notifications_and_asked_for_when_they_do_not_come(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_half_hourly_registers_are_taken_from_notifications_and_asked_for_when_they_do_not_come() -> None:
     moments = set()
 
     def note(seen: Watched) -> None:
         moments.add(seen.meter.value("smartmeter_fixed_energy_import_timestamp_seconds", "30m"))
 
-    seen = run(monkeypatch, 2, act=note)
+    seen = run(2, act=note)
     known = {moment for moment in moments if moment is not None}
     assert known == {START // 1800 * 1800 + 1800 * n for n in range(5)} or len(known) >= 4
     assert all(moment % 1800 == 0 for moment in known if isinstance(moment, float))
     assert seen.count("smartmeter_notifications_total") >= 4
 
 
-def test_a_second_generation_meter_gives_its_registers_of_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 0.1, [FakeMeter(second_generation=True)])
+def test_a_second_generation_meter_gives_its_registers_of_the_minute() -> None:
+    seen = run(0.1, [FakeMeter(second_generation=True)])
     assert isinstance(seen.meter.value("smartmeter_fixed_energy_import_watthours", "1m"), float)
     assert seen.meter.value("smartmeter_info", "identification")
 
 
-def test_the_clock_of_a_good_meter_is_not_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, 0.05).meter.value("smartmeter_clock_offset_seconds") == 0.0
+def test_the_clock_of_a_good_meter_is_not_off() -> None:
+    assert run(0.05).meter.value("smartmeter_clock_offset_seconds") == 0.0
 
 
-def test_several_meters_share_a_module_each_with_its_own_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_meters_share_a_module_each_with_its_own_values() -> None:
     meters = [
         FakeMeter(
             id=f"{number:032X}",
@@ -316,7 +312,7 @@ def test_several_meters_share_a_module_each_with_its_own_values(monkeypatch: pyt
         if asyncio.get_running_loop().time() > 600:
             ages.extend(asyncio.get_running_loop().time() - meter.last_frame for meter in seen.meters.values())
 
-    seen = run(monkeypatch, 1, meters, act=note, stale_after=225.0)
+    seen = run(1, meters, act=note, stale_after=225.0)
     powers = [meter.value("smartmeter_power_watts") for meter in seen.meters.values()]
     assert powers == [100, 200, 300]
     assert max(ages) < 225, "a meter was not visited in three rotations"
@@ -324,7 +320,7 @@ def test_several_meters_share_a_module_each_with_its_own_values(monkeypatch: pyt
     assert all(meter.swaps == 0 for meter in seen.meters.values())
 
 
-def test_one_refused_meter_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_refused_meter_does_not_hold_up_the_others() -> None:
     good, bad = FakeMeter(id="A" * 32, mac="0014224455660001"), FakeMeter(id="B" * 32, mac="0014224455660002", channel=0x22)
 
     async def scene() -> Watched:
@@ -341,12 +337,12 @@ def test_one_refused_meter_does_not_hold_up_the_others(monkeypatch: pytest.Monke
         assert not watched.meters["bad"].frames
         return watched
 
-    seen = play(scene, monkeypatch)
+    seen = play(scene)
     assert not seen.errors
     assert any(text.startswith("refused:") for text in seen.hints)
 
 
-def test_a_module_without_credentials_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_without_credentials_is_refused_in_words() -> None:
     async def scene() -> str:
         link = MemoryLink(FakeModule([FakeMeter()], start_unix=START, dual=False))
         with pytest.raises(Refused) as caught:
@@ -354,20 +350,20 @@ def test_a_module_without_credentials_is_refused_in_words(monkeypatch: pytest.Mo
         assert (link.baud, link.form) == (115_200, "8N1")
         return str(caught.value)
 
-    assert "Wi-SUN module with SKSTACK 1.2.10, single edition" in play(scene, monkeypatch)
+    assert "Wi-SUN module with SKSTACK 1.2.10, single edition" in play(scene)
 
 
-def test_no_secret_is_in_anything_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_is_in_anything_that_is_said() -> None:
     for faults in (Faults(), Faults(garbage=0.2), Faults(er10=1.0), Faults(lies=True), Faults(mute=300)):
         meter = FakeMeter()
         said: list[str] = []
-        seen = run(monkeypatch, 0.4, [meter], faults=faults)
+        seen = run(0.4, [meter], faults=faults)
         said += [*seen.hints, *seen.errors, repr(seen.memory), "".join(seen.meter.texts)]
         for secret in (meter.id, meter.password, PASSWORD):
             assert secret not in "".join(said)
 
 
-def test_a_datagram_of_another_sender_or_in_clear_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_datagram_of_another_sender_or_in_clear_is_no_value() -> None:
     """Whoever is on the air can send UDP: only the meter that was joined, encrypted, is believed."""
     frame = echonet.encode(
         echonet.Frame(1, echonet.METER, echonet.CONTROLLER, echonet.INF, (echonet.Property(0xE7, (77_777).to_bytes(4)),))
@@ -405,11 +401,11 @@ def test_a_datagram_of_another_sender_or_in_clear_is_no_value(monkeypatch: pytes
         assert 77_777 not in values
         return meter.value("smartmeter_power_watts")
 
-    assert play(scene, monkeypatch) is not None
+    assert play(scene) is not None
 
 
-def test_the_poll_histogram_counts_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = run(monkeypatch, 0.5)
+def test_the_poll_histogram_counts_rounds() -> None:
+    seen = run(0.5)
     text = "".join(seen.meter.texts)
     count = next(
         float(line.split()[1]) for line in text.splitlines() if line.startswith("smartmeter_poll_duration_seconds_count")

@@ -190,7 +190,7 @@ class Flood:
     async def set_baud(self, baud: int, form: Form = "8N1") -> None: ...
 
 
-def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten() -> None:
     items: list[Item] = []
     most = Turns()
 
@@ -205,7 +205,7 @@ def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten(monkeypatch:
         await asyncio.sleep(0)
         return link.received
 
-    received = play(scene, monkeypatch)
+    received = play(scene)
     assert received > 5 * PACE
     assert most.most < 50
     assert sum(item.times for item in items if isinstance(item, Rejected)) == received // 2

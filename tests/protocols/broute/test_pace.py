@@ -44,7 +44,7 @@ def test_a_slow_meter_is_shown_without_gaps_and_joined_once(monkeypatch: pytest.
             for series, there in shown.items():
                 there.append(seen.meter.value(*series) is not None)
 
-    seen = run(monkeypatch, 1, act=note, step=5)
+    seen = run(1, act=note, step=5)
     assert all(shown[POWER])
     assert all(shown[IMPORT])
     assert seen.count(*JOINED) == 1
@@ -61,7 +61,7 @@ def test_the_first_power_of_a_slow_meter_comes_with_its_second_reply(monkeypatch
         if not first and seen.meter.value(*POWER) is not None:
             first.append(now())
 
-    run(monkeypatch, 0.3, act=note)
+    run(0.3, act=note)
     assert first[0] < 25 + 2 * delay + 10
 
 
@@ -76,7 +76,7 @@ def test_a_slow_meter_is_asked_one_question_at_a_time(monkeypatch: pytest.Monkey
         return honest(self, *words)
 
     monkeypatch.setattr(FakeMeter, "answer", answer)
-    run(monkeypatch, 1, step=60)
+    run(1, step=60)
     late = [when for when in asked if when > 600]
     assert min(later - before for before, later in pairwise(late)) > delay - 1
 
@@ -90,14 +90,14 @@ def test_a_meter_that_becomes_slow_is_not_joined_again(monkeypatch: pytest.Monke
         if now() > 1200:
             shown.append(seen.meter.value(*POWER) is not None)
 
-    seen = run(monkeypatch, 1, act=note, step=5)
+    seen = run(1, act=note, step=5)
     assert seen.count(*JOINED) == 1
     assert all(shown)
 
 
 def test_a_meter_of_any_pace_is_not_joined_again(monkeypatch: pytest.MonkeyPatch) -> None:
     slow(monkeypatch, 1, 85)
-    seen = run(monkeypatch, 2, step=60)
+    seen = run(2, step=60)
     assert seen.count(*JOINED) == 1
     assert seen.meter.value(*POWER) is not None
 
@@ -112,7 +112,7 @@ def test_what_is_shown_of_a_slow_meter_is_never_stale(monkeypatch: pytest.Monkey
             ages.append(now() - seen.meter.last_frame)
             assert seen.meter.up
 
-    seen = run(monkeypatch, 1, faults=Faults(outage=(3600, 1500)), act=note, step=5)
+    seen = run(1, faults=Faults(outage=(3600, 1500)), act=note, step=5)
     assert 120 < max(ages) <= 180
     assert not seen.meter.up
 
@@ -126,11 +126,11 @@ def test_a_person_who_says_when_values_are_stale_is_obeyed(monkeypatch: pytest.M
         if seen.meter.value(*POWER) is not None:
             ages.append(now() - seen.meter.last_frame)
 
-    run(monkeypatch, 0.5, act=note, stale_after=50.0)
+    run(0.5, act=note, stale_after=50.0)
     assert max(ages) <= 50
 
 
-def test_a_meter_that_fell_silent_is_joined_again_within_three_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_meter_that_fell_silent_is_joined_again_within_three_minutes() -> None:
     """Its session is gone, and nothing says so."""
     lost: list[float] = []
 
@@ -141,7 +141,7 @@ def test_a_meter_that_fell_silent_is_joined_again_within_three_minutes(monkeypat
         if lost and seen.count(*JOINED) == 2 and len(lost) == 1:
             lost.append(now())
 
-    run(monkeypatch, 0.5, act=lose)
+    run(0.5, act=lose)
     assert lost[1] - lost[0] < 180
 
 
@@ -182,4 +182,4 @@ def test_a_snapshot_may_hold_for_longer_than_the_meter_was_given() -> None:
 
 def test_late_replies_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     slow(monkeypatch, 35, since=600)
-    assert run(monkeypatch, 0.5, step=60).count("smartmeter_replies_late_total") > 0
+    assert run(0.5, step=60).count("smartmeter_replies_late_total") > 0

@@ -34,13 +34,11 @@ def facts(meter: FakeMeter) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("signals", [(0x8C, 0xC0), (0x40, 0xC0), (0xC0, 0x40)], ids=str)
-def test_of_two_networks_with_our_pairing_id_the_other_is_tried_too(
-    monkeypatch: pytest.MonkeyPatch, signals: tuple[int, int]
-) -> None:
+def test_of_two_networks_with_our_pairing_id_the_other_is_tried_too(signals: tuple[int, int]) -> None:
     ours = FakeMeter(id="1" * 24 + "0194BFAD", lqi=signals[0], overrides={0xE7: (111).to_bytes(4)})
     theirs = FakeMeter(id="2" * 24 + "0194BFAD", lqi=signals[1], mac="0014224455660002", channel=0x25)
     moments, memory = Moments(), dict[str, Any]()
-    seen = run(monkeypatch, 0.2, [ours], [theirs], act=moments, memory=memory)
+    seen = run(0.2, [ours], [theirs], act=moments, memory=memory)
     assert moments.first
     assert moments.first < 60
     assert seen.meter.value(*POWER) == 111
@@ -48,16 +46,16 @@ def test_of_two_networks_with_our_pairing_id_the_other_is_tried_too(
     assert not any("check id and password" in text for text in seen.hints)
 
 
-def test_where_no_network_lets_us_in_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_network_lets_us_in_it_is_said() -> None:
     ours = FakeMeter(id="1" * 24 + "0194BFAD")
     theirs = FakeMeter(id="2" * 24 + "0194BFAD", mac="0014224455660002", channel=0x25)
-    seen = run(monkeypatch, 0.3, [ours], [theirs], wrong={"password": "A" * 12})
+    seen = run(0.3, [ours], [theirs], wrong={"password": "A" * 12})
     assert any("check id and password" in error for error in seen.errors)
 
 
-def test_a_place_from_the_configuration_that_is_so_no_more_costs_one_join(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_from_the_configuration_that_is_so_no_more_costs_one_join() -> None:
     moments, memory = Moments(), dict[str, Any]()
-    seen = run(monkeypatch, 0.1, wrong=OLD, act=moments, memory=memory)
+    seen = run(0.1, wrong=OLD, act=moments, memory=memory)
     assert moments.first
     assert moments.first < 75, "40 s until the module gives up, and a scan"
     said = next(text for text in seen.hints if "configuration" in text)
@@ -65,32 +63,32 @@ def test_a_place_from_the_configuration_that_is_so_no_more_costs_one_join(monkey
         "the configuration is old: the meter is not where channel, pan_id, mac says. Take that out; it is found without it"
     )
     again = Moments()
-    second = run(monkeypatch, 0.1, wrong=OLD, act=again, memory=memory)
+    second = run(0.1, wrong=OLD, act=again, memory=memory)
     assert again.first
     assert again.first < 6, "what was found is newer"
     assert any("the configuration is old" in text for text in second.hints), "it is said at each start"
 
 
-def test_a_configuration_that_was_changed_is_newer_than_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_that_was_changed_is_newer_than_what_is_remembered() -> None:
     memory: dict[str, Any] = {"meter0": OLD | {"configured": " ".join(OLD.values())}}
     moments = Moments()
-    seen = run(monkeypatch, 0.1, wrong=facts(FakeMeter()), act=moments, memory=memory)
+    seen = run(0.1, wrong=facts(FakeMeter()), act=moments, memory=memory)
     assert moments.first
     assert moments.first < 6
     assert not any("the configuration is old" in text for text in seen.hints)
 
 
-def test_a_channel_of_the_configuration_that_is_so_no_more_costs_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_channel_of_the_configuration_that_is_so_no_more_costs_seconds() -> None:
     moments = Moments()
-    seen = run(monkeypatch, 0.1, wrong={"channel": "22"}, act=moments)
+    seen = run(0.1, wrong={"channel": "22"}, act=moments)
     assert moments.first
     assert moments.first < 35
     assert any("the meter is not where channel says" in text for text in seen.hints)
 
 
-def test_a_remembered_place_that_is_so_no_more_costs_one_join(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remembered_place_that_is_so_no_more_costs_one_join() -> None:
     moments = Moments()
-    seen = run(monkeypatch, 0.1, memory={"meter0": dict(OLD)}, act=moments)
+    seen = run(0.1, memory={"meter0": dict(OLD)}, act=moments)
     assert moments.first
     assert moments.first < 75
     assert not any("configuration" in text for text in seen.hints), "nobody wrote that"

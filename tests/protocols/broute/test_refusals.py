@@ -52,9 +52,9 @@ def fussy(most: int, **facts: Any) -> Fussy:
 
 @pytest.mark.parametrize("kind", ["beyond", "all", "mute"])
 @pytest.mark.parametrize("most", [1, 2, 3, 4])
-def test_a_meter_that_bears_few_properties_at_once_is_read_whole(monkeypatch: pytest.MonkeyPatch, most: int, kind: str) -> None:
+def test_a_meter_that_bears_few_properties_at_once_is_read_whole(most: int, kind: str) -> None:
     meter = fussy(most, refuses_all=kind == "all", mute=kind == "mute")
-    seen = run(monkeypatch, 0.3, [meter])
+    seen = run(0.3, [meter])
     for series in (
         POWER,
         IMPORT,
@@ -70,9 +70,9 @@ def test_a_meter_that_bears_few_properties_at_once_is_read_whole(monkeypatch: py
         assert max(map(len, later)) <= max(most, 3), "how many it bears is learnt"
 
 
-def test_what_is_refused_alone_is_asked_seldom_and_again_each_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_refused_alone_is_asked_seldom_and_again_each_day() -> None:
     meter = Fussy(overrides={0x9F: echonet.encode_property_map((0x80, 0x88, 0x9F, 0xD7, 0xE0, 0xE1, 0xE3, 0xE7, 0xE8))})
-    seen = run(monkeypatch, 72, [meter], step=60)
+    seen = run(72, [meter], step=60)
     assert seen.meter.value(*POWER) is not None
     assert seen.meter.value(*EXPORT) is None
     asked = [when for when, epcs in meter.asked if epcs == {0xE3}]
@@ -81,7 +81,7 @@ def test_what_is_refused_alone_is_asked_seldom_and_again_each_day(monkeypatch: p
     assert sum(0xE3 in epcs for _, epcs in meter.asked) < 40
 
 
-def test_a_property_that_is_refused_for_an_hour_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_property_that_is_refused_for_an_hour_comes_back() -> None:
     meter = FakeMeter()
     shown = []
 
@@ -92,18 +92,18 @@ def test_a_property_that_is_refused_for_an_hour_comes_back(monkeypatch: pytest.M
             meter.overrides.pop(0xE7, None)
         shown.append((now(), seen.meter.value(*POWER) is not None))
 
-    run(monkeypatch, 4, [meter], act=act, step=5)
+    run(4, [meter], act=act, step=5)
     assert not any(there for when, there in shown if 800 < when < 4200)
     assert all(there for when, there in shown if when > 3 * 3600)
 
 
-def test_a_refusal_or_a_silence_in_a_batch_is_never_taken_for_a_coefficient_of_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_or_a_silence_in_a_batch_is_never_taken_for_a_coefficient_of_1() -> None:
     values = set()
     for most in (1, 2):
         for facts in ({"refuses_all": True}, {"mute": True}, {}):
             meter = fussy(most, **facts)
             meter.coefficient = 10
-            seen = run(monkeypatch, 0.3, [meter])
+            seen = run(0.3, [meter])
             values.add(round(float(seen.meter.value(*IMPORT) or 0), -4))
     assert values == {12_340_000.0}
 
@@ -118,36 +118,34 @@ def test_a_refusal_or_a_silence_in_a_batch_is_never_taken_for_a_coefficient_of_1
         ({0xE1: b"\x09"}, "no energy: the meter says something of its registers' unit that cannot be (E1)"),
     ],
 )
-def test_the_log_says_once_why_there_is_no_power_or_no_energy(
-    monkeypatch: pytest.MonkeyPatch, overrides: dict[int, bytes | None], said: str
-) -> None:
-    hints = "\n".join(set(run(monkeypatch, 0.5, [FakeMeter(overrides=dict(overrides))]).hints))
+def test_the_log_says_once_why_there_is_no_power_or_no_energy(overrides: dict[int, bytes | None], said: str) -> None:
+    hints = "\n".join(set(run(0.5, [FakeMeter(overrides=dict(overrides))]).hints))
     assert said in hints
 
 
 @pytest.mark.parametrize(("refused", "said"), [(0xE1, "(E1) is refused by the meter"), (0xE7, "(E7) is refused by the meter")])
-def test_the_log_says_that_what_the_map_lists_is_refused(monkeypatch: pytest.MonkeyPatch, refused: int, said: str) -> None:
+def test_the_log_says_that_what_the_map_lists_is_refused(refused: int, said: str) -> None:
     meter = FakeMeter(overrides={refused: None, 0x9F: echonet.encode_property_map(FakeMeter().epcs())})
-    assert said in "\n".join(run(monkeypatch, 0.5, [meter]).hints)
+    assert said in "\n".join(run(0.5, [meter]).hints)
 
 
-def test_the_log_says_that_a_unit_is_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_says_that_a_unit_is_never_answered() -> None:
     class Mum(FakeMeter):
         def answer(self, frame: echonet.Frame, when: float) -> echonet.Frame | None:
             return None if 0xE1 in {epc for epc, _ in frame.properties} else super().answer(frame, when)
 
-    seen = run(monkeypatch, 1, [Mum()])
+    seen = run(1, [Mum()])
     assert seen.meter.value(*POWER) is not None
     assert seen.meter.value(*IMPORT) is None
     assert "unit of the registers (E1) was not answered by the meter" in "\n".join(seen.hints)
 
 
-def test_a_good_meter_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not any(text.startswith("no ") for text in run(monkeypatch, 1).hints)
+def test_a_good_meter_is_not_explained() -> None:
+    assert not any(text.startswith("no ") for text in run(1).hints)
 
 
 @pytest.mark.parametrize("fault", ["drop", "refused21", "er09", "er10", "sna", "wrong_pdc", "wrong_length"])
-def test_bad_luck_is_not_taken_for_what_a_meter_cannot_do(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_bad_luck_is_not_taken_for_what_a_meter_cannot_do(fault: str) -> None:
     faults: dict[str, Any] = {fault: 0.3}
     shown = list[bool]()
 
@@ -155,7 +153,7 @@ def test_bad_luck_is_not_taken_for_what_a_meter_cannot_do(monkeypatch: pytest.Mo
         if now() > 300:
             shown.append(seen.meter.value(*POWER) is not None)
 
-    run(monkeypatch, 6, act=note, step=5, faults=Faults(**faults))
+    run(6, act=note, step=5, faults=Faults(**faults))
     assert sum(shown) > 0.98 * len(shown)
 
 
@@ -171,16 +169,14 @@ class Unwilling(FakeMeter):
         return reply._replace(esv=echonet.GET_SNA if refuses else reply.esv, properties=said)
 
 
-def test_a_meter_that_refuses_all_that_is_asked_each_time_is_there_and_the_log_says_what_it_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_meter_that_refuses_all_that_is_asked_each_time_is_there_and_the_log_says_what_it_does() -> None:
     back = list[float]()
 
     def note(seen: Watched) -> None:
         if not back and now() > 7800 and seen.meter.value(*POWER) is not None:
             back.append(now())
 
-    seen = run(monkeypatch, 4, [Unwilling()], act=note, step=5)
+    seen = run(4, [Unwilling()], act=note, step=5)
     assert seen.count("smartmeter_session_joins_total", "joined") == 1
     assert seen.count("smartmeter_polls_failed_total") == 0
     assert any("is refused by the meter" in text for text in seen.hints)

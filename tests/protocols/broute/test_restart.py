@@ -32,7 +32,7 @@ class Second:
         self.seen: Watched
         self.joins = 0.0
         patch.setattr(FakeMeter, "two_wire", False)
-        play(lambda: self._play(between, away, facts), patch)
+        play(lambda: self._play(between, away, facts))
 
     async def _play(self, between: Callable[[FakeModule], object], away: float, facts: dict[str, Any]) -> None:
         module, memory = FakeModule([FakeMeter()], start_unix=START, **facts), dict[str, Any]()
@@ -104,7 +104,7 @@ def test_a_session_of_which_only_the_module_knows_costs_two_seconds(monkeypatch:
     assert 2 < second.first_value < 8
 
 
-def test_a_session_of_another_id_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_of_another_id_is_not_used() -> None:
     """The configuration was changed to another meter, whose place is not known yet."""
 
     async def scene() -> tuple[float, object]:
@@ -126,7 +126,7 @@ def test_a_session_of_another_id_is_not_used(monkeypatch: pytest.MonkeyPatch) ->
         assert 111 not in values
         return seen.count(*JOINED), seen.meter.value(*POWER)
 
-    assert play(scene, monkeypatch) == (2, 222)
+    assert play(scene) == (2, 222)
 
 
 def test_a_module_that_says_nothing_of_its_pairing_id_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from support.virtual_lines import VirtualWorld
 from support.virtual_time import HOUR, START, MemoryLink, Watched, options, play, run, up
 
+from meterline import world
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.driver import Driver
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
@@ -42,13 +44,13 @@ def epcs(frame: echonet.Frame) -> set[int]:
 
 class TestUnits:
     @pytest.mark.parametrize("answer", [None, b"\x11\x19\x41", b"\x00"], ids=["refused", "malformed", "empty"])
-    def test_a_map_of_nonsense_costs_no_coefficient(self, monkeypatch: pytest.MonkeyPatch, answer: bytes | None) -> None:
+    def test_a_map_of_nonsense_costs_no_coefficient(self, answer: bytes | None) -> None:
         meter = FakeMeter(coefficient=10, overrides={0x9F: answer})
-        seen = run(monkeypatch, 0.1, [meter])
+        seen = run(0.1, [meter])
         assert seen.meter.value(*ENERGY) == pytest.approx(meter.imported, abs=1000)
 
     @pytest.mark.parametrize("epc", [0xD3, 0xD7, 0xE1])
-    def test_one_refusal_is_not_believed(self, monkeypatch: pytest.MonkeyPatch, epc: int) -> None:
+    def test_one_refusal_is_not_believed(self, epc: int) -> None:
         refused: list[int] = []
 
         def change(asked: echonet.Frame, reply: echonet.Frame) -> echonet.Frame:
@@ -60,7 +62,7 @@ class TestUnits:
 
         meter = Changed(coefficient=10)
         meter.change = change
-        seen = run(monkeypatch, 0.1, [meter])
+        seen = run(0.1, [meter])
         assert refused
         assert seen.meter.value(*ENERGY) == pytest.approx(meter.imported, abs=1000)
 
@@ -77,11 +79,11 @@ class TestUnits:
             return data
 
         monkeypatch.setattr(MemoryLink, "read", read_damaged)
-        seen = run(monkeypatch, 0.2)
+        seen = run(0.2)
         assert damaged
         assert seen.meter.value(*ENERGY) == pytest.approx(12_345_678, abs=2000)
 
-    def test_a_meter_that_is_exchanged_at_night_has_its_own_units(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_meter_that_is_exchanged_at_night_has_its_own_units(self) -> None:
         old = FakeMeter(coefficient=1, imported=5_000_000.0, digits=8)
         new = FakeMeter(coefficient=10, imported=700_000.0, digits=8, mac="00142244556600AA", channel=0x2A)
         wrong = []
@@ -94,38 +96,38 @@ class TestUnits:
             if value is not None and not (5_000_000 <= float(value) < 5_010_000 or 700_000 <= float(value) < 710_000):
                 wrong.append(value)
 
-        seen = run(monkeypatch, 0.5, [old], act=exchange)
+        seen = run(0.5, [old], act=exchange)
         assert not wrong
         assert seen.meter.value(*ENERGY) == 700_000
         assert seen.meter.swaps == 1
 
 
 class TestSession:
-    def test_an_event_25_that_nobody_waits_for_is_no_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_event_25_that_nobody_waits_for_is_no_session(self) -> None:
         """It came after SKJOIN's OK was lost; the program must neither freeze nor believe that it is joined."""
 
         def join(seen: Watched) -> None:
             if 61 < now() < 62.5:
                 seen.module.event(0x25, "FE80:0000:0000:0000:0214:2244:5566:7788")
 
-        seen = run(monkeypatch, 0.3, faults=Faults(lies=True), act=join)
+        seen = run(0.3, faults=Faults(lies=True), act=join)
         assert seen.errors
         assert seen.meter.frames == 0
 
     @pytest.mark.parametrize("number", [0x24, 0x26, 0x28, 0x29])
-    def test_an_event_of_another_address_is_not_about_our_session(self, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def test_an_event_of_another_address_is_not_about_our_session(self, number: int) -> None:
         def tell(seen: Watched) -> None:
             if now() > 300 and now() % 600 < 1:
                 seen.module.event(number, "FE80:0000:0000:0000:0214:2244:5566:FFFF")
 
-        seen = run(monkeypatch, 1, act=tell)
+        seen = run(1, act=tell)
         assert seen.count(*JOINED) == 1
 
     @pytest.mark.parametrize("after", [1, 5])
-    def test_a_meter_that_ends_each_session_is_not_hammered(self, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-        assert run(monkeypatch, 1, faults=Faults(end26=after)).count(*JOINED) < 60
+    def test_a_meter_that_ends_each_session_is_not_hammered(self, after: int) -> None:
+        assert run(1, faults=Faults(end26=after)).count(*JOINED) < 60
 
-    def test_a_module_that_loses_its_power_for_a_moment_is_joined_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_module_that_loses_its_power_for_a_moment_is_joined_again(self) -> None:
         gone: list[float] = []
 
         def dip(seen: Watched) -> None:
@@ -133,17 +135,17 @@ class TestSession:
                 gone.append(now())
                 seen.module._skreset()
 
-        seen = run(monkeypatch, 0.5, act=dip)
+        seen = run(0.5, act=dip)
         assert gone
         assert up(seen)
         assert seen.retries()["scan"] == 0
 
-    def test_the_signal_is_not_shown_of_a_meter_that_is_not_heard(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen = run(monkeypatch, 0.9, faults=Faults(outage=(3600, 1800)))
+    def test_the_signal_is_not_shown_of_a_meter_that_is_not_heard(self) -> None:
+        seen = run(0.9, faults=Faults(outage=(3600, 1800)))
         assert not up(seen)
         assert ("smartmeter_radio_rssi_dbm",) not in seen.meter.observed
 
-    def test_pauses_stay_finite_however_long_a_meter_is_dead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_pauses_stay_finite_however_long_a_meter_is_dead(self) -> None:
         async def scene() -> float:
             module = FakeModule([FakeMeter()], start_unix=START)
             driver = Driver(MemoryLink(module), {"home": options(module)}, {})
@@ -152,7 +154,7 @@ class TestSession:
             driver._miss(peer)
             return peer.due
 
-        assert 200 < play(scene, monkeypatch) < 400
+        assert 200 < play(scene) < 400
 
     def test_a_reset_that_fails_once_is_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         honest = FakeModule._skreset
@@ -165,7 +167,7 @@ class TestSession:
             honest(module)
 
         monkeypatch.setattr(FakeModule, "_skreset", reset)
-        seen = run(monkeypatch, 0.1)
+        seen = run(0.1)
         assert failed
         assert up(seen)
         assert not seen.errors
@@ -175,7 +177,7 @@ class TestReplies:
     @pytest.mark.parametrize("delay", [9, 11, 15])
     def test_a_slow_meter_is_read_all_the_same(self, monkeypatch: pytest.MonkeyPatch, delay: int) -> None:
         monkeypatch.setattr(FakeModule, "_delay", lambda self, payload, held: held + delay)
-        assert up(run(monkeypatch, 0.5))
+        assert up(run(0.5))
 
     def test_a_reply_counts_although_the_question_was_not_acknowledged(self, monkeypatch: pytest.MonkeyPatch) -> None:
         honest = FakeModule.transmit
@@ -185,12 +187,12 @@ class TestReplies:
             return 1
 
         monkeypatch.setattr(FakeModule, "transmit", transmit)
-        seen = run(monkeypatch, 0.5)
+        seen = run(0.5)
         assert up(seen)
         assert seen.count("smartmeter_polls_failed_total") == 0
 
     @pytest.mark.parametrize("ignored", [{0x9F}, {0xD3}, {0x8A, 0x97, 0xEA}], ids=str)
-    def test_a_question_that_is_never_answered_costs_no_other(self, monkeypatch: pytest.MonkeyPatch, ignored: set[int]) -> None:
+    def test_a_question_that_is_never_answered_costs_no_other(self, ignored: set[int]) -> None:
         meter = Changed()
         meter.change = lambda asked, reply: None if epcs(asked) & ignored else reply
         shown = []
@@ -199,7 +201,7 @@ class TestReplies:
             if now() > 600:
                 shown.append(seen.meter.value(*POWER) is not None)
 
-        run(monkeypatch, 1, [meter], act=note)
+        run(1, [meter], act=note)
         assert sum(shown) > 0.95 * len(shown)
 
     def test_one_meters_notification_is_never_anothers(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,49 +231,35 @@ class TestReplies:
             if value is not None and float(value) > 1_000_000:
                 wrong.append(value)
 
-        run(monkeypatch, 0.6, [first, second], act=note, stale_after=150)
+        run(0.6, [first, second], act=note, stale_after=150)
         assert len(silent) == 3
         assert not wrong
 
 
 class TestClock:
     @pytest.mark.parametrize("ahead", [15 * 365 * 86_400.0, -2 * 365 * 86_400.0, 1200.0, -1200.0])
-    def test_nothing_is_wrong_for_long_after_our_clock_was_set(self, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
+    def test_nothing_is_wrong_for_long_after_our_clock_was_set(self, ahead: float) -> None:
         """A machine without a battery begins in another year, until NTP tells it the time."""
-        shift = [ahead]
-        offsets, ages = [], []
+        offsets, ages, moved = [], [], [ahead, -ahead]
 
-        def note(seen: Watched) -> None:
-            if now() > 120 and shift[0]:
-                shift[0] = 0.0
-                monkeypatch.setattr("time.time", right)
+        def act(seen: Watched) -> None:
+            if moved and (len(moved) == 2 or now() > 120):
+                here = world.current
+                assert isinstance(here, VirtualWorld)
+                here.wall += moved.pop(0)
             if now() > 300:
                 offsets.append(seen.meter.value("smartmeter_clock_offset_seconds"))
             if now() > HOUR:
                 moment = seen.meter.value("smartmeter_fixed_energy_import_timestamp_seconds", "30m")
                 ages.append(START + now() - float(moment) if moment else 0.0)
 
-        def right() -> float:
-            return START + now()
-
-        async def begin() -> None:
-            monkeypatch.setattr("time.time", lambda: right() + shift[0])
-
-        began: list[int] = []
-
-        def act(seen: Watched) -> None:
-            if not began:
-                began.append(1)
-                monkeypatch.setattr("time.time", lambda: right() + shift[0])
-            note(seen)
-
-        seen = run(monkeypatch, 2.2, act=act)
+        seen = run(2.2, act=act)
         assert set(offsets) <= {0.0, None}
         assert max(ages) < 2600
         assert seen.count("smartmeter_session_start_timestamp_seconds") == pytest.approx(START + 21, abs=30)
 
 
-def test_fuzz_any_mixture_of_faults_shows_only_what_the_meter_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzz_any_mixture_of_faults_shows_only_what_the_meter_said() -> None:
     """Random worlds; after each, no value is one that the meter never had."""
     worlds = int(os.environ.get("METERLINE_EXAMPLES", "100")) // 10
     for seed in range(worlds):
@@ -293,8 +281,6 @@ def test_fuzz_any_mixture_of_faults_shows_only_what_the_meter_said(monkeypatch: 
                         wrong.append((shown.name, value))
 
         form: dict[str, Any] = {"dual": dice.random() < 0.5, "binary": dice.random() < 0.5, "echo": dice.random() < 0.5}
-        seen = run(
-            monkeypatch, 0.7, meters, act=note, stale_after=200, step=5, faults=Faults(seed=seed, **faults), seed=seed, **form
-        )
+        seen = run(0.7, meters, act=note, stale_after=200, step=5, faults=Faults(seed=seed, **faults), seed=seed, **form)
         assert not wrong, (seed, faults, wrong[:2])
         assert not re.search("defect", repr(seen.errors))

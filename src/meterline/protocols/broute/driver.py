@@ -8,11 +8,11 @@ Each rung is counted. Pauses between joins double, with jitter: hammering a weak
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
+from meterline import world
 from meterline.link.stream import Link
 from meterline.meter.readings import Hint, Item, Refused
 from meterline.protocols.broute import causes, echonet, skstack
@@ -179,7 +179,7 @@ class Driver:
             peer.misses = 0 if self._lasts(peer) else peer.misses
             if not peer.spread and self.module.link.crowd > 1:
                 # All links were opened at once: from now on each is asked at a moment of its own.
-                peer.due = self.module.clock() + random.uniform(0, peer.options.interval)
+                peer.due = self.module.clock() + world.current.random.uniform(0, peer.options.interval)
             peer.spread = True
             return
         self.session.observe("smartmeter_polls_failed_total")
@@ -286,7 +286,7 @@ class Driver:
         self.session.observe("smartmeter_radio_rssi_dbm", value=None, increment=False)
         peer.misses += 1
         pause = min(shortest * 2 ** min(peer.misses - 1, 10), LONGEST_PAUSE)
-        peer.due = self.module.clock() + pause * random.uniform(0.75, 1.25)
+        peer.due = self.module.clock() + pause * world.current.random.uniform(0.75, 1.25)
 
 
 def describe(module: Module) -> str:

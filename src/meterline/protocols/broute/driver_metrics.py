@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from contextlib import suppress
 
+from meterline import world
 from meterline.meter.readings import Observation
 from meterline.protocols.broute.session import Session
 from meterline.protocols.broute.target import Peer
@@ -59,7 +59,7 @@ class Report:
         peer = next((peer for peer in self._peers if peer.name == self._session.joined), None)
         if peer is None or peer.joined_at == -math.inf:
             return None
-        since = round(time.time() - (self._session.module.clock() - peer.joined_at))
+        since = round(world.current.now() - (self._session.module.clock() - peer.joined_at))
         told = self._told.get((peer.name, "smartmeter_session_start_timestamp_seconds"))
         return told if told and abs(since - told) <= SLACK else float(since)
 

@@ -8,10 +8,10 @@ once. Its half-hourly notifications are taken as they come.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
+from meterline import world
 from meterline.meter.readings import Reading, Rejected, Series, Snapshot
 from meterline.protocols.broute import causes, echonet
 from meterline.protocols.broute import properties as p
@@ -140,7 +140,7 @@ class Asked:
 
     def _notice_a_set_clock(self, now: float) -> None:
         """What was measured by our clock is measured again once it has been set."""
-        skew = time.time() - now
+        skew = world.current.now() - now
         if self._skew is not None and abs(skew - self._skew) > SET:
             self._due |= {"clock": now, "half hour": now}
             self._offset = None
@@ -226,7 +226,7 @@ class Asked:
 
     def _take_clock(self, session: Session, said: dict[int, bytes]) -> bool:
         """The meter says minutes: within the minute its clock is taken to be right. Believed when it is off alike twice."""
-        tick, now = session.module.clock(), time.time()
+        tick, now = session.module.clock(), world.current.now()
         if not said.get(p.TIME) or not said.get(p.DATE):
             return bool(said)
         try:
@@ -285,7 +285,7 @@ class Asked:
         self._shown |= {reading.series: tick for reading in found if reading.value is not None}
         fixed = [reading for reading in found if reading.series[0].startswith("smartmeter_fixed_") and "30m" in reading.series]
         if fixed:
-            self._due["half hour"] = tick + HALF_HOUR - time.time() % HALF_HOUR + ANNOUNCED
+            self._due["half hour"] = tick + HALF_HOUR - world.current.now() % HALF_HOUR + ANNOUNCED
             self._keep(fixed, self._due["half hour"] + ANNOUNCED)
         self._keep([reading for reading in found if reading.series[0] == "smartmeter_info"], tick + 3 * HOUR)
         shown = {series: reading for series, (reading, until) in self._lasting.items() if until > tick}

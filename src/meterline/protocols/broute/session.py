@@ -9,11 +9,11 @@ other clients measured.
 from __future__ import annotations
 
 import math
-import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from meterline import world
 from meterline.meter.readings import Observation, Rejected
 from meterline.protocols.broute import echonet, skstack
 from meterline.protocols.broute.adapter import KEPT, CommandFailed, Module
@@ -78,7 +78,7 @@ class Session:
         """During the last join the meter answered: what it sent arrived."""
         self._asked: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         """TIDs of the last questions, and when each was sent."""
-        self._tid = random.randrange(0x10000)
+        self._tid = world.current.random.randrange(0x10000)
 
     def observe(self, family: str, *labels: str, value: float | None = 1.0, increment: bool = True) -> None:
         """Leave an observation about this meter for the driver to yield."""

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from meterline import world
 from meterline.errors import UserError
 from meterline.extras import how_to_install
 
@@ -94,7 +95,7 @@ class Auth:
         number = int.from_bytes(hmac.digest(self._key, name, "sha256")) % len(hashes)
         known = self._hashes.get(name)
         async with self._turns:
-            matches = await asyncio.to_thread(check, password[:LONGEST], known or hashes[number])
+            matches = await world.current.in_thread(check, password[:LONGEST], known or hashes[number])
         return bool(matches) and known is not None
 
 

@@ -5,7 +5,6 @@ Slow clients: a handshake and headers must come within `HEADER_TIMEOUT`, and an 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import html
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tornado import netutil, web
 from tornado.iostream import StreamClosedError
 
-from meterline import __version__
+from meterline import __version__, world
 from meterline.errors import UserError
 from meterline.link import processes
 from meterline.meter.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate, takes_gzip
@@ -58,7 +57,7 @@ class Handler(web.RequestHandler):
         if not takes_gzip(self.request.headers.get("Accept-Encoding", "")) or len(body) < COMPRESS_FROM:
             return body
         self.set_header("Content-Encoding", "gzip")
-        return await asyncio.to_thread(compress, body) if len(body) >= IN_A_THREAD_FROM else compress(body)
+        return await world.current.in_thread(compress, body) if len(body) >= IN_A_THREAD_FROM else compress(body)
 
     async def head(self, *words: str) -> None:
         """As GET; Tornado leaves the body out."""

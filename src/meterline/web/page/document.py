@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from meterline import __version__
+from meterline import __version__, world
 from meterline.web.page.sections import moment
 from meterline.web.page.words import Language
 
@@ -77,6 +76,7 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
     home = f"../{_keep(view)}"
     back = f'<p class="back"><a href="{home}">← {say("back")}</a></p>' if view.form == "meter" else ""
     summary = f'<p class="summary" data-slot="summary">{slots["summary"]}</p>' if "summary" in slots else ""
+    as_of = say("as_of", time=moment(world.current.now()))
     return (
         f'<!doctype html>\n<html lang="{language.code}"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
@@ -84,7 +84,7 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
         f"<style>{_asset('page.css')}</style></head>"
         f'<body data-events="{up}events?{escape(_query(view))}" data-mark="{view.mark}" data-lost="{say("lost")}">'
         f'<header class="masthead"><h1>meterline</h1>{summary}{back}</header>'
-        f'<p id="lost" role="status"></p><noscript><p class="notice">{say("as_of", time=moment(time.time()))}</p></noscript>'
+        f'<p id="lost" role="status"></p><noscript><p class="notice">{as_of}</p></noscript>'
         f"<main>{body}</main>{_footer(up, language)}<script>{_asset('page.js')}</script></body></html>\n"
     )
 

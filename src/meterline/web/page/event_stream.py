@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from tornado.iostream import IOStream, StreamClosedError
 
+from meterline import world
 from meterline.web.http.connections import at_most
 from meterline.web.page.document import View
 
@@ -143,7 +144,7 @@ class Hub:
     async def _tick(self) -> None:
         """Until nobody watches."""
         while self._channels:
-            await asyncio.sleep(TICK)
+            await world.current.sleep(TICK)
             for view, channel in tuple(self._channels.items()):
                 try:
                     channel.send(self._slots(view))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
 
+from meterline import world
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import place_of
 from meterline.web.http.server import PLAIN, Handler
@@ -49,7 +49,7 @@ class Live:
             except Exception:  # our own defect: never the end of the charts
                 log.exception("a defect in meterline's charts; please report it")
             self.tidy()
-            await asyncio.sleep(self.history.until_next())
+            await world.current.sleep(self.history.until_next())
 
     def tidy(self) -> None:
         """Let the meters that nobody looks at any more keep no words."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from meterline import world
 from meterline.billing.tariff import WITHOUT_CENTS
 
 CODES = ("en", "fr", "ja")
@@ -211,7 +212,7 @@ LANGUAGES = {code: Language(code) for code in CODES}
 def clock_time(unix: float) -> tuple[str, str]:
     """A moment for machines, and for people in our own time zone: the browser knows its reader's, and writes that."""
     local = time.localtime(unix)
-    far = abs(time.time() - unix) > 43_200
+    far = abs(world.current.now() - unix) > 43_200
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", local), time.strftime("%Y-%m-%d %H:%M" if far else "%H:%M", local)
 
 
