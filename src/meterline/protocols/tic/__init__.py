@@ -98,10 +98,10 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
         for event in events:
             if type(event) is Rejected:
                 emit(event)
-            if frame := assembler.take(event):
-                snapshot = readings(frame, options.prm, after_short)
-                after_short = snapshot.short
-                emit(snapshot)
+        for frame in assembler.feed(events):
+            snapshot = readings(frame, options.prm, after_short)
+            after_short = snapshot.short
+            emit(snapshot)
         groups = listener.symptoms.groups
         if groups >= ENOUGH_GROUPS and groups - judged >= min(groups, SETTLED) // 4:
             if link.baud and not judged:
