@@ -54,8 +54,9 @@ fleet: setup ## 1,000 simulated meters, two processes, two Prometheus agents, on
 year: setup ## a simulated year of both contracts, of which `make test` plays some weeks
 	METERLINE_YEAR=1 $(BIN)/python -m pytest -k "simulated_year" -p no:cacheprovider
 
-docs: setup ## write what is generated: docs/metrics.md, docs/meters.md, packaging/man/*, grafana/*.json
+docs: setup ## write what is generated: docs/metrics.md, docs/meters.md, packaging/man/*, grafana/*.json, src/meterline/locale/currencies.py
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate_currencies.py
 	$(BIN)/python grafana/generate.py
 
 screenshots: setup ## take docs/page-*.png anew, of the demo (needs Chromium)

@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS: tuple[dict[str, set[str]], ...] = (
     # from the ground up: room → the rooms of its own floor that it may import; every lower floor is open to it
-    {"__init__": set(), "errors": set(), "extras": set(), "logs": set(), "world": set()},
+    {"__init__": set(), "errors": set(), "extras": set(), "locale": set(), "logs": set(), "world": set()},
     {"link": set(), "meter": set(), "simulation": set(), "store": set()},
     {"protocols": set(), "billing": set()},
     {"config": set()},
@@ -28,11 +28,11 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
 )
 CLOSED: dict[str, set[str]] = {
     # room → lower rooms that are none of its business
-    "meter": {"logs", "errors"},
-    "link": {"errors", "logs"},
-    "protocols": {"errors", "logs", "store"},
+    "meter": {"errors", "locale", "logs"},
+    "link": {"errors", "locale", "logs"},
+    "protocols": {"errors", "locale", "logs", "store"},
     "billing": {"link", "protocols", "simulation"},
-    "config": {"link", "logs", "meter", "simulation", "store"},
+    "config": {"logs", "meter", "simulation", "store"},
     "service": {"simulation"},
     "web": {"protocols", "simulation", "store"},
     "diagnostics": {"simulation", "store"},

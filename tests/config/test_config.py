@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meterline.config.schema import Config, MeterConfig, default_name, load, single
+from meterline.config.schema import Config, MeterConfig, load, single
 from meterline.errors import UserError
 from meterline.protocols.tic import Options
 
@@ -96,7 +96,6 @@ def test_a_binary_file_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_link_alone_gets_a_short_name(link: str, name: str) -> None:
-    assert default_name(link) == name
     assert single(link).meters[0] == MeterConfig(name, link)
 
 

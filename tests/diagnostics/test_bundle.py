@@ -20,8 +20,8 @@ from meterline.diagnostics import ok
 from meterline.diagnostics import report as bundle
 from meterline.diagnostics.link_check import Case
 from meterline.diagnostics.running_instance import Instance
-from meterline.meter.families import CATALOGUE
-from meterline.protocols import broute
+from meterline.meter.families import CATALOGUE, LABELS, privacy
+from meterline.protocols import broute, tic
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
 from meterline.protocols.broute.skstack import link_local
 from meterline.protocols.tic.speed_probe import Heard
@@ -152,6 +152,14 @@ def test_a_setting_that_nobody_called_harmless_is_masked() -> None:
     ]
 
 
+def test_an_option_that_is_masked_and_switched_on_leaves_the_word_true_in_the_findings() -> None:
+    case = Case("/dev/x", (MeterConfig("home", "/dev/x", "tic", tic.Options(prm=True)),))
+    case.find(ok("it is true"))
+    shown = report(Config(case.meters), None, case)
+    assert b"  prm: (masked)\n" in shown["configuration.txt"]
+    assert b"it is true" in shown["findings.txt"]
+
+
 @pytest.mark.parametrize(
     ("link", "shown"),
     [
@@ -170,7 +178,8 @@ def test_of_a_link_only_its_kind_is_shown(link: str, shown: str) -> None:
 def test_a_label_that_nobody_called_harmless_is_masked_and_every_label_was_thought_of() -> None:
     labels = {label for family in CATALOGUE for label in family.labels}
     private = {"address", "prm", "identification", "name", "calendar", "short", "ultra_short"}
-    assert labels - bundle.HARMLESS_LABELS == private
+    assert labels <= LABELS.keys()
+    assert {label for label in labels if privacy(label) != "public"} == private
     page = (
         "# HELP smartmeter_info x\n"
         'smartmeter_info{address="042175987654",meter="home",mode="standard",new="secret \\" }"} 1.0\n'

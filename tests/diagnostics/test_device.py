@@ -13,7 +13,7 @@ from meterline.diagnostics.serial_device import (
     User,
     candidates,
     examine,
-    held,
+    in_use,
     may_open,
     permission,
     service,
@@ -21,6 +21,7 @@ from meterline.diagnostics.serial_device import (
     wanted_by_others,
 )
 from meterline.link import errors
+from meterline.link.processes import Process
 
 BY_ID = "usb-FTDI_FT230X_Basic_UART_D307PBVT-if00-port0"
 ALICE = User("alice", 1000, frozenset({1000}))
@@ -166,20 +167,19 @@ def test_a_modem_manager_is_named_unless_a_rule_keeps_it_off(root: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("holder", "remedy"),
+    ("program", "remedy"),
     [
-        ("process 7 (ModemManager)", "disable --now ModemManager"),
-        ("process 7 (gpsd)", "disable --now gpsd.socket gpsd"),
-        ("process 7 (agetty)", "raspi-config"),
-        ("process 7 (minicom)", "sudo kill 7"),
-        ("process 7 (meterline)", "--web.listen-address"),
-        ("another program", "stop it"),
+        ("ModemManager", "disable --now ModemManager"),
+        ("gpsd", "disable --now gpsd.socket gpsd"),
+        ("agetty", "raspi-config"),
+        ("minicom", "sudo kill 7"),
+        ("meterline", "--web.listen-address"),
     ],
 )
-def test_who_holds_it_is_named_with_how_to_stop_it(holder: str, remedy: str) -> None:
-    finding = held(holder)
+def test_the_holder_of_a_device_is_named_with_how_to_stop_it(program: str, remedy: str) -> None:
+    finding = in_use(Process(7, program))
     assert finding.level == "fault"
-    assert finding.what == f"in use by {holder}"
+    assert finding.what == f"in use by process 7 ({program})"
     assert remedy in finding.remedy
 
 

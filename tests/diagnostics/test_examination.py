@@ -20,8 +20,8 @@ from meterline.config.schema import MeterConfig
 from meterline.diagnostics import Finding, listening, serial_device
 from meterline.diagnostics.link_check import Case, Place, examine
 from meterline.diagnostics.running_instance import Instance
-from meterline.link import processes
-from meterline.link import stream as link_module
+from meterline.link import processes, tcp
+from meterline.link.processes import Process
 from meterline.protocols.tic.frames import ETX, STX
 from meterline.protocols.tic.speed_probe import Heard
 from meterline.simulation.line import Faults, Write
@@ -258,7 +258,7 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
     async def test() -> None:
         with device_file.open() as opened:
             child = await asyncio.create_subprocess_exec("sleep", "infinity", stdin=opened)
-        holder = f"process {child.pid} (sleep)"
+        holder = Process(child.pid, "sleep")
         try:
             await until(lambda: processes.of_device(str(device_file)) == holder)
             (finding,) = wrong(await case_of(str(device_file)))
@@ -268,7 +268,7 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
             child.terminate()
             await child.wait()
         assert finding.level == "fault"
-        assert finding.what == f"in use by {holder}"
+        assert finding.what == f"in use by process {child.pid} (sleep)"
         assert "in use by our own running meterline" in texts(served)
         assert wrong(served)[0].what == "meter 'home': 7 frames, 0 rejected; it is silent now"
 
@@ -351,7 +351,7 @@ def test_a_bridge_that_refuses_is_said() -> None:
 
 
 def test_a_bridge_that_never_answers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr(tcp, "CONNECT_TIMEOUT_S", 0.1)
 
     async def test() -> None:
         # A queue that is full: the kernel answers nothing to whoever comes next.

@@ -12,9 +12,10 @@ from support.live_meters import bridge, fake, line, locked, talking, until
 from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
-from meterline.link import errors
-from meterline.link import stream as link_module
-from meterline.link.stream import LinkError, open_link
+from meterline.link import errors, tcp
+from meterline.link.errors import LinkError, LinkErrorKind
+from meterline.link.open import open_link
+from meterline.link.stream import SerialSettings
 
 
 async def read(url: str) -> bytes:
@@ -32,7 +33,7 @@ def test_a_pseudo_terminal_can_be_opened_three_times_and_gives_every_byte() -> N
     async def test() -> None:
         async with line() as (url, write):
             for speed in (9600, 1200, 9600):
-                async with open_link(url, speed) as link:
+                async with open_link(url, SerialSettings(speed)) as link:
                     write(bytes(range(1, 256)))
                     got = b""
                     while len(got) < 255:
@@ -57,7 +58,7 @@ def test_the_device_is_raw_so_that_etx_and_cr_survive() -> None:
 
 def test_a_changed_speed_is_the_devices_and_drops_what_came_at_the_old_one() -> None:
     async def test() -> None:
-        async with line() as (url, write), open_link(url, 9600) as link:
+        async with line() as (url, write), open_link(url, SerialSettings(9600)) as link:
             write(b"noise")
             await asyncio.sleep(0.1)
             await link.set_baud(1200)
@@ -119,12 +120,15 @@ def test_permission_denied_names_the_group_to_join(tmp_path: Path, monkeypatch: 
     device.touch()
     device.chmod(0o660)
     group = errors.group_name(device.stat().st_gid)
-    text = errors.not_opened(str(device), PermissionError(13, "Permission denied"))
-    assert text == (
+    error = errors.not_opened(str(device), PermissionError(13, "Permission denied"))
+    assert error.kind is LinkErrorKind.PERMISSION
+    assert error.sentence == (
         f"permission denied; the device belongs to group {group!r}: sudo usermod -aG {group} $USER, then log in again"
     )
     device.chmod(0o600)
-    assert "its group may not read it either" in errors.not_opened(str(device), PermissionError(13, "Permission denied"))
+    error = errors.not_opened(str(device), PermissionError(13, "Permission denied"))
+    assert "its group may not read it either" in error.problem
+    assert error.remedy == "check its udev rule"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")
@@ -183,7 +187,7 @@ def test_a_bridge_that_is_not_there_is_a_clear_line() -> None:
 
 
 def test_a_bridge_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(tcp, "CONNECT_TIMEOUT_S", 0.05)
 
     async def never(*_: object) -> None:
         await asyncio.sleep(60)

@@ -9,12 +9,13 @@ import pytest
 from support.live_meters import POWER, fake, line, reading, run, said, talking, tic, until
 
 from meterline.diagnostics.listening import Met, noted
+from meterline.locale import codes
+from meterline.locale import language as spoken
 from meterline.meter.line_quality import MOST_HINTS, SHOWN_FOR, Line
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Rejected, Snapshot
 from meterline.simulation.line import Faults
 from meterline.web.page.meter_tables import details
-from meterline.web.page.words import LANGUAGES
 
 RATIO = "smartmeter_line_accepted_ratio"
 
@@ -102,17 +103,17 @@ def test_hints_are_bounded_and_gone_when_the_link_is_opened_again() -> None:
 def test_the_page_of_the_meter_shows_what_is_wrong_with_its_remedy() -> None:
     clock = Clock()
     meter = Meter("home", clock=clock)
-    for language in LANGUAGES.values():
+    for language in map(spoken, codes()):
         assert details(meter, language)["diagnosis"].startswith('<tr><td colspan="2">')
     meter.line.note(Hint("<b>lines</b> are trimmed", remedy="set it to <raw>"))
     meter.line.trouble = "nothing arrives & nobody knows why"
-    rows = details(meter, LANGUAGES["fr"])["diagnosis"]
+    rows = details(meter, spoken("fr"))["diagnosis"]
     assert [re.sub(r"<[^>]+>", "|", row) for row in rows.split('<tr lang="en">')[1:]] == [
         "|nothing arrives &amp; nobody knows why||||",
         "|&lt;b&gt;lines&lt;/b&gt; are trimmed||set it to &lt;raw&gt;||",
     ]
     meter.take(Snapshot((), words={"PAPP": "00390"}))
-    assert "Accepté cette dernière minute</th><td>100,0\u00a0%" in details(meter, LANGUAGES["fr"])["counters"]
+    assert "Accepté cette dernière minute</th><td>100,0\u00a0%" in details(meter, spoken("fr"))["counters"]
 
 
 def test_detect_says_that_most_is_lost_in_words() -> None:
@@ -184,7 +185,7 @@ def test_the_page_does_not_say_that_nothing_is_strange_where_most_is_lost() -> N
     meter = Meter("home", clock=Clock())
     meter.reject(Rejected("checksum"))
     meter.line.lossy = True
-    rows = details(meter, LANGUAGES["en"])["diagnosis"]
+    rows = details(meter, spoken("en"))["diagnosis"]
     assert "most of what arrives is damaged: 0% of the groups or replies of the last minute accepted" in rows
 
 

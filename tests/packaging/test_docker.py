@@ -200,7 +200,7 @@ def test_in_a_container_permission_denied_names_the_group_to_add(tmp_path: Path,
     mark.touch()
     monkeypatch.setattr(errors, "CONTAINER_MARKS", (str(tmp_path / "no"), str(mark)))
     group = device.stat().st_gid
-    assert errors.not_opened(str(device), PermissionError(13, "Permission denied")) == (
+    assert errors.not_opened(str(device), PermissionError(13, "Permission denied")).sentence == (
         f"permission denied; the device belongs to group {group}: start the container with --group-add {group}"
     )
 

@@ -20,6 +20,8 @@ from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
 from meterline.config.schema import Config, MeterConfig
+from meterline.link import errors
+from meterline.link.stream import Wire
 from meterline.meter.exposition import Page
 from meterline.meter.readings import Emit, Hint, Item, Observation, Reading, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
@@ -713,14 +715,24 @@ def test_what_is_over_is_worth_a_line_after_each_time_that_it_was_said(caplog: p
     ]
 
 
-def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_defect() -> None:
+def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_defect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
     async def test() -> None:
         link = "tcp://user:secret@bridge:1"
         runtime = Runtime(Config((MeterConfig("home", link),)))
-        say, meter = follower(runtime)._say, runtime.meters["home"]
-        say(f"refused: {link}: a module; {link} needs credentials")
-        assert meter.line.trouble == "refused: a module; the link needs credentials"
-        say("a defect", KeyError("PRM 0123456789"))
+        following, meter = follower(runtime), runtime.meters["home"]
+        following._say("refused: {}; next try in 300 s", Refused("a module", "it needs credentials", Wire(link).url))
+        assert meter.line.trouble == "refused: a module; it needs credentials; next try in 300 s"
+        following._say("{}", errors.lost(link, None))
+        assert meter.line.trouble == "the other side closed the connection"
+        assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == [
+            "refused: tcp://bridge:1: a module; it needs credentials; next try in 300 s",
+            "tcp://bridge:1: the other side closed the connection",
+        ]
+        following._say_defect(KeyError("PRM 0123456789"))
         assert "0123456789" not in meter.line.trouble
         await runtime.change(Config((MeterConfig("home", "tcp://elsewhere:1"),)))
         assert meter.line.trouble == "", "that of another link"

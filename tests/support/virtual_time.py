@@ -6,6 +6,7 @@ The driver is the real one; between it and the module is a link in memory. `METE
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from meterline.link.stream import Form, LinkError
+from meterline.link.errors import LinkError, lost
+from meterline.link.stream import Form
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols.broute import read
@@ -98,7 +100,7 @@ class MemoryLink:
         self.baud, self.form = baud, form
 
     def lose(self) -> None:
-        self.lost = LinkError(f"{self.url}: the device was unplugged")
+        self.lost = lost(self.url, OSError(errno.EIO, "Input/output error"))
         self._written.set()
 
 

@@ -10,8 +10,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from meterline.billing.calendar import ONE_DAY
 from meterline.billing.pricing import tier_number
-from meterline.billing.tariff import WITHOUT_CENTS
 from meterline.billing.totals import ZERO, Day, Line
+from meterline.locale.currencies import digits
 
 _WHOLE_KWH = 1000
 """Watt-hours: bills count whole kilowatt-hours."""
@@ -72,7 +72,7 @@ def money(amount: Decimal, currency: str) -> str:
 
 
 def _unit(currency: str) -> Decimal:
-    return Decimal(1) if currency in WITHOUT_CENTS else Decimal("0.01")
+    return Decimal(1).scaleb(-digits(currency))
 
 
 def kwh(watthours: Decimal) -> str:

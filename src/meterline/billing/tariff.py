@@ -18,8 +18,6 @@ from meterline.billing.time_conditions import Clock, Dates, Days, Hours, uncover
 
 PER_CENT = Decimal("0.01")
 ALL_DAY, EVERY_DAY, ALL_YEAR, MIDNIGHT = Hours(), Days(), Dates(), Clock(0)
-WITHOUT_CENTS = ("CLP", "ISK", "JPY", "KRW", "PYG", "VND")
-"""Currencies whose smallest unit is a whole one."""
 WHOLE = "TOTAL"
 """The register of a meter that has only one, which no tariff of its own names."""
 

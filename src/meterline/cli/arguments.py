@@ -9,6 +9,7 @@ from typing import TypeAlias
 from meterline import __version__, logs
 from meterline.cli.parser import Parser
 from meterline.compat.adapter import LIKE
+from meterline.locale import codes
 from meterline.protocols import PROTOCOLS
 
 DEFAULT_ADDRESS = ":10230"
@@ -27,7 +28,6 @@ examples:
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
-LANGUAGES = ("en", "fr", "ja")
 
 
 def parser() -> Parser:
@@ -107,7 +107,7 @@ def _add_read(commands: Commands) -> None:
     )
     read.add_argument("--watch", action="store_true", help="go on, and show each change (default: say it once)")
     read.add_argument("--json", dest="as_json", action="store_true", help="one JSON object; with --watch one a frame")
-    read.add_argument("--lang", choices=LANGUAGES, help="default: that of LANG, else English")
+    read.add_argument("--lang", choices=codes(), help="default: that of LANG, else English")
     read.add_argument("--seconds", type=float, default=120.0, help="how long to wait for the first values (default 120)")
 
 

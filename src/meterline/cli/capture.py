@@ -10,7 +10,9 @@ from meterline.cli.output import Output, output
 from meterline.cli.progress import progress
 from meterline.config.schema import Config
 from meterline.errors import UserError
-from meterline.link.stream import Link, open_link
+from meterline.link.open import DEFAULT_SETTINGS, open_link
+from meterline.link.stream import Link, SerialSettings
+from meterline.link.url import shown
 from meterline.meter.readings import Refused
 from meterline.protocols import PROTOCOLS
 from meterline.service.detect import detect
@@ -34,7 +36,7 @@ def capture(
         except KeyboardInterrupt:
             pass
     if not out.written:
-        raise UserError(f"capture: nothing arrived on {link}; {path} is not written", 1)
+        raise UserError(f"capture: nothing arrived on {shown(link)}; {path} is not written", 1)
     print(f"{path}: {out.written} bytes", file=sys.stderr)
 
 
@@ -42,8 +44,8 @@ async def _capture(config: Config, url: str, out: Output, redact: bool, seconds:
     meters = {meter.name: meter.options for meter in config.meters if meter.link == url}
     name = next(meter.protocol for meter in config.meters if meter.link == url)
     async with (
-        open_link(url, baud or 9600) as link,
-        progress(lambda passed: f"{passed:.0f} s: {link.received} bytes; Ctrl-C ends the capture of {url}"),
+        open_link(url, SerialSettings(baud) if baud else DEFAULT_SETTINGS) as link,
+        progress(lambda passed: f"{passed:.0f} s: {link.received} bytes; Ctrl-C ends the capture of {link.url}"),
     ):
         protocol = PROTOCOLS[name] if name else None if baud else (await detect(link))[1]
         redactor = protocol.Redactor(redact) if protocol else None

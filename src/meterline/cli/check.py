@@ -7,6 +7,7 @@ from datetime import date
 from meterline import world
 from meterline.billing.price_lapses import to_come
 from meterline.config.schema import load
+from meterline.link.url import shown
 
 
 def check(path: str, today: date | None = None) -> None:
@@ -16,7 +17,7 @@ def check(path: str, today: date | None = None) -> None:
     """
     config, warnings = load(path), 0
     for meter in config.meters:
-        print(f"{meter.name}: {meter.protocol or 'detected'} at {meter.link}")
+        print(f"{meter.name}: {meter.protocol or 'detected'} at {shown(meter.link)}")
         for lapse in to_come(meter.tariffs, today or date.fromtimestamp(world.current.now())) if meter.tariffs else ():
             warnings += 1
             print(f"{meter.name}: warning: tariffs: {lapse.what}")

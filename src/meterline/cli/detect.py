@@ -9,7 +9,7 @@ from meterline.cli.progress import progress
 from meterline.config.yaml_file import plain
 from meterline.diagnostics.listening import described, meet, noted
 from meterline.diagnostics.serial_device import stable_name
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
 from meterline.service.detect import detect as detect_protocol
 
 LONG_ENOUGH = 8.0
@@ -19,14 +19,17 @@ ENOUGH_FRAMES = 3
 
 
 def detect(url: str) -> None:
-    """Print the configuration on standard output, and everything else on standard error. OSError where nothing speaks."""
+    """Print the configuration on standard output, and everything else on standard error.
+
+    LinkError or Silent: nothing speaks there.
+    """
     asyncio.run(_detect(url))
 
 
 async def _detect(url: str) -> None:
     async with (
         open_link(url) as link,
-        progress(lambda passed: f"{passed:.0f} s: listening{f' at {link.baud} baud' if link.baud else ''} on {url}"),
+        progress(lambda passed: f"{passed:.0f} s: listening{f' at {link.baud} baud' if link.baud else ''} on {link.url}"),
     ):
         name, protocol = await detect_protocol(link)
         met = await meet(link, protocol, {"home": None}, LONG_ENOUGH, lambda meter: meter.frames == ENOUGH_FRAMES)

@@ -22,6 +22,7 @@ from meterline.config.schema import Config, load, single
 from meterline.diagnostics import Finding, fault, host, report, running_instance, serial_device
 from meterline.diagnostics.link_check import Case, Place, examine
 from meterline.errors import UserError
+from meterline.link.url import shown
 from meterline.store import default_folder
 
 Show: TypeAlias = Callable[[str, Finding], None]
@@ -58,7 +59,7 @@ def _wanted(link: str | None, file: str | None) -> Config:
     if link:
         config = replace(config, meters=tuple(meter for meter in config.meters if meter.link == link))
     if not config.meters:
-        raise UserError(f"{file}: no meter has the link {link}")
+        raise UserError(f"{file}: no meter has the link {shown(link or '')}")
     return config
 
 
@@ -76,8 +77,8 @@ async def _doctor(args: Namespace, config: Config, file: IO[bytes] | None) -> in
         show("", finding)
     place, cases = Place(serial_device.this_user(), own, kept, args.seconds), []
     for url, meters in groupby(sorted(config.meters, key=attrgetter("link")), attrgetter("link")):
-        async with progress(partial("{1:.0f} s: examining {0}".format, url), line):
-            cases.append(Case(url, tuple(meters), partial(show, url)))
+        async with progress(partial("{1:.0f} s: examining {0}".format, shown(url)), line):
+            cases.append(Case(url, tuple(meters), partial(show, shown(url))))
             await examine(cases[-1], place)
     if file:
         report.write(file, config, findings, cases, own)

@@ -122,10 +122,11 @@ def _scan(args: argparse.Namespace) -> None:
 def _capture(args: argparse.Namespace) -> None:
     from meterline.cli.capture import capture
     from meterline.config.schema import Config, load, single
+    from meterline.link.url import shown
 
     config = load(args.config) if args.config else single(args.link)
     if not any(meter.link == args.link for meter in config.meters):
-        raise UserError(f"{args.config}: no meter has the link {args.link}")
+        raise UserError(f"{args.config}: no meter has the link {shown(args.link)}")
     if args.protocol:
         config = Config(tuple(replace(meter, protocol=args.protocol) for meter in config.meters))
     capture(config, args.link, args.file, args.redact, args.seconds, args.baud, args.force)

@@ -20,7 +20,9 @@ from meterline.cli.progress import progress
 from meterline.config.schema import Config, MeterConfig, load, single, with_options
 from meterline.config.yaml_file import within
 from meterline.errors import UserError
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
+from meterline.link.url import shown
+from meterline.locale import Language, language, of_environment
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
 from meterline.protocols import PROTOCOLS
@@ -28,7 +30,6 @@ from meterline.service.detect import detect
 from meterline.store import State, default_folder
 from meterline.web.page.reading_texts import as_json, headline, rows
 from meterline.web.page.view_model import facts
-from meterline.web.page.words import LANGUAGES, Language, of_environment
 
 SETTLED = 3.0
 """Seconds without a new reading after which all is there: a frame of the slowest line lasts as long."""
@@ -40,18 +41,18 @@ TICK = 0.1
 def read(args: Namespace) -> None:
     """Print it. UserError where the meter says nothing."""
     wanted = _wanted(args)
-    language = LANGUAGES[args.lang] if args.lang else of_environment(os.environ)
+    spoken = language(args.lang) if args.lang else of_environment(os.environ)
     reading = _Reading(wanted, args.protocol)
     if not args.watch:
-        asyncio.run(_once(reading, language, args.as_json, args.seconds))
+        asyncio.run(_once(reading, spoken, args.as_json, args.seconds))
         return
     with suppress(KeyboardInterrupt):
         if args.as_json:
             asyncio.run(_watch(reading, _show_json))
         elif sys.stdout.isatty():
-            asyncio.run(_draw(reading, _Screen(language)))
+            asyncio.run(_draw(reading, _Screen(spoken)))
         else:
-            asyncio.run(_watch(reading, _Lines(language).show))
+            asyncio.run(_watch(reading, _Lines(spoken).show))
 
 
 def _wanted(args: Namespace) -> MeterConfig:
@@ -63,7 +64,7 @@ def _wanted(args: Namespace) -> MeterConfig:
     found: Config = load(args.config) if args.config else single(args.link)
     meters = [meter for meter in found.meters if args.meter in (None, meter.name)]
     if not meters:
-        raise UserError(f"{args.config or args.link}: no meter has the name {args.meter!r}")
+        raise UserError(f"{args.config or shown(args.link)}: no meter has the name {args.meter!r}")
     if len(meters) > 1:
         raise UserError(f"{args.config}: which meter? --meter {' or '.join(meter.name for meter in meters)}")
     if args.options is not None and not args.protocol:
@@ -75,7 +76,7 @@ class _Reading:
     """One meter, read as `run` reads it, but for its books."""
 
     def __init__(self, config: MeterConfig, protocol: str | None) -> None:
-        self.link = config.link
+        self.link = shown(config.link)
         self._config = config
         self._protocol = config.protocol or protocol
         self.meter = Meter(config.name)
@@ -85,9 +86,9 @@ class _Reading:
         self.grown_at = self.meter.clock()
 
     async def follow(self, on_frame: Callable[[Meter], None] = lambda _: None) -> None:
-        """Until the meter is silent (TimeoutError), the link is lost (OSError) or ends (EOFError), or Refused."""
-        async with open_link(self.link) as link:
-            config = self._config
+        """Until the meter is silent (Silent), the link is lost (OSError) or ends (EOFError), or Refused."""
+        config = self._config
+        async with open_link(config.link) as link:
             name = self._protocol or (await detect(link))[0]
             protocol = PROTOCOLS[name]
             if config.options is None:
@@ -107,7 +108,7 @@ class _Reading:
                     case Hint() if not item.good and item.text not in self.hints:
                         self.hints.append(item.text)
 
-            await protocol.read(link, {config.name: config.options}, _remembered(self.link), take)
+            await protocol.read(link, {config.name: config.options}, _remembered(config.link), take)
 
     def note_growth(self) -> None:
         """After a frame: whether the meter says more than before."""

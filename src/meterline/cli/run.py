@@ -95,16 +95,16 @@ async def serve(
 
 def _greet() -> Callable[[Meter], None]:
     """Gets each frame. Logs once for each meter what it draws: whoever starts the program sees that the numbers are right."""
+    from meterline.locale import FALLBACK, language
     from meterline.web.page.reading_texts import headline
     from meterline.web.page.view_model import power
-    from meterline.web.page.words import LANGUAGES
 
     said: set[str] = set()
 
     def greet(meter: Meter) -> None:
         if meter.name not in said and power(meter):
             said.add(meter.name)
-            log.info("now: %s", headline(meter, LANGUAGES["en"]), extra=about(meter.name))
+            log.info("now: %s", headline(meter, language(FALLBACK)), extra=about(meter.name))
 
     return greet
 

@@ -11,7 +11,7 @@ from meterline.cli.progress import Progress
 from meterline.config.yaml_file import plain
 from meterline.diagnostics.serial_device import stable_name
 from meterline.errors import UserError
-from meterline.link.stream import open_link
+from meterline.link.open import open_link
 from meterline.protocols.broute import skstack
 from meterline.protocols.broute.adapter import Module
 from meterline.protocols.broute.driver import describe
@@ -38,7 +38,7 @@ async def _scan(url: str, identity: str | None) -> None:
         await link.set_baud(skstack.BAUD, skstack.FORM)
         module = Module(link)
         await module.start()
-        _say(f"{url}: {describe(module)}")
+        _say(f"{link.url}: {describe(module)}")
         if identity:
             await module.ask("SKSETRBID", identity)
         else:

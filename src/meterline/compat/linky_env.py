@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from meterline.compat.adapter import Dropin, Help, assigned, device, native, whole
 from meterline.compat.linky_env_page import face
-from meterline.config.schema import Config, MeterConfig, check_link
+from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
+from meterline.link.url import UrlError, parse_url
 from meterline.protocols.tic import Options
 
 DEFAULTS = {
@@ -78,16 +79,27 @@ def _source(name: str, given: Mapping[str, str], said: Mapping[str, str]) -> str
 def _link(settings: Mapping[str, str], said: Mapping[str, str], advice: list[str]) -> str:
     """The device, or the serial line over TCP that the original's container would make one of."""
     host, file = (said.get(name, "").partition(",")[0] for name in SOCAT)  # options of socat may follow
-    if host and not check_link(f"tcp://{host}"):
+    if host and _is_address(host):
         return f"tcp://{host}"
     if host:
         advice.append(f"LINKY_SOCAT_HOST: {host!r} is not IP:PORT; LINKY_EXPORTER_INTERFACE is read")
     elif file:
         advice.append("LINKY_SOCAT_FILE: not used without LINKY_SOCAT_HOST")
     link = device(settings["LINKY_EXPORTER_INTERFACE"])
-    if complaint := check_link(link):
-        raise UserError(f"LINKY_EXPORTER_INTERFACE: {complaint}")
+    try:
+        parse_url(link)
+    except UrlError as error:
+        raise UserError(f"LINKY_EXPORTER_INTERFACE: {error}") from None
     return link
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is HOST:PORT."""
+    try:
+        parse_url(f"tcp://{text}")
+    except UrlError:
+        return False
+    return True
 
 
 def _check_zone(name: str) -> None:

@@ -14,8 +14,9 @@ from meterline.billing.tariff import Period, Standing, Tariffs
 from meterline.compat import linky_exporter
 from meterline.compat.adapter import Dropin, Help, assigned, device, native
 from meterline.compat.linky_json_page import INDEXES, Settings, face
-from meterline.config.schema import Config, MeterConfig, check_link
+from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
+from meterline.link.url import parse_url
 from meterline.protocols.tic import Options
 
 RATES = "indexwhrates"
@@ -43,8 +44,7 @@ def _text(value: object) -> str:
 
 def _link(value: object) -> str:
     link = device(_text(value))
-    if complaint := check_link(link):
-        raise ValueError(complaint)
+    parse_url(link)
     return link
 
 

@@ -8,8 +8,9 @@ from ipaddress import IPv6Address
 
 from meterline.compat.adapter import Dropin, Help, device, native, whole
 from meterline.compat.smartmeter_page import face
-from meterline.config.schema import Config, MeterConfig, check_link
+from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
+from meterline.link.url import UrlError, parse_url
 from meterline.protocols.broute import skstack
 from meterline.protocols.broute.options import CHANNEL, SHORTEST_INTERVAL, Options
 
@@ -54,8 +55,10 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
             raise UserError(f"-{flag} (or SMARTMETER_{flag.upper()}) is required", 1)
     style = _style(environment.get("SMARTMETER_LOG_FORMAT", "").strip(), advice)
     link = device(settings["device"])
-    if complaint := check_link(link):
-        raise UserError(f"-device: {complaint}")
+    try:
+        parse_url(link)
+    except UrlError as error:
+        raise UserError(f"-device: {error}") from None
     level = _level(settings["verbosity"], sources["verbosity"], advice)
     options = _options(settings, advice)
     meter = MeterConfig(NAME, link, "broute", options)

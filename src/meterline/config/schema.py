@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
 from meterline.billing.tariff import Tariffs
 from meterline.config.structure import structure
 from meterline.config.yaml_file import parse, read, substitute, within
 from meterline.errors import UserError
+from meterline.link.url import Endpoint, UrlError, parse_url, shown
 from meterline.protocols import PROTOCOLS
 
 
@@ -22,12 +21,12 @@ from meterline.protocols import PROTOCOLS
 class MeterConfig:
     """One meter: its name (the label `meter`), where it is, and how to read it."""
 
-    name: str
-    link: str
-    protocol: str | None = None
+    name: str = field(metadata={"public": True})
+    link: str = field(metadata={"public": True})
+    protocol: str | None = field(default=None, metadata={"public": True})
     options: Any = None
     """The protocol's `Options`; None where the protocol is detected."""
-    stale_after: float | None = None
+    stale_after: float | None = field(default=None, metadata={"public": True})
     """Seconds without confirmation until a value disappears; None: the runtime's default."""
     tariffs: Tariffs | None = None
     """What its energy costs."""
@@ -38,16 +37,13 @@ class Config:
     """Everything in the file."""
 
     meters: tuple[MeterConfig, ...]
-    log_level: Literal["debug", "info", "warn", "error"] | None = None
+    log_level: Literal["debug", "info", "warn", "error"] | None = field(default=None, metadata={"public": True})
     """In place of --log.level."""
 
 
 def single(link: str) -> Config:
     """The configuration of `meterline run LINK`: one meter, all of it detected."""
-    complaint = check_link(link)
-    if complaint:
-        raise UserError(complaint)
-    return Config((MeterConfig(default_name(link), link),))
+    return Config((MeterConfig(_endpoint(link).name, link),))
 
 
 def with_options(meter: MeterConfig, protocol: str, options: str) -> MeterConfig:
@@ -65,34 +61,6 @@ def shard(config: Config, text: str) -> Config:
     names = {meter.link: meter.name for meter in reversed(config.meters)}
     mine = (meter for meter in config.meters if crc32(names[meter.link].encode()) % int(count) == int(number) - 1)
     return replace(config, meters=tuple(mine))
-
-
-def default_name(link: str) -> str:
-    """A short name for a link that was given none: ttyUSB0, the host of a bridge, the name of a capture."""
-    parts = urlsplit(link)
-    if parts.scheme == "tcp":
-        return parts.hostname or link
-    name = os.path.basename(parts.path).removesuffix(".bin") or link
-    return name.encode("utf-8", "replace").decode("utf-8")  # a file's name may hold any byte, a label may not
-
-
-def check_link(link: str) -> str | None:
-    """What is wrong with a link's URL, or None."""
-    try:
-        parts = urlsplit(link)
-        host, port = parts.hostname, parts.port if parts.scheme == "tcp" else None
-        (host or "").encode("idna")
-    except ValueError as error:
-        wrong = "the port must be a number from 1 to 65535" if "ort" in str(error) else "not a name or address of a host"
-        return f"link {link!r}: {wrong}"
-    if parts.scheme == "":
-        return None if link.startswith("/") else f"link {link!r}: a device begins with /, such as /dev/ttyUSB0"
-    if parts.scheme == "file":
-        pace = parse_qs(parts.query).get("baud", ["9600"])[0]
-        return None if pace.isdigit() and int(pace) > 0 else f"link {link!r}: baud must be a whole number"
-    if parts.scheme == "tcp":
-        return None if host and port else f"link {link!r}: expected tcp://host:port"
-    return f"link {link!r}: {parts.scheme}:// is not known; use a device, tcp://host:port or file:PATH"
 
 
 def load(path: str) -> Config:
@@ -121,6 +89,14 @@ def _config(document: Any) -> Config:
     return replace(config, meters=meters)
 
 
+def _endpoint(link: str, where: str = "") -> Endpoint:
+    """Where a link leads to. UserError, with `where` in front: it is none."""
+    try:
+        return parse_url(link)
+    except UrlError as error:
+        raise UserError(f"{where}{error}") from None
+
+
 def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
     """A link has one meter, unless its protocol can ask several in turn."""
     known: dict[str, dict[Any, MeterConfig]] = {}
@@ -130,7 +106,7 @@ def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
         for other in others.values():
             if option is None or meter.protocol != other.protocol:
                 pair = f"meters {other.name!r} and {meter.name!r}"
-                raise UserError(f"{pair}: two meters with the link {meter.link!r}; each needs its own")
+                raise UserError(f"{pair}: two meters with the link {shown(meter.link)!r}; each needs its own")
         whose = getattr(meter.options, option) if option else None
         if whose in others:
             raise UserError(f"meters {others[whose].name!r} and {meter.name!r}: the same link and the same {option}")
@@ -141,9 +117,7 @@ def _with_options(meter: MeterConfig) -> MeterConfig:
     """The same with its options typed by its protocol; its link and the registers of its tariffs checked."""
     where = f"meter {meter.name!r}: "
     _check_tariffs(meter, where)
-    complaint = check_link(meter.link)
-    if complaint:
-        raise UserError(where + complaint)
+    _endpoint(meter.link, where)
     if meter.protocol is None:
         if meter.options is not None:
             raise UserError(f"{where}options: they need 'protocol:' ({', '.join(PROTOCOLS)}) beside them")

@@ -7,7 +7,7 @@ import socket
 import time
 
 from meterline.diagnostics import Finding, fault, ok, warning
-from meterline.web.http.server import parse_address, refusal
+from meterline.web.http.server import not_served, parse_address
 
 BEGINNING = 1_735_689_600
 """2025: a clock before this was never set. A Raspberry Pi without a network starts in the past."""
@@ -59,9 +59,9 @@ def port(address: str) -> Finding:
         for family in (four, six) if not host and socket.has_dualstack_ipv6() else (six if ":" in host else four,):
             socket.create_server((host, number), family=family).close()
     except OSError as error:
-        unknown = isinstance(error, socket.gaierror)
-        what, _, remedy = (f"{host!r} is not an address of this machine" if unknown else refusal(error, number)).partition("; ")
-        if "(meterline)" in what:
-            return warning(f"{what}, whose page cannot be read", "as it should be where it asks for a password, or speaks TLS")
-        return fault(f"{address}: {what}", f"{remedy or 'choose another address'}: --web.listen-address :10231")
+        why = not_served(error, host, number)
+        if why.holder and why.holder.is_meterline:
+            remedy = "as it should be where it asks for a password, or speaks TLS"
+            return warning(f"{why.problem}, whose page cannot be read", remedy)
+        return fault(f"{address}: {why.problem}", f"{why.remedy or 'choose another address'}: --web.listen-address :10231")
     return ok(f"the page can be served on {address}")

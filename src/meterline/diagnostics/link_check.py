@@ -11,7 +11,12 @@ from meterline.diagnostics import Finding, fault, host, listening, module, ok, s
 from meterline.diagnostics.listening import Met
 from meterline.diagnostics.running_instance import Instance
 from meterline.link import processes
-from meterline.link.stream import Link, open_link
+from meterline.link.errors import LinkError, LinkErrorKind
+from meterline.link.open import open_link
+from meterline.link.processes import Process
+from meterline.link.stream import Link
+from meterline.link.url import Bridge, Device, Endpoint, parse_url
+from meterline.meter.readings import Silent
 from meterline.protocols import tic
 from meterline.protocols.tic.line_faults import ENOUGH
 from meterline.protocols.tic.speed_probe import Heard
@@ -51,6 +56,11 @@ class Case:
         self.protocol = self.meters[0].protocol
 
     @property
+    def endpoint(self) -> Endpoint:
+        """Where the link leads to."""
+        return parse_url(self.url)
+
+    @property
     def names(self) -> list[str]:
         """Of its meters."""
         return [meter.name for meter in self.meters]
@@ -77,41 +87,43 @@ async def examine(case: Case, place: Place) -> None:
     if not case.failed:
         if place.instance and _is_read_by(place.instance, case):
             case.find(*_by_itself(place.instance, case))
-        elif _is_ours(_holder(case.url)):
+        elif _is_ours(_holder(case)):
             case.find(ok("in use by a running meterline, as it should be; its page cannot be read here (TLS or a password)"))
         else:
             await _inside(case, place)
-    if case.url.startswith("/"):
+    if isinstance(case.endpoint, Device):
         case.find(*serial_device.service(case.url))
 
 
 async def _outside(case: Case, place: Place) -> Iterable[Finding]:
     """What can be known before it is opened."""
-    if case.url.startswith("tcp:"):
-        return filter(None, [await tcp_bridge.name(case.url)])
-    if not case.url.startswith("/"):
+    if isinstance(case.endpoint, Bridge):
+        return filter(None, [await tcp_bridge.name(case.endpoint)])
+    if not isinstance(case.endpoint, Device):
         return []
     findings = list(serial_device.examine(case.url, place.user))
-    holder = _holder(case.url)
+    holder = _holder(case)
     if holder and not _is_ours(holder) and not (place.instance and place.instance.holder == holder):
-        findings.append(serial_device.held(holder))
+        findings.append(serial_device.in_use(holder))
     return findings
 
 
-def _is_ours(holder: str | None) -> bool:
-    return holder is not None and "(meterline)" in holder
+def _is_ours(holder: Process | None) -> bool:
+    return holder is not None and holder.is_meterline
 
 
-def _holder(path: str) -> str | None:
+def _holder(case: Case) -> Process | None:
     """Who has a device open. Of a pseudo-terminal whoever made it has both ends open at any rate."""
-    return None if serial_device.resolved(path).startswith("/dev/pts/") else processes.of_device(path)
+    if not isinstance(case.endpoint, Device) or serial_device.resolved(case.url).startswith("/dev/pts/"):
+        return None
+    return processes.of_device(case.url)
 
 
 def _is_read_by(instance: Instance, case: Case) -> bool:
     """A device by the process that holds it; a bridge, which may bear one client only, by the names of its meters."""
-    if case.url.startswith("/"):
-        return instance.holder is not None and instance.holder == _holder(case.url)
-    return case.url.startswith("tcp:") and instance.reads(case.names)
+    if isinstance(case.endpoint, Device):
+        return instance.holder is not None and instance.holder == _holder(case)
+    return isinstance(case.endpoint, Bridge) and instance.reads(case.names)
 
 
 def _by_itself(instance: Instance, case: Case) -> Iterable[Finding]:
@@ -129,15 +141,21 @@ async def _inside(case: Case, place: Place) -> None:
                 what = f"another program has set the line to cooked mode while it was read ({', '.join(changed)})"
                 case.find(warning(what, f"sudo fuser -v {case.url} names it"))
     except OSError as error:
-        what, _, remedy = str(error).removeprefix(f"{case.url}: ").partition("; ")
-        if what.startswith("in use") and place.instance and set(case.names) <= set(place.instance.meters):
-            case.find(*_by_itself(place.instance, case))
-        elif case.url.startswith("tcp:"):
-            case.find(tcp_bridge.closed(case.url, what))
-        elif what.startswith("in use by process"):
-            case.find(serial_device.held(what.removeprefix("in use by ")))
-        else:
-            case.find(fault(what, remedy))
+        case.find(*_ended(case, place, error))
+
+
+def _ended(case: Case, place: Place, error: OSError) -> Iterable[Finding]:
+    """Why the link does not open, or was lost while it was read."""
+    kind, holder = (error.kind, error.holder) if isinstance(error, LinkError) else (None, None)
+    problem, remedy = (error.problem, error.remedy) if isinstance(error, LinkError | Silent) else (str(error), "")
+    if kind is LinkErrorKind.IN_USE and place.instance and set(case.names) <= set(place.instance.meters):
+        yield from _by_itself(place.instance, case)
+    elif isinstance(case.endpoint, Bridge):
+        yield tcp_bridge.unreachable(case.endpoint, problem, kind)
+    elif holder:
+        yield serial_device.in_use(holder)
+    else:
+        yield fault(problem, remedy)
 
 
 async def _listen(case: Case, link: Link, place: Place) -> None:
@@ -178,7 +196,7 @@ async def _module(case: Case, link: Link, place: Place) -> None:
     case.find(introduction)
     known = {meter.name: meter.options for meter in case.meters if meter.options}
     if not known:
-        case.find(module.stranger(case.url))
+        case.find(module.stranger(link.url))
     for name, options in known.items():
         network, finding = await module.look_for(awake, name, options)
         case.find(finding)

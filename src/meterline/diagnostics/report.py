@@ -1,8 +1,8 @@
 """A report that may be shown to strangers: one zip of texts, and of what the lines sent.
 
-Nothing is in it that names the household or opens its meter. Settings and labels are shown where a list says that they are
-harmless, and masked otherwise; captures go through the redactor of their protocol, and a line whose protocol is not known is
-only counted; free text loses whatever is known of this machine, and whatever looks like an address.
+Nothing is in it that names the household or opens its meter. Settings and labels are shown where their declaration says that
+they are public, and masked otherwise. Captures go through the redactor of their protocol, and a line whose protocol is not
+known is only counted. Free text loses whatever is known of this machine, and whatever looks like an address.
 """
 
 from __future__ import annotations
@@ -13,25 +13,20 @@ import re
 import socket
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from importlib import metadata
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from meterline import __version__
 from meterline.config.schema import Config, MeterConfig
+from meterline.config.settings import Setting, settings, settings_of
 from meterline.diagnostics import Finding
 from meterline.diagnostics.link_check import Case
 from meterline.diagnostics.running_instance import Instance
+from meterline.meter.families import privacy
 from meterline.protocols import PROTOCOLS
 
 MASK = "(masked)"
-HARMLESS_KEYS = {"protocol", "stale_after", "log_level", "baud", "mode", "prm", "interval", "channel", "write_flash"}
-HARMLESS_LABELS = {
-    *("protocol", "mode", "contract", "option", "manufacturer", "type", "tic_version", "release", "timetable", "state_word"),
-    *("tariff", "phase", "quadrant", "reason", "result", "rung", "state", "colour", "day", "every", "peak", "point", "profile"),
-    *("property", "relay", "switch", "le", "version", "python", "currency"),
-}
 _PUBLIC = ("/dev", "/dev/serial/by-id", "/dev/serial/by-path")
 """Folders whose names say nothing about whose they are."""
 _SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$")
@@ -104,25 +99,20 @@ def _line(finding: Finding) -> str:
 
 
 def configuration(config: Config, names: dict[str, str]) -> Iterator[str]:
-    """The settings, those that are not known to be harmless masked."""
-    for section in fields(config):
-        value = getattr(config, section.name)
-        if section.name != "meters" and value is not None:
-            yield f"{section.name}: {value if section.name in HARMLESS_KEYS else MASK}"
+    """What is set; masked, unless it is public."""
+    for setting in settings(config):
+        if setting.key != "meters":
+            yield f"{setting.key}: {setting.masked(MASK)}"
     for meter in config.meters:
         yield f"{names[meter.name]}:"
         yield f"  link: {_kind(meter.link)}"
-        for key, value in _settings(meter):
-            yield f"  {key}: {value if key in HARMLESS_KEYS else MASK}"
+        for setting in _settings(meter):
+            yield f"  {setting.key}: {setting.masked(MASK)}"
 
 
-def _settings(meter: MeterConfig) -> Iterator[tuple[str, Any]]:
-    """All that is set of one, its options among them."""
-    for place in (meter, meter.options):
-        for key in fields(place) if place else ():
-            value = getattr(place, key.name)
-            if key.name not in ("name", "link", "options") and value not in (None, "", False):
-                yield key.name, value
+def _settings(meter: MeterConfig) -> Iterator[Setting]:
+    """What is set of a meter, but for its name and link, which are told apart, and what is switched off."""
+    return (found for found in settings_of(meter) if found.key not in ("name", "link") and found.value is not False)
 
 
 def _kind(link: str) -> str:
@@ -136,13 +126,13 @@ def _kind(link: str) -> str:
 
 
 def metrics(page: str, names: dict[str, str]) -> Iterator[str]:
-    """The page, with the labels that are not known to be harmless masked; what cannot be read is left out."""
+    """The page with every label masked that is not public; a line that cannot be read is left out."""
 
     def label(match: re.Match[str]) -> str:
         key, value = match.groups()
         if key == "meter":
             value = names.get(value, MASK)
-        elif key not in HARMLESS_LABELS:
+        elif privacy(key) != "public":
             value = MASK
         return f'{key}="{value}"'
 
@@ -166,7 +156,8 @@ def _known(config: Config) -> list[str]:
     texts = [os.path.expanduser("~"), socket.gethostname(), socket.gethostname().split(".")[0]]
     for meter in config.meters:
         texts += [urlsplit(meter.link).hostname or "", meter.link if _kind(meter.link) != meter.link else ""]
-    texts += [str(value) for meter in config.meters for key, value in _settings(meter) if key not in HARMLESS_KEYS]
+    hidden = [found for meter in config.meters for found in _settings(meter) if not (found.is_public or found.value is True)]
+    texts += [str(setting.value) for setting in hidden]
     return sorted({text for text in texts if len(text) > 1 and text != "localhost"}, key=len, reverse=True)
 
 

@@ -12,6 +12,7 @@ from meterline import world
 from meterline.diagnostics import Finding, fault, ok, warning
 from meterline.diagnostics.listening import FINE
 from meterline.link import processes
+from meterline.link.processes import Process
 from meterline.meter.text_format import escape
 from meterline.web.http.server import parse_address
 
@@ -26,8 +27,8 @@ class Instance(NamedTuple):
 
     port: int
     page: str
-    holder: str | None
-    """The process, where it can be known."""
+    holder: Process | None
+    """The process that listens on the port; None where it belongs to another user."""
 
     def value(self, family: str, meter: str) -> float | None:
         """The sum of a family's samples for a meter."""

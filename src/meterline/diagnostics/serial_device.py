@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from meterline.diagnostics import Finding, fault, ok, warning
 from meterline.link import errors
+from meterline.link.processes import Process
 
 ROOT = Path("/")
 _RULE = 'a line in /etc/udev/rules.d/99-meterline.rules: SUBSYSTEM=="tty", KERNEL=="{name}", GROUP="{group}", MODE="0660"'
@@ -172,12 +173,10 @@ def cooked(path: str) -> list[str]:
     return [name for place, name in _COOKED if flags[place] & getattr(termios, name)]
 
 
-def held(holder: str) -> Finding:
-    """What to do about ``process 123 (gpsd)``, which has it open."""
-    match = re.fullmatch(r"process (\d+) \((.*)\)", holder)
-    pid, program = match.groups() if match else ("", "")
-    otherwise = f"systemctl status {pid} names its service: stop that, or: sudo kill {pid}" if pid else "stop it"
-    return fault(f"in use by {holder}", _CULPRITS.get(program, otherwise))
+def in_use(holder: Process) -> Finding:
+    """What to do about a process that has the device open."""
+    otherwise = f"systemctl status {holder.pid} names its service: stop that, or: sudo kill {holder.pid}"
+    return fault(f"in use by {holder}", _CULPRITS.get(holder.program, otherwise))
 
 
 def service(path: str, root: Path = ROOT) -> Iterator[Finding]:

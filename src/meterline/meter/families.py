@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 
 class Family(NamedTuple):
@@ -18,22 +18,24 @@ class Family(NamedTuple):
     """Which words of which protocol it comes from, for the documentation; *ours*: about its line; *booked*: from our books."""
     buckets: tuple[float, ...] = ()
     """Upper limits of a histogram."""
+    kind: Literal["number", "flag", "state"] = "number"
+    """How people read it: a number with a unit; yes or no; or, of several series, the first label of the one that is 1."""
 
     def header(self, openmetrics: bool) -> str:
         """HELP and TYPE lines: OpenMetrics drops the suffix of counters and info families, 0.0.4 has no info type."""
-        name, kind = self.name, self.type
+        name, shown = self.name, self.type
         if openmetrics:
             name = name.removesuffix("_total").removesuffix("_info")
-        elif kind == "info":
-            kind = "gauge"
-        return f"# HELP {name} {self.help}\n# TYPE {name} {kind}\n"
+        elif shown == "info":
+            shown = "gauge"
+        return f"# HELP {name} {self.help}\n# TYPE {name} {shown}\n"
 
 
 _PEAK = "1 to 3: peak period; Tempo: 1 white, 2 red"
 
 CATALOGUE: tuple[Family, ...] = (
     # What we know about the meter's line, whether the meter speaks or not.
-    Family("smartmeter_up", "gauge", "1 while valid frames arrive, 0 when the meter is silent.", source="ours"),
+    Family("smartmeter_up", "gauge", "1 while valid frames arrive, 0 when the meter is silent.", source="ours", kind="flag"),
     Family(
         "smartmeter_last_frame_timestamp_seconds",
         "gauge",
@@ -55,14 +57,21 @@ CATALOGUE: tuple[Family, ...] = (
     Family("smartmeter_meter_swaps_total", "counter", "Times another meter answered on the same link.", source="ours"),
     Family("smartmeter_defects_total", "counter", "Errors in this program while it read the meter.", source="ours"),
     # The session with a meter that must be asked (B-route).
-    Family("smartmeter_session_up", "gauge", "1 while the radio session with the meter stands.", (), "ours"),
+    Family("smartmeter_session_up", "gauge", "1 while the radio session with the meter stands.", (), "ours", kind="flag"),
     Family("smartmeter_session_start_timestamp_seconds", "gauge", "Since when it stands.", (), "ours"),
     Family("smartmeter_session_joins_total", "counter", "Tries to open a session.", ("result",), "ours"),
     Family("smartmeter_session_renewals_total", "counter", "Times the module renewed the session by itself.", (), "ours"),
     Family("smartmeter_radio_scans_total", "counter", "Scans for the meter's network.", ("result",), "ours"),
     Family("smartmeter_radio_rssi_dbm", "gauge", "Strength of the meter's signal: below -80 is weak.", (), "ours"),
     Family("smartmeter_radio_transmitted_seconds_total", "counter", "Time on air of the module.", (), "ours"),
-    Family("smartmeter_radio_limited", "gauge", "1 while the law's limit of 360 s on air an hour holds us back.", (), "ours"),
+    Family(
+        "smartmeter_radio_limited",
+        "gauge",
+        "1 while the law's limit of 360 s on air an hour holds us back.",
+        (),
+        "ours",
+        kind="flag",
+    ),
     Family(
         "smartmeter_retries_total",
         "counter",
@@ -181,6 +190,7 @@ CATALOGUE: tuple[Family, ...] = (
         "1 while the tariffs have a price for the meter, and no levy of it has run out.",
         (),
         "booked",
+        kind="flag",
     ),
     Family(
         "smartmeter_price_remaining_seconds",
@@ -202,6 +212,7 @@ CATALOGUE: tuple[Family, ...] = (
         "1 while the tariffs price the registers of the contract that the meter names.",
         (),
         "booked",
+        kind="flag",
     ),
     # Power, current, voltage.
     Family("smartmeter_power_watts", "gauge", "Active power: positive drawn, negative injected.", (), "E7"),
@@ -242,8 +253,8 @@ CATALOGUE: tuple[Family, ...] = (
         "CCAIN, CCAIN-1",
     ),
     Family("smartmeter_mean_power_export_timestamp_seconds", "gauge", "End of that point.", ("point",), "CCAIN, CCAIN-1"),
-    Family("smartmeter_exporting", "gauge", "1 while active energy flows to the grid.", (), "STGE bit 9"),
-    Family("smartmeter_phase_present", "gauge", "1 while the phase has voltage.", ("phase",), "PPOT"),
+    Family("smartmeter_exporting", "gauge", "1 while active energy flows to the grid.", (), "STGE bit 9", kind="flag"),
+    Family("smartmeter_phase_present", "gauge", "1 while the phase has voltage.", ("phase",), "PPOT", kind="flag"),
     # Limits and peaks.
     Family(
         "smartmeter_subscribed_power_voltamperes",
@@ -254,8 +265,15 @@ CATALOGUE: tuple[Family, ...] = (
     ),
     Family("smartmeter_subscribed_current_amperes", "gauge", "Subscribed current per phase.", (), "ISOUSC"),
     Family("smartmeter_cutoff_power_voltamperes", "gauge", "Power at which the breaker opens.", (), "PCOUP"),
-    Family("smartmeter_overload", "gauge", "1 while more than the subscribed power is drawn.", (), "ADPS, ADIR, STGE bit 7"),
-    Family("smartmeter_phase_overload", "gauge", "1 while the phase is in overload.", ("phase",), "ADIR1 … 3"),
+    Family(
+        "smartmeter_overload",
+        "gauge",
+        "1 while more than the subscribed power is drawn.",
+        (),
+        "ADPS, ADIR, STGE bit 7",
+        kind="flag",
+    ),
+    Family("smartmeter_phase_overload", "gauge", "1 while the phase is in overload.", ("phase",), "ADIR1 … 3", kind="flag"),
     Family(
         "smartmeter_overload_current_amperes",
         "gauge",
@@ -308,7 +326,14 @@ CATALOGUE: tuple[Family, ...] = (
         "SMAXIN, SMAXIN-1",
     ),
     # Tariff and calendar.
-    Family("smartmeter_tariff_active", "gauge", "1 for the register that counts now.", ("tariff",), "PTEC, NTARF, STGE"),
+    Family(
+        "smartmeter_tariff_active",
+        "gauge",
+        "1 for the register that counts now.",
+        ("tariff",),
+        "PTEC, NTARF, STGE",
+        kind="state",
+    ),
     Family(
         "smartmeter_tariff_info",
         "info",
@@ -322,6 +347,7 @@ CATALOGUE: tuple[Family, ...] = (
         "1 for the distributor's register that counts now.",
         ("tariff",),
         "STGE bits 14-15",
+        kind="state",
     ),
     Family(
         "smartmeter_tempo_colour",
@@ -329,6 +355,7 @@ CATALOGUE: tuple[Family, ...] = (
         "1 for the Tempo colour of the day.",
         ("colour", "day"),
         "PTEC, DEMAIN, STGE bits 24-27, PJOURF+1",
+        kind="state",
     ),
     Family(
         "smartmeter_peak_notice",
@@ -336,9 +363,10 @@ CATALOGUE: tuple[Family, ...] = (
         f"1 while a mobile peak is announced, before Linky also while it runs ({_PEAK}).",
         ("peak",),
         "PEJP, STGE",
+        kind="flag",
     ),
     Family("smartmeter_peak_notice_seconds", "gauge", "Length of the notice of an EJP peak.", (), "PEJP"),
-    Family("smartmeter_peak_running", "gauge", f"1 while a mobile peak runs ({_PEAK}).", ("peak",), "PTEC, STGE"),
+    Family("smartmeter_peak_running", "gauge", f"1 while a mobile peak runs ({_PEAK}).", ("peak",), "PTEC, STGE", kind="flag"),
     Family("smartmeter_peak_start_timestamp_seconds", "gauge", "Start of an announced mobile peak.", ("peak",), "DPM1 … 3"),
     Family("smartmeter_peak_end_timestamp_seconds", "gauge", "End of an announced mobile peak.", ("peak",), "FPM1 … 3"),
     Family("smartmeter_day_profile", "gauge", "Number of the day's switching profile.", ("day",), "NJOURF, NJOURF+1"),
@@ -362,19 +390,38 @@ CATALOGUE: tuple[Family, ...] = (
         "1 where the dry contact closes at that time, 0 where it opens.",
         ("profile", "switch"),
         "PJOURF+1, PPOINTE",
+        kind="flag",
     ),
     # State of the meter.
-    Family("smartmeter_operating", "gauge", "1 while the meter says that it works.", (), "80"),
-    Family("smartmeter_fault", "gauge", "1 while the meter reports a fault.", (), "88"),
-    Family("smartmeter_breaker", "gauge", "1 for the state of the breaker, with the cause of opening.", ("state",), "STGE"),
-    Family("smartmeter_contact_closed", "gauge", "1 while the dry contact is closed.", (), "STGE bit 0"),
-    Family("smartmeter_relay_closed", "gauge", "1 while the relay is closed (1 is real).", ("relay",), "RELAIS"),
-    Family("smartmeter_cover_open", "gauge", "1 while the distributor's cover is open.", (), "STGE bit 4"),
-    Family("smartmeter_overvoltage", "gauge", "1 while a phase has too much voltage.", (), "STGE bit 6"),
-    Family("smartmeter_producer", "gauge", "1 where the meter is programmed as producer.", (), "STGE bit 8"),
-    Family("smartmeter_euridis_output", "gauge", "1 for the state of the Euridis output.", ("state",), "STGE bits 19-20"),
-    Family("smartmeter_plc_modem", "gauge", "1 for the state of the power-line modem.", ("state",), "STGE bits 21-22"),
-    Family("smartmeter_plc_synchronised", "gauge", "1 while the power-line modem is synchronised.", (), "STGE bit 23"),
+    Family("smartmeter_operating", "gauge", "1 while the meter says that it works.", (), "80", kind="flag"),
+    Family("smartmeter_fault", "gauge", "1 while the meter reports a fault.", (), "88", kind="flag"),
+    Family(
+        "smartmeter_breaker",
+        "gauge",
+        "1 for the state of the breaker, with the cause of opening.",
+        ("state",),
+        "STGE",
+        kind="state",
+    ),
+    Family("smartmeter_contact_closed", "gauge", "1 while the dry contact is closed.", (), "STGE bit 0", kind="flag"),
+    Family("smartmeter_relay_closed", "gauge", "1 while the relay is closed (1 is real).", ("relay",), "RELAIS", kind="flag"),
+    Family("smartmeter_cover_open", "gauge", "1 while the distributor's cover is open.", (), "STGE bit 4", kind="flag"),
+    Family("smartmeter_overvoltage", "gauge", "1 while a phase has too much voltage.", (), "STGE bit 6", kind="flag"),
+    Family("smartmeter_producer", "gauge", "1 where the meter is programmed as producer.", (), "STGE bit 8", kind="flag"),
+    Family(
+        "smartmeter_euridis_output",
+        "gauge",
+        "1 for the state of the Euridis output.",
+        ("state",),
+        "STGE bits 19-20",
+        kind="state",
+    ),
+    Family(
+        "smartmeter_plc_modem", "gauge", "1 for the state of the power-line modem.", ("state",), "STGE bits 21-22", kind="state"
+    ),
+    Family(
+        "smartmeter_plc_synchronised", "gauge", "1 while the power-line modem is synchronised.", (), "STGE bit 23", kind="flag"
+    ),
     Family("smartmeter_clock_timestamp_seconds", "gauge", "The meter's own clock.", (), "DATE"),
     Family(
         "smartmeter_clock_offset_seconds",
@@ -383,7 +430,14 @@ CATALOGUE: tuple[Family, ...] = (
         (),
         "97, 98",
     ),
-    Family("smartmeter_clock_degraded", "gauge", "1 while the meter's clock is not to be trusted.", (), "DATE, STGE bit 16"),
+    Family(
+        "smartmeter_clock_degraded",
+        "gauge",
+        "1 while the meter's clock is not to be trusted.",
+        (),
+        "DATE, STGE bit 16",
+        kind="flag",
+    ),
 )
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in CATALOGUE}
@@ -398,3 +452,58 @@ OUR_SOURCES = ("ours", "booked")
 
 REGISTERS = frozenset(family.name for family in CATALOGUE if family.type == "counter" and family.source not in OUR_SOURCES)
 """Counters inside the meter: they must not fall, and not rise faster than power allows."""
+
+Privacy: TypeAlias = Literal["public", "private", "secret"]
+"""Who may see the values of a label: strangers; only those who see the meter's page; or those alone whom the configuration
+lets see it in /metrics.
+"""
+
+LABELS: Mapping[str, Privacy] = {
+    # What a meter is.
+    "address": "private",
+    "contract": "public",
+    "identification": "private",
+    "manufacturer": "public",
+    "mode": "public",
+    "option": "public",
+    "prm": "secret",
+    "protocol": "public",
+    "release": "public",
+    "state_word": "public",
+    "tic_version": "public",
+    "timetable": "public",
+    "type": "public",
+    # What its supplier writes.
+    "calendar": "private",
+    "name": "private",
+    "short": "private",
+    "ultra_short": "private",
+    # What tells the series of a family apart.
+    "colour": "public",
+    "currency": "public",
+    "day": "public",
+    "every": "public",
+    "le": "public",
+    "peak": "public",
+    "phase": "public",
+    "point": "public",
+    "profile": "public",
+    "property": "public",
+    "quadrant": "public",
+    "reason": "public",
+    "relay": "public",
+    "result": "public",
+    "rung": "public",
+    "state": "public",
+    "switch": "public",
+    "tariff": "public",
+    # What the program is.
+    "python": "public",
+    "version": "public",
+}
+"""Every label of /metrics but `meter`, the name that the configuration gives."""
+
+
+def privacy(label: str) -> Privacy:
+    """Who may see the values of a label; nobody those of a label that has no entry in `LABELS`."""
+    return LABELS.get(label, "secret")

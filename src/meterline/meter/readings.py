@@ -20,6 +20,12 @@ class Text(str):
     __slots__ = ()
 
 
+class Secret(str):
+    """A field of the wire that names a household, such as the number of a delivery point: no page shows it."""
+
+    __slots__ = ()
+
+
 Value: TypeAlias = int | float | str | None
 """A number for a sample, text for one label of an info family, None where the meter says that there is none now."""
 
@@ -134,13 +140,43 @@ REASONS = ("checksum", "malformed", "unknown_label", "truncated", "implausible")
 unknown_label: not in the table. truncated: cut off. implausible: whole, but it cannot be true (yet)."""
 
 
-class Silent(TimeoutError):
-    """No meter speaks on the link, in words for people. `talks`: something came all the same, without being asked."""
+class _Trouble(Exception):
+    """Why a meter is not read.
 
-    def __init__(self, text: str, talks: bool = False) -> None:
-        super().__init__(text)
+    `str()` is one line for people: link, problem, remedy.
+
+    Attributes:
+        problem: What happened, without the link.
+        remedy: What to do about the problem; empty where nothing is known, or where the problem says it.
+        link: URL of the link, as `Link.url` shows it; empty where the text needs none.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", link: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.link = link
+
+    @property
+    def sentence(self) -> str:
+        """Problem and remedy in one line."""
+        return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+
+    def __str__(self) -> str:
+        return f"{self.link}: {self.sentence}" if self.link else self.sentence
+
+
+class Silent(_Trouble, TimeoutError):
+    """No meter speaks on the link.
+
+    Attributes:
+        talks: Something came all the same, without being asked.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", link: str = "", talks: bool = False) -> None:
+        super().__init__(problem, remedy, link)
         self.talks = talks
 
 
-class Refused(Exception):
+class Refused(_Trouble):
     """The other side answered, and will not talk to us (credentials, wrong meter): trying soon again is of no use."""

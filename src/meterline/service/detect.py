@@ -10,7 +10,7 @@ from meterline.protocols import PROTOCOLS
 
 
 async def detect(link: Link, before: str | None = None) -> tuple[str, ModuleType]:
-    """The protocol's name and module; the link is left at its speed, with nothing lost. TimeoutError: none is recognised.
+    """The protocol's name and module; the link is left at its speed, with nothing lost. Silent: none is recognised.
 
     `before`: the protocol that was recognised on this link last time. Another device may be there by now, so all that only
     listen are tried; but nothing is written for another protocol's sake. Where something arrives that nobody asked for, only
@@ -24,9 +24,7 @@ async def detect(link: Link, before: str | None = None) -> tuple[str, ModuleType
             await protocol.recognise(link)
         except Silent as error:
             complaints.append(error)
-        except TimeoutError as error:
-            complaints.append(Silent(str(error)))
         else:
             return name, protocol
     talking = [error for error in complaints if error.talks]
-    raise TimeoutError("; ".join(map(str, talking or complaints)))
+    raise Silent("; ".join(error.sentence for error in talking or complaints), link=link.url)

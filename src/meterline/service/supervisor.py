@@ -15,13 +15,16 @@ from meterline import world
 from meterline.billing.billing import Books
 from meterline.billing.clock import synchronised
 from meterline.config.schema import Config, MeterConfig
-from meterline.link.stream import Link, LinkError, open_link
+from meterline.link.errors import LinkError
+from meterline.link.open import open_link
+from meterline.link.stream import Link
+from meterline.link.url import Bridge, parse_url, shown
 from meterline.logs import News, Reminders, about
 from meterline.meter.families import FAMILIES
 from meterline.meter.line_quality import Line
 from meterline.meter.link_reach import End
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Silent, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.service.detect import detect
 from meterline.store import State
@@ -103,7 +106,7 @@ class Runtime:
     def _follow(self, link: str) -> None:
         if self._group:
             follower = _Follower(self, self._links[link], len(self._links))
-            self._tasks[link] = self._group.create_task(follower.follow(), name=f"follow {link}")
+            self._tasks[link] = self._group.create_task(follower.follow(), name=f"follow {shown(link)}")
 
     def silent(self) -> list[str]:
         """Names of the meters that do not speak now."""
@@ -187,16 +190,16 @@ class _Follower:
                 return
             except Refused as error:
                 self._end("refused")
-                self._say(f"refused: {error}; next try in {REFUSED_PAUSE:.0f} s")
+                self._say(f"refused: {{}}; next try in {REFUSED_PAUSE:.0f} s", error)
                 pause = REFUSED_PAUSE
             except OSError as error:
                 self._end("given_up" if not isinstance(error, LinkError) else "lost" if opened else "unopened")
-                self._say(str(error))
+                self._say("{}", error)
                 pause = next(self._pauses)
             except Exception as error:  # our own defect: never the end of the other meters
                 for meter in self._all:
                     meter.count_defect()
-                self._say(f"a defect in meterline; please report it. The link is opened again. {error!r}", error)
+                self._say_defect(error)
                 pause = next(self._pauses)
             await world.current.sleep(pause)
 
@@ -273,14 +276,23 @@ class _Follower:
             if self._lines[meter.name].tell(logging.INFO if loss.good else logging.WARNING, loss.sentence, meter.name):
                 self._unsaid.discard(meter.name)
 
-    def _say(self, trouble: str, defect: Exception | None = None) -> None:
-        """What is wrong now; what stays as it was is counted by the metrics, not repeated here."""
+    def _say(self, text: str, error: Refused | OSError) -> None:
+        """What is wrong now; what stays as it was is counted by the metrics, not repeated here. `text`: around the error."""
+        # The page is for everybody, and does not name the link.
+        sentence = error.sentence if isinstance(error, LinkError | Silent | Refused) else str(error)
+        self._show(text.format(sentence))
+        self._tell(logging.WARNING, text.format(error))
+
+    def _say_defect(self, error: Exception) -> None:
+        text = "a defect in meterline; please report it"
+        self._show(text)
+        self._tell(logging.WARNING, f"{text}. The link is opened again. {error!r}", error)
+
+    def _show(self, trouble: str) -> None:
+        """On the page of each meter of the link."""
         self._troubled = True
         for meter in self._all:
-            text = "a defect in meterline; please report it" if defect else trouble
-            # A link may hold a user and a password, and a page is for everybody.
-            meter.line.trouble = text.replace(f"{self._link}: ", "").replace(self._link, "the link")
-        self._tell(logging.WARNING, trouble, defect)
+            meter.line.trouble = trouble
 
     def _tell(self, level: int, text: str, defect: Exception | None = None) -> None:
         """News of the link: of its meter, or of all that share it."""
@@ -292,7 +304,7 @@ class _Follower:
 
 def _pauses(link: str) -> Iterator[float]:
     """Doubling pauses with jitter, so that a thousand meters behind one bridge do not come back in one instant."""
-    longest = LONGEST_PAUSE["tcp" if link.startswith("tcp:") else "device"]
+    longest = LONGEST_PAUSE["tcp" if isinstance(parse_url(link), Bridge) else "device"]
     pause = FIRST_PAUSE
     while True:
         yield pause * world.current.random.uniform(0.75, 1.25)

@@ -13,7 +13,8 @@ from support.live_meters import bridge, run, until
 from support.virtual_time import play
 
 from meterline.config.schema import Config, MeterConfig
-from meterline.link.stream import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap, open_link
+from meterline.link.open import open_link
+from meterline.link.stream import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Item, Rejected
 from meterline.protocols import broute, tic

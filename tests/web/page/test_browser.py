@@ -11,10 +11,10 @@ from support.browser import CHROMIUM, Tab, chromium, tab
 from support.live_meters import fake, free_port, paged, reading, showing, talking, until
 
 from meterline.config.schema import MeterConfig
+from meterline.locale import codes, language
 from meterline.meter.readings import Reading, Snapshot
 from meterline.web.page import event_stream
 from meterline.web.page.routes import Live
-from meterline.web.page.words import CODES, LANGUAGES
 
 HOSTILE = "<img src=x onerror=document.title='bad'>"
 pytestmark = pytest.mark.usefixtures("_no_waiting")
@@ -157,7 +157,7 @@ def test_without_a_script_the_page_says_everything_and_loads_itself_anew(browser
     asyncio.run(test())
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", codes())
 def test_on_a_phone_each_language_fits_in_light_and_dark(browser: int, code: str) -> None:
     async def test() -> None:
         async with paged("home", HOSTILE) as (url, live), tab(browser) as page:
@@ -175,7 +175,7 @@ def test_on_a_phone_each_language_fits_in_light_and_dark(browser: int, code: str
                     assert await page.ask(DULL) == []
                 assert len(grounds) == 2
                 assert await page.ask("document.documentElement.lang") == code
-                assert LANGUAGES[code].say("speaking") in await page.ask("document.body.innerText")
+                assert language(code).say("speaking") in await page.ask("document.body.innerText")
             assert await page.ask("document.title") == "home · meterline"
             assert page.complaints == []
             await page.ask("document.querySelector('h1').style.color = '#666'")

@@ -19,7 +19,7 @@ from support.http_client import Client, connected
 from support.live_meters import LIMIT, fetch, page, paged, port_of, program, until
 
 from meterline.config.schema import MeterConfig
-from meterline.meter.readings import Reading, Rejected, Snapshot
+from meterline.meter.readings import Reading, Rejected, Secret, Snapshot
 from meterline.web.page import event_stream
 from meterline.web.page.routes import Live
 
@@ -167,7 +167,7 @@ def test_the_words_of_the_wire_come_with_the_next_frame_after_somebody_looked() 
     async def test() -> None:
         async with paged("home") as (url, live), listening(url, "?meter=home") as heard:
             assert "PAPP" not in (await heard.message())["slots"]["0.wire"]
-            live.meters["home"].take(Snapshot((), words={"PAPP": "00230", "PRM": "01234567890123"}))
+            live.meters["home"].take(Snapshot((), words={"PAPP": "00230", "PRM": Secret("01234567890123")}))
             said = await heard.slot("0.wire", "PAPP")
             assert "PRM" not in said["slots"]["0.wire"]
             assert "01234567890123" not in json.dumps(said)

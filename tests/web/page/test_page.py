@@ -7,34 +7,29 @@ import gzip
 import html
 import math
 import re
-import string
+from array import array
 from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.live_meters import fake, fetch, paged
 
-from meterline import web
 from meterline.config.schema import MeterConfig
-from meterline.meter.families import CATALOGUE
+from meterline.locale import language
 from meterline.meter.meter import Meter
-from meterline.meter.readings import REASONS, Observation, Reading, Rejected, Series, Snapshot
+from meterline.meter.readings import Observation, Reading, Rejected, Series, Snapshot
 from meterline.protocols import broute, tic
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.protocols.tic.labels import CONTRACT_OF
 from meterline.web.page.document import CARDS, ROWS
 from meterline.web.page.meter_tables import configuration, details
-from meterline.web.page.names import NAMES, VALUES
 from meterline.web.page.power_history import LENGTH, STEP, History
 from meterline.web.page.sections import card, summary
-from meterline.web.page.sparkline import HEIGHT, scale, svg
+from meterline.web.page.sparkline import HEIGHT, drawn, scale
 from meterline.web.page.view_model import COLOURS, Power, facts, said, shown
-from meterline.web.page.words import CODES, LANGUAGES, WORDS, preferred
 
-ENGLISH, FRENCH, JAPANESE = (LANGUAGES[code] for code in CODES)
+ENGLISH, FRENCH, JAPANESE = map(language, ("en", "fr", "ja"))
 HOSTILE = "<script>alert(1)</script>\"'&"
 POWER: Series = ("smartmeter_apparent_power_import_voltamperes",)
 
@@ -173,14 +168,6 @@ def test_the_radio_of_a_session_is_shown_and_none_of_one_that_is_over() -> None:
     assert texts(found)["line"] == "Radio session none Line nothing rejected"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "just now"), (45, "45 s ago"), (600, "10 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")],
-)
-def test_ages_are_in_words(seconds: float, words: str) -> None:
-    assert ENGLISH.ago(seconds) == words
-
-
 def test_the_summary_names_the_silent_ones_and_counts_the_rest() -> None:
     speaking = [meter(("power_watts", 1), name=f"m{n}") for n in range(3)]
     silent = [Meter(f"<s{n}>", clock=Clock()) for n in range(7)]
@@ -188,58 +175,6 @@ def test_the_summary_names_the_silent_ones_and_counts_the_rest() -> None:
     assert summary(speaking[:1], ENGLISH) == "The meter speaks"
     names = ", ".join(f"&lt;s{n}&gt;" for n in range(5))
     assert summary([*speaking, *silent], ENGLISH) == f"7 of 10 silent: {names} and 2 more"
-
-
-def test_every_text_is_there_in_all_three_languages_with_the_same_gaps() -> None:
-    for table in (WORDS, NAMES, VALUES):
-        for key, row in table.items():
-            assert len(row) == len(CODES) == 3, key
-            assert all(text.strip() for text in row), key
-            assert not any(set(text) & set("<>&\"'") for text in row), f"{key}: would have to be escaped"
-            gaps = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in row]
-            assert gaps[0] == gaps[1] == gaps[2], key
-
-
-def test_every_family_every_reason_and_every_contract_has_a_name() -> None:
-    for family in CATALOGUE:
-        short = family.name.removeprefix("smartmeter_")
-        if family.type == "info":
-            assert all(f"{short} {label}" in NAMES for label in family.labels if label != "prm"), short
-        elif family.type != "histogram" and short not in ("up", "last_frame_timestamp_seconds", "rejected_total"):
-            assert short in NAMES, short
-    assert all(f"reason_{reason}" in WORDS for reason in REASONS)
-    assert all(f"tariff_{register}" in WORDS for register in CONTRACT_OF)
-
-
-def test_the_code_asks_for_every_text_of_the_table_and_for_none_that_is_not_there() -> None:
-    files = [file for file in Path(web.__file__).parent.rglob("*.py") if file.name != "words.py"]
-    code = "".join(file.read_text(encoding="utf-8") for file in files)
-    made = ("reason_", "tariff_", "signal_", "ago_")
-    assert not [key for key in WORDS if not key.startswith(made) and not re.search(rf"""["']{key}["']""", code)]
-    assert set(re.findall(r"""say\(["']([a-z_]+)["']""", code)) <= WORDS.keys()
-
-
-@pytest.mark.parametrize(
-    ("accept", "code"),
-    [
-        ("", "en"),
-        ("fr", "fr"),
-        ("fr-CH, fr;q=0.9, en;q=0.8", "fr"),
-        ("de, ja;q=0.3, en;q=0.2", "ja"),
-        ("de-DE,de;q=0.9", "en"),
-        ("en;q=0.1, fr;q=0.2", "fr"),
-        ("fr;q=x, ja", "ja"),
-        ("fr;q=0", "en"),
-    ],
-)
-def test_the_language_is_the_one_that_the_browser_likes_best(accept: str, code: str) -> None:
-    assert preferred(accept).code == code
-
-
-def test_numbers_are_written_as_the_language_does() -> None:
-    assert ENGLISH.number(1234567.891, 2) == "1,234,567.89"
-    assert FRENCH.number(1234567.891, 2) == "1\u202f234\u202f567,89"
-    assert [ENGLISH.short(value) for value in (230, 1.5, 0.12, 1000)] == ["230", "1.5", "0.12", "1,000"]
 
 
 def test_hostile_names_and_tariffs_are_shown_as_text() -> None:
@@ -304,7 +239,8 @@ def test_the_configuration_shows_what_is_harmless_and_nothing_else() -> None:
 def test_a_key_that_nobody_called_harmless_is_masked() -> None:
     import dataclasses
 
-    options = dataclasses.make_dataclass("Options", [("token", str), ("baud", int)])("hush", 1200)
+    public = dataclasses.field(metadata={"public": True})
+    options = dataclasses.make_dataclass("Options", [("token", str), ("baud", int, public)])("hush", 1200)
     rows = configuration(MeterConfig("home", "/dev/x", "tic", options), ENGLISH)
     assert "hush" not in rows
     assert "1200" in rows
@@ -404,9 +340,15 @@ def test_a_ring_takes_less_than_a_kilobyte() -> None:
 
 def test_the_chart_has_a_line_for_each_stretch_and_keeps_zero_in_sight() -> None:
     points = [math.nan, 100, 200, math.nan, 300, math.nan]
-    picture = svg(points, "label")
-    assert 'viewBox="0 0 5 120"' in picture
-    assert '<path class="line" d="M1 80l1 -40M4 0h.01"/>' in picture
+    picture = drawn(points, scale(points))
+    assert picture.line == "M1 80l1 -40M4 0h.01"
+    assert picture.zero == "M0 120H5"
+    history = History(Clock())
+    history._rings["home"] = array("f", points)
+    history.units["home"] = "W"
+    chart = card(Meter("home", clock=Clock()), ENGLISH, lambda name: None, history)["chart"]
+    assert f'viewBox="0 0 5 {HEIGHT}"' in chart
+    assert '<path class="line" d="M1 80l1 -40M4 0h.01"/>' in chart
     assert scale(points) == (300, 0)
     assert scale([-900, 100]) == (100, -1000)
     assert scale([-900]) == (0, -1000)
@@ -453,7 +395,7 @@ def test_the_page_is_whole_without_a_script_and_in_the_language_of_the_browser(a
             assert headers["Content-Language"] == code
             assert headers["Vary"] == "Accept-Language, Accept-Encoding"
             assert '<span class="number">2340</span> <span class="unit">VA</span>' in text
-            assert LANGUAGES[code].say("speaking") in text
+            assert language(code).say("speaking") in text
             assert "<b>" not in text
             assert "&lt;b&gt;" in text
 

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any, NoReturn
 
 from meterline.link.stream import Link
-from meterline.meter.readings import Emit, Refused
+from meterline.meter.readings import Emit, Refused, Silent
 from meterline.protocols.broute.adapter import Module
 from meterline.protocols.broute.driver import Driver, describe
 from meterline.protocols.broute.dump import Decoder, facts, proves
@@ -44,13 +44,13 @@ TARIFF_REGISTERS = ()
 
 
 async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
-    """Read the meters until the module is silent (TimeoutError), lost (OSError) or refused (Refused)."""
+    """Read the meters until the module is silent (Silent), lost (OSError) or refused (Refused)."""
     await link.set_baud(BAUD, FORM)
     known = {name: options for name, options in meters.items() if options}
     if len(known) < len(meters):
         module = Module(link)
         await module.start()
-        raise Refused(f"{link.url}: a {describe(module)}; its meter needs 'protocol: broute' and options id and password")
+        raise Refused(f"a {describe(module)}", "its meter needs 'protocol: broute' and options id and password", link.url)
     driver = Driver(link, known, memory)
     try:
         async with aclosing(driver.work()) as steps:
@@ -66,7 +66,7 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
 
 
 async def recognise(link: Link) -> None:
-    """Is this a Wi-SUN module? Asks for its version. TimeoutError, with a text for people, where it is not."""
+    """Is this a Wi-SUN module? Asks for its version. Silent where it is not."""
     await link.set_baud(BAUD, FORM)
     module = Module(link)
     try:
@@ -74,7 +74,7 @@ async def recognise(link: Link) -> None:
             return
     except EOFError:
         pass
-    raise TimeoutError("no Wi-SUN module answers SKVER at 115200 baud (J11 firmware is not supported)")
+    raise Silent("no Wi-SUN module answers SKVER at 115200 baud (J11 firmware is not supported)")
 
 
 def suggested(link: Link) -> str:

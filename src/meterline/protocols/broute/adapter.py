@@ -1,7 +1,7 @@
 """A Wi-SUN module on an open link: one command at a time, and everything that it says in between is taken in.
 
 Whoever waits reads; what was not asked for is kept, bounded, for whoever asks next. No reply to a command, again and again,
-is a TimeoutError: the link should be opened anew.
+is `Silent`: the link should be opened anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from meterline.link.stream import Link
-from meterline.meter.readings import Hint, Rejected
+from meterline.meter.readings import Hint, Rejected, Silent
 from meterline.protocols.broute import skstack
 from meterline.protocols.broute.outbox import Outbox
 from meterline.protocols.broute.skstack import Datagram, Event, Fail, Line, Ok, Pan
@@ -170,7 +170,7 @@ class Module:
         return any(type(reply) is not Line for reply in self._replies)
 
     async def ask(self, *words: str, seconds: float = REPLY) -> list[str]:
-        """Give a command; its reply. CommandFailed: refused. TimeoutError: the module does not answer at all."""
+        """Give a command; its reply. CommandFailed: refused. Silent: the module does not answer at all."""
         for nudge in (b"\r\n", FILLER, b""):
             self._replies.clear()
             await self.link.write(skstack.command(*words))
@@ -179,7 +179,7 @@ class Module:
                 return lines
             if nudge:
                 await self.nudge(nudge)
-        raise TimeoutError(f"{self.link.url}: the Wi-SUN module does not answer {words[0]}")
+        raise Silent(f"the Wi-SUN module does not answer {words[0]}", link=self.link.url)
 
     async def nudge(self, filler: bytes = b"\r\n") -> None:
         """End what the module may be waiting for: a line, or (with a payload's worth of filler) a datagram cut off."""

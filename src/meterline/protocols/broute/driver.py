@@ -14,7 +14,7 @@ from typing import Any
 
 from meterline import world
 from meterline.link.stream import Link
-from meterline.meter.readings import Hint, Item, Refused
+from meterline.meter.readings import Hint, Item, Refused, Silent
 from meterline.protocols.broute import causes, echonet, skstack
 from meterline.protocols.broute.adapter import CommandFailed, Module
 from meterline.protocols.broute.driver_metrics import Report
@@ -210,7 +210,7 @@ class Driver:
         if peer.misses >= REOPEN_AT and all(other.misses for other in self._peers):
             session.observe("smartmeter_retries_total", "reopen")
             yield
-            raise TimeoutError(f"{module.link.url}: no success after {peer.misses} tries: {peer.trouble}")
+            raise Silent(f"no success after {peer.misses} tries: {peer.trouble}", link=module.link.url)
         if peer.misses == RESET_AT:
             session.observe("smartmeter_retries_total", "reset")
             await module.reset()

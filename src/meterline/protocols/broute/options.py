@@ -22,13 +22,13 @@ class Options:
     id_file: str | None = None
     password: str = field(default="", repr=False)
     password_file: str | None = None
-    interval: float = 30.0
+    interval: float = field(default=30.0, metadata={"public": True})
     """Seconds between two polls."""
-    channel: str | None = None
+    channel: str | None = field(default=None, metadata={"public": True})
     """21 to 3C, hexadecimal, as modules and scans write it."""
     pan_id: str | None = None
     mac: str | None = None
-    write_flash: bool = False
+    write_flash: bool = field(default=False, metadata={"public": True})
     """Set the module to answer in hex digits, once; without need, since both forms are read."""
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ The meter talks by itself. Its mode is told by what it says; its speed is tried,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 from meterline.link.stream import Link
@@ -59,8 +59,8 @@ STALE_AFTER = 10.0
 class Options:
     """`baud` and `mode` say what to try first; both are detected when left out, and again after each silence."""
 
-    baud: int | None = None
-    mode: Literal["historic", "standard"] | None = None
+    baud: int | None = field(default=None, metadata={"public": True})
+    mode: Literal["historic", "standard"] | None = field(default=None, metadata={"public": True})
     prm: bool = False
     """Export the number of the delivery point, which names a household."""
 
@@ -138,5 +138,5 @@ async def recognise(link: Link) -> None:
     tried = await hear(link)
     if not tried[-1].sure:
         found = nothing_valid(tried)
-        why = found.sentence if link.timed else found.text  # a capture has no wires to check
-        raise Silent(f"{link.url}: {why}", talks=any(heard.size for heard in tried))
+        remedy = found.remedy if link.timed else ""  # a capture has no wires to check
+        raise Silent(found.text, remedy, link.url, talks=any(heard.size for heard in tried))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
-from meterline.meter.readings import Reading, Snapshot, Text, Total
+from meterline.meter.readings import Reading, Secret, Snapshot, Text, Total
 from meterline.protocols.tic.contracts import contract_of
 from meterline.protocols.tic.frames import Frame, Group
 from meterline.protocols.tic.labels import CONTRACT_OF, CONTRACTS, HISTORIC
@@ -25,6 +25,8 @@ _TOTAL = ("smartmeter_energy_import_watthours_total",)
 _TOTALS = {
     name: Total(_TOTAL, tuple((IMPORT_BY_TARIFF, register) for register in registers)) for name, registers in CONTRACTS.items()
 }
+_HOUSEHOLD = "PRM"
+"""The label of the number of the delivery point."""
 _SHORT = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
 """All that a short frame can hold: three phases, in overload."""
 _OVERLOADS = frozenset({"ADIR1", "ADIR2", "ADIR3"})
@@ -64,7 +66,7 @@ def _of_group(group: Group) -> tuple[Reading, ...]:
 def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snapshot:
     """Everything that the frame says. `prm`: also the number of the delivery point. `after_short`: the last frame was short."""
     groups = frame.groups
-    found = [reading for group in groups.values() if group.label != "PRM" or prm for reading in _of_group(group)]
+    found = [reading for group in groups.values() if group.label != _HOUSEHOLD or prm for reading in _of_group(group)]
     historic = next(iter(groups)) in HISTORIC
     found.append(Reading(("smartmeter_info", "protocol"), "tic"))
     found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
@@ -78,10 +80,18 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         address=address.data if address else None,
         totals=tuple(_totals(groups)) if historic else (),
         short="IINST1" in groups and groups.keys() <= _SHORT,
-        words={label: group.data for label, group in groups.items()},
+        words=_words(groups),
         contract=contract_of(groups),
         whole=frame.complete,
     )
+
+
+def _words(groups: Groups) -> dict[str, str]:
+    """Label → data of every group."""
+    words = {label: group.data for label, group in groups.items()}
+    if _HOUSEHOLD in words:
+        words[_HOUSEHOLD] = Secret(words[_HOUSEHOLD])
+    return words
 
 
 @lru_cache(maxsize=256)

@@ -96,9 +96,9 @@ class Listener:
 
     def _complaint(self) -> Silent:
         if self.is_sure:
-            return Silent(f"{self._link.url}: silent: no valid group for {self._silence:.0f} s", talks=True)
+            return Silent(f"silent: no valid group for {self._silence:.0f} s", link=self._link.url, talks=True)
         hint = nothing_valid(self.tried)
-        return Silent(f"{self._link.url}: {hint.sentence}", talks=any(heard.size for heard in self.tried))
+        return Silent(hint.text, hint.remedy, self._link.url, talks=any(heard.size for heard in self.tried))
 
 
 async def probe_speeds(link: Link, speeds: Sequence[int], probe: float, silence: float) -> list[Heard]:

@@ -20,6 +20,7 @@ from tornado.iostream import StreamClosedError
 from meterline import __version__, world
 from meterline.errors import UserError
 from meterline.link import processes
+from meterline.link.processes import Process
 from meterline.meter.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate, takes_gzip
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import Server
@@ -280,10 +281,8 @@ def bound(address: str) -> list[socket.socket]:
     host, port = parse_address(address)
     try:
         return netutil.bind_sockets(port, host or None)
-    except socket.gaierror:
-        raise UserError(f"--web.listen-address {address}: {host!r} is not an address of this machine", 1) from None
     except OSError as error:
-        raise UserError(f"--web.listen-address {address}: {refusal(error, port)}", 1) from None
+        raise UserError(f"--web.listen-address {address}: {not_served(error, host, port).sentence}", 1) from None
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -294,13 +293,35 @@ def parse_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def refusal(error: OSError, port: int) -> str:
-    """Why a port cannot be had, in words, with what to do."""
+class NotServed(NamedTuple):
+    """Why an address cannot be served.
+
+    Attributes:
+        problem: What is wrong, for people.
+        remedy: What to do about the problem; empty where any other address will do.
+        holder: The process that has the port, where it is known.
+    """
+
+    problem: str
+    remedy: str = ""
+    holder: Process | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Problem and remedy in one line."""
+        return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+
+
+def not_served(error: OSError, host: str, port: int) -> NotServed:
+    """Explain why no socket can be bound to an address: `error` is what the operating system says."""
+    if isinstance(error, socket.gaierror):
+        return NotServed(f"{host!r} is not an address of this machine")
     if error.errno == errno.EADDRINUSE:
         holder = processes.of_port(port)
-        return f"port {port} is in use by {holder or 'another program'}; stop it, or choose another address"
+        what = f"port {port} is in use by {holder or 'another program'}"
+        return NotServed(what, "stop it, or choose another address", holder)
     if error.errno == errno.EACCES:
-        return f"port {port} is for root; choose one above 1023"
+        return NotServed(f"port {port} is for root", "choose one above 1023")
     if error.errno == errno.EADDRNOTAVAIL:
-        return "not an address of this machine"
-    return error.strerror or str(error)
+        return NotServed("not an address of this machine")
+    return NotServed(error.strerror or str(error))

@@ -1,24 +1,22 @@
-"""Everything that is known of one meter, as tables: its readings in plain language, its own words, its line, its configuration.
-
-The configuration is shown by a list of what is harmless: whatever else stands there is only said to be set.
-"""
+"""The tables of one meter: its readings in plain language, what it says in its own labels, its line, its configuration."""
 
 from __future__ import annotations
 
-import dataclasses
-from html import escape
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterable
+from functools import lru_cache
 
+from meterline.config.schema import MeterConfig
+from meterline.config.settings import Setting, settings_of
+from meterline.link.url import shown as shown_url
+from meterline.locale import Language
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
-from meterline.web.page.reading_texts import name_of, text_of
-from meterline.web.page.sections import moment
+from meterline.web.page.reading_texts import clock_time, name_of, text_of
+from meterline.web.page.rendering import printable, render
 from meterline.web.page.view_model import said, shown
-from meterline.web.page.words import Language
 
-HARMLESS = {"name", "link", "protocol", "stale_after", "baud", "mode", "interval", "channel", "write_flash"}
-"""Keys of a meter and of its options whose values may be on a page."""
+_text_of = lru_cache(maxsize=1024)(text_of)
+"""For all but moments: those of today are written in another form tomorrow. Most readings are those of the last second."""
 
 
 def details(meter: Meter, language: Language) -> dict[str, str]:
@@ -31,63 +29,45 @@ def details(meter: Meter, language: Language) -> dict[str, str]:
         (("smartmeter_defects_total",), meter.defects),
         *meter.observed.items(),
     ]
+    words = said(meter)
     if meter.line.accepted_ratio is not None:
         counters.insert(1, (("smartmeter_line_accepted_ratio",), meter.line.accepted_ratio))
-    words = "".join(table_row(f"<code>{escape(label)}</code>", escape(text)) for label, text in said(meter).items())
-    readings = "".join(_reading(series, value, language) for series, value in shown(meter))
     return {
-        "diagnosis": _diagnosis(meter) or _sentence(language.say("diagnosis_none")),
-        "readings": readings or _sentence(language.say("no_readings")),
-        "wire": words or _sentence(language.say("wire_none")),
-        "counters": "".join(_reading(series, value, language) for series, value in counters),
+        "diagnosis": _diagnosis(meter, language),
+        "readings": _readings(shown(meter), language) or render("nothing", language, key="no_readings"),
+        "wire": render("wire", language, words=words.items()) if words else render("nothing", language, key="wire_none"),
+        "counters": _readings(counters, language),
     }
 
 
-def configuration(config: Any, language: Language) -> str:
-    """The rows of the configuration of a meter: what is set, masked unless it is harmless."""
-    options = config.options
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "options"}
-    if dataclasses.is_dataclass(options):
-        values |= {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    rows = [(key, _setting(key, value, language)) for key, value in values.items() if value not in (None, "")]
-    return "".join(table_row(f"<code>{escape(key)}</code>", text) for key, text in rows)
+def configuration(config: MeterConfig, language: Language) -> str:
+    """The rows of the configuration of a meter: what is set, masked unless it is public."""
+    found = ((setting.key, _value(setting, language) if setting.is_public else None) for setting in settings_of(config))
+    return render("settings", language, settings=found)
 
 
-def table_row(head: str, text: str) -> str:
-    """Both escaped already."""
-    return f'<tr><th scope="row">{head}</th><td>{text}</td></tr>'
-
-
-def _sentence(text: str) -> str:
-    return f'<tr><td colspan="2">{text}</td></tr>'
-
-
-def _diagnosis(meter: Meter) -> str:
-    """What is wrong with its line, in the words of the log."""
-    rows = [(hint.text, hint.remedy) for hint in meter.line.hints]
+def _diagnosis(meter: Meter, language: Language) -> str:
+    """What is wrong with its line, as the log says it."""
+    findings = [(hint.text, hint.remedy) for hint in meter.line.hints]
     if meter.line.trouble:
-        rows.insert(0, (meter.line.trouble, ""))
-    return "".join(f'<tr lang="en"><th scope="row">{escape(what)}</th><td>{escape(remedy)}</td></tr>' for what, remedy in rows)
+        findings.insert(0, (meter.line.trouble, ""))
+    if not findings:
+        return render("nothing", language, key="diagnosis_none")
+    return render("diagnosis", language, findings=[(printable(problem), printable(remedy)) for problem, remedy in findings])
 
 
-def _setting(key: str, value: object, language: Language) -> str:
-    if key not in HARMLESS:
-        return f'<em class="hidden">{language.say("hidden")}</em>'
+def _value(setting: Setting, language: Language) -> str:
+    value = setting.value
     if isinstance(value, bool):
         return language.say("yes" if value else "no")
-    return escape(_without_user(str(value)) if key == "link" else str(value))
+    return printable(shown_url(str(value)) if setting.key == "link" else str(value))
 
 
-def _without_user(link: str) -> str:
-    """A link's URL may hold a user and a password."""
-    try:
-        user, at, _ = urlsplit(link).netloc.rpartition("@")
-    except ValueError:
-        return link
-    return link.replace(user + at, "", 1) if at else link
-
-
-def _reading(series: Series, value: float | str, language: Language) -> str:
-    is_moment = series[0].endswith("timestamp_seconds")
-    text = moment(float(value)) if is_moment else escape(text_of(series, value, language))
-    return table_row(escape(name_of(series, language)), text)
+def _readings(found: Iterable[tuple[Series, float | str]], language: Language) -> str:
+    """Rows of name, value and, where the value is a moment, the moment for programs."""
+    rows = []
+    for series, value in found:
+        is_moment = series[0].endswith("timestamp_seconds")
+        program, text = clock_time(float(value)) if is_moment else ("", _text_of(series, value, language))
+        rows.append((name_of(series, language), text, program))
+    return render("readings", language, readings=rows) if rows else ""

@@ -6,14 +6,15 @@ And for programs: the same as one object of JSON.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Any
 
+from meterline import world
+from meterline.locale import Language
 from meterline.meter.families import COLUMNS, FAMILIES
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
-from meterline.web.page.names import NAMES, VALUES
-from meterline.web.page.view_model import ONE_OF_MANY, balance, facts, shown
-from meterline.web.page.words import WORDS, Language, clock_time
+from meterline.web.page.view_model import balance, facts, shown
 
 _UNITS = {
     "voltamperes": "VA",
@@ -35,32 +36,22 @@ _FIRST = (
 """What people look for: it stands above the rest, in this order."""
 _LARGE = 10_000
 """Watts or volt-amperes from which on people say kW or kVA."""
-_TRUTHS: tuple[str, ...] = (
-    "session_up",
-    "radio_limited",
-    "exporting",
-    "phase_present",
-    "overload",
-    "phase_overload",
-    "peak_notice",
-)
-_TRUTHS += ("peak_running", "switch_contact_closed", "operating", "fault", "contact_closed", "relay_closed", "cover_open")
-_TRUTHS += ("overvoltage", "producer", "plc_synchronised", "clock_degraded")
 
 
+@lru_cache(maxsize=1024)
 def name_of(series: Series, language: Language) -> str:
     """What the reading is called."""
     family, *labels = series
     short = family.removeprefix("smartmeter_")
     if FAMILIES[family].type == "info":
-        return _name(f"{short} {labels[0]}", language)
-    if family in ONE_OF_MANY:
-        return " · ".join([_name(short, language), *(_label(label, language) for label in labels[1:])])
+        return language.family(f"{short} {labels[0]}")
+    if FAMILIES[family].kind == "state":
+        return " · ".join([language.family(short), *(_label(label, language) for label in labels[1:])])
     tags = [
         f"{language.say('phase').lower()} {label}" if name == "phase" else _label(label, language)
         for name, label in zip(FAMILIES[family].labels, labels, strict=True)
     ]
-    return " · ".join([_name(short, language), *tags])
+    return " · ".join([language.family(short), *tags])
 
 
 def text_of(series: Series, value: float | str, language: Language) -> str:
@@ -69,14 +60,14 @@ def text_of(series: Series, value: float | str, language: Language) -> str:
     short = family.removeprefix("smartmeter_")
     if FAMILIES[family].type == "info":
         return str(value)
-    if family in ONE_OF_MANY:
+    if FAMILIES[family].kind == "state":
         return _label(labels[0], language)
-    if short in _TRUTHS:
+    if FAMILIES[family].kind == "flag":
         return language.say("yes" if value else "no")
     if short.endswith("timestamp_seconds"):
         return clock_time(float(value))[1]
     if short == "line_accepted_ratio":
-        return f"{language.number(100 * float(value), 1)}\u00a0%"
+        return with_unit(language.number(100 * float(value), 1), "%")
     unit = _UNITS.get(short.removesuffix("_total").rpartition("_")[2], "")
     return quantity(float(value), unit, language, short in _OF_CONTRACTS)
 
@@ -84,10 +75,15 @@ def text_of(series: Series, value: float | str, language: Language) -> str:
 def quantity(value: float, unit: str, language: Language, thousands: bool = False) -> str:
     """A number and its unit. `thousands`: always in kVA or kW."""
     if unit.startswith("k"):
-        return f"{language.number(value / 1000, 3)}\u00a0{unit}"
+        return with_unit(language.number(value / 1000, 3), unit)
     if unit in ("VA", "W") and (thousands or abs(value) >= _LARGE):
-        return f"{language.short(value / 1000)}\u00a0k{unit}"
-    return f"{language.short(value)}\u00a0{unit}".rstrip("\u00a0")
+        return with_unit(language.short(value / 1000), f"k{unit}")
+    return with_unit(language.short(value), unit) if unit else language.short(value)
+
+
+def with_unit(number: str, unit: str) -> str:
+    """Both, with a space between them at which no line ends."""
+    return f"{number}\u00a0{unit}"
 
 
 def headline(meter: Meter, language: Language) -> str:
@@ -97,10 +93,9 @@ def headline(meter: Meter, language: Language) -> str:
         text = quantity(abs(drawn.value), drawn.unit, language)
         parts.append(language.say("injecting", power=text) if drawn.value < 0 else text)
     if now.tariff:
-        words = f"tariff_{now.tariff}"
-        parts.append(language.say(words) if words in WORDS else now.tariff_name or now.tariff)
+        parts.append(language.tariff(now.tariff) or now.tariff_name or now.tariff)
     if now.imported is not None:
-        parts.append(f"{language.number(now.imported / 1000, 1)}\u00a0kWh")
+        parts.append(with_unit(language.number(now.imported / 1000, 1), "kWh"))
     return " · ".join(parts)
 
 
@@ -124,7 +119,7 @@ def as_json(meter: Meter) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for (family, *labels), value in _ordered(meter):
         *path, last = [family.removeprefix("smartmeter_"), *labels]
-        if family in ONE_OF_MANY:
+        if FAMILIES[family].kind == "state":
             *path, last, value = path[:1] + labels[1:] + [labels[0]]
         place = found
         for step in path:
@@ -134,11 +129,21 @@ def as_json(meter: Meter) -> dict[str, Any]:
     return {"meter": meter.name, "time": moment, **found}
 
 
-def _name(key: str, language: Language) -> str:
-    return NAMES[key][language.column] if key in NAMES else key
-
-
 def _label(text: str, language: Language) -> str:
-    if f"tariff_{text}" in WORDS:
-        return f"{language.say(f'tariff_{text}')} ({text})"
-    return VALUES[text][language.column] if text in VALUES else text
+    tariff = language.tariff(text)
+    return f"{tariff} ({text})" if tariff else language.value(text)
+
+
+def clock_time(unix: float) -> tuple[str, str]:
+    """A moment, written twice.
+
+    Args:
+        unix: Seconds of Unix time.
+
+    Returns:
+        ISO 8601 for programs: a browser writes it in the time zone of its reader. For people, in the time zone of this
+        machine: hours and minutes, with the date where it is more than half a day away.
+    """
+    local = time.localtime(unix)
+    far = abs(world.current.now() - unix) > 43_200
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", local), time.strftime("%Y-%m-%d %H:%M" if far else "%H:%M", local)

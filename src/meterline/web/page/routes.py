@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from meterline import world
+from meterline.locale import Language, codes, language, preferred
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import place_of
 from meterline.web.http.server import PLAIN, Handler
@@ -16,7 +17,6 @@ from meterline.web.page.meter_tables import configuration, details
 from meterline.web.page.power_history import History
 from meterline.web.page.sections import Today, card, row, summary
 from meterline.web.page.view_model import balance
-from meterline.web.page.words import LANGUAGES, Language, preferred
 
 log = logging.getLogger("meterline")
 
@@ -106,11 +106,11 @@ class _Page(Handler):
 
     def language(self) -> Language:
         chosen = self.get_query_argument("lang", "")
-        return LANGUAGES.get(chosen) or preferred(self.request.headers.get("Accept-Language", ""))
+        return language(chosen) if chosen in codes() else preferred(self.request.headers.get("Accept-Language", ""))
 
     def arguments(self, *names: str) -> dict[str, str]:
         given = {name: self.get_query_argument(name, None, strip=False) for name in names}
-        return {name: text for name, text in given.items() if text is not None and (name != "lang" or text in LANGUAGES)}
+        return {name: text for name, text in given.items() if text is not None and (name != "lang" or text in codes())}
 
     async def show(self, view: View | None) -> None:
         """A document, or that there is none."""

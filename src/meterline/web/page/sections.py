@@ -1,55 +1,61 @@
 """A meter now → the parts of a page that change, as HTML in one language: place → what stands there.
 
-Everything that comes from a meter or the configuration is escaped here. Nothing depends on the moment but the age of the last
-frame, so that a part changes only when the meter says something new.
+Nothing depends on the moment but the age of the last frame, so that a part changes only when the meter says something new. A
+part that was made of the same facts lately is not made again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
+from meterline.locale import Language
 from meterline.meter.meter import Meter
 from meterline.web.page.power_history import History
-from meterline.web.page.sparkline import scale, svg
+from meterline.web.page.reading_texts import clock_time, with_unit
+from meterline.web.page.rendering import render
+from meterline.web.page.sparkline import HEIGHT, drawn, scale
 from meterline.web.page.view_model import Facts, Phase, Power, facts, power, state
-from meterline.web.page.words import WORDS, Language, clock_time
 
 Today: TypeAlias = Callable[[str], tuple[float, float | None, str | None] | None]
 """Meter → watt-hours drawn today, what they cost and in which currency; None where that is not known."""
 
-GOOD_SIGNAL = -70
-WEAK_SIGNAL = -80
+GOOD_SIGNAL_DBM = -70
+WEAK_SIGNAL_DBM = -80
 NAMED = 5
 """Silent meters that are named before the rest is counted."""
+
+_kept = lru_cache(maxsize=64)
+"""For each kind of part: as many as a page of cards has in three languages, and some."""
 
 
 def card(meter: Meter, language: Language, today: Today, history: History) -> dict[str, str]:
     """Everything that a household wants to know."""
     now = facts(meter)
+    drawn_today = today(meter.name) if now.state == "speaking" else None
     return {
-        "alert": _alert(now, language),
+        "alert": _alert(now.overload, now.phases, language),
         "power": _power(now, language),
-        "state": _state(now.state, language),
-        "seen": language.say("last_frame", ago=_age(meter, language)) if meter.frames else language.say("never"),
+        "state": _state(now.state, False, language),
+        "seen": escape(language.say("last_frame", ago=_age(meter, language)) if meter.frames else language.say("never")),
         "chart": _chart(meter.name, history, language),
-        "energy": _energy(now, language, today(meter.name) if now.state == "speaking" else None),
-        "tariff": _tariff(now, language),
+        "energy": _energy(now.imported, now.exported, drawn_today, language),
+        "tariff": _tariff(now.tariff, now.tariff_name, now.colours, language),
         "phases": _phases(now.phases, language),
-        "line": _line(now, language),
+        "line": _line(_session(now.session, language), now.signal, now.accepted, now.rejected, language),
     }
 
 
 def row(meter: Meter, language: Language) -> dict[str, str]:
     """What there is room for in a table of many."""
-    drawn = power(meter)
-    over = f' <span class="chip over">{language.say("phase_overload")}</span>' if meter.value("smartmeter_overload") else ""
+    taken = power(meter)
     return {
-        "power": watts(drawn) if drawn else "–",
-        "state": _state(state(meter), language) + over,
-        "seen": _age(meter, language) if meter.frames else language.say("never"),
+        "power": watts(taken) if taken else "–",
+        "state": _state(state(meter), bool(meter.value("smartmeter_overload")), language),
+        "seen": escape(_age(meter, language) if meter.frames else language.say("never")),
     }
 
 
@@ -61,64 +67,68 @@ def summary(meters: Iterable[Meter], language: Language) -> str:
         if not meter.up:
             silent.append(meter.name)
     if not silent:
-        return language.say("all_speak", total=total) if total > 1 else language.say("one_speaks")
-    names = ", ".join(map(escape, silent[:NAMED]))
+        return escape(language.say("all_speak", total=total) if total > 1 else language.say("one_speaks"))
+    names = ", ".join(silent[:NAMED])
     if len(silent) > NAMED:
         names = language.say("and_more", names=names, n=len(silent) - NAMED)
-    return language.say("some_silent", total=total, silent=len(silent), names=names)
+    return escape(language.say("some_silent", total=total, silent=len(silent), names=names))
 
 
 def watts(power: Power) -> str:
     """A power in words."""
-    return f"{round(power.value)}\u00a0{power.unit}"
+    return with_unit(str(round(power.value)), power.unit)
 
 
-def moment(unix: float) -> str:
-    """A moment that the browser writes in its reader's time zone."""
-    machine, people = clock_time(unix)
-    return f'<time datetime="{machine}">{people}</time>'
+def told(key: str, unix: float, language: Language) -> str:
+    """A sentence with a moment in it, as HTML: the browser writes the moment in the time zone of its reader.
+
+    Args:
+        key: A sentence with the field {time}.
+        unix: Seconds of Unix time.
+        language: That of the sentence.
+    """
+    return _told(key, *clock_time(unix), language)
 
 
-def pair(term: str, text: str) -> str:
-    """One line of a list of facts, both escaped already."""
-    return f"<div><dt>{term}</dt><dd>{text}</dd></div>"
+@_kept
+def _told(key: str, program: str, people: str, language: Language) -> str:
+    before, after = language.say(key, time="\n").split("\n")
+    return render("moment", language, before=before, after=after, program=program, people=people)
 
 
-def _alert(now: Facts, language: Language) -> str:
-    phases = "\u00a0".join(phase.name for phase in now.phases if phase.overload)
-    if not now.overload and not phases:
+@_kept
+def _alert(is_over: bool, phases: Sequence[Phase], language: Language) -> str:
+    names = "\u00a0".join(phase.name for phase in phases if phase.overload)
+    if not is_over and not names:
         return ""
-    which = " " + language.say("overload_phases", phases=phases) if phases and len(now.phases) > 1 else ""
-    return f"<p>{language.say('overload')}{which}</p>"
+    which = " " + language.say("overload_phases", phases=names) if names and len(phases) > 1 else ""
+    return render("alert", language, text=language.say("overload") + which)
 
 
 def _power(now: Facts, language: Language) -> str:
     if now.power is None:
-        silent = now.state == "silent"
-        note = f' <span class="note">{language.say("silent_since", time=moment(now.since))}</span>' if silent else ""
-        return f'<span class="kind">{language.say("no_reading")}</span> <span class="number">–</span>{note}'
-    kind = language.say("active_power" if now.power.unit == "W" else "apparent_power")
-    return (
-        f'<span class="kind">{kind}</span> <span class="number">{round(now.power.value)}</span> '
-        f'<span class="unit">{now.power.unit}</span> {_note(now, now.power, language)}'
-    )
+        since = told("silent_since", now.since, language) if now.state == "silent" else ""
+        return render("no_power", language, since=since)
+    return _some_power(now.power, now.injected, now.subscribed, language)
 
 
-def _note(now: Facts, power: Power, language: Language) -> str:
-    """What a household should know about that number."""
+@_kept
+def _some_power(power: Power, injected: Power | None, subscribed: float | None, language: Language) -> str:
+    kind, number = "active_power" if power.unit == "W" else "apparent_power", round(power.value)
+    is_given, note = False, ""
     if power.value < 0:
-        return f'<span class="note given">{language.say("injecting_all")}</span>'
-    if now.injected:
-        return f'<span class="note given">{language.say("injecting", power=watts(now.injected))}</span>'
-    if now.subscribed and power.unit == "VA":
-        percent = round(100 * power.value / now.subscribed)
-        share = language.say("share", percent=percent, power=watts(Power(now.subscribed, "VA")))
-        return f'<span class="note">{share}</span>'
-    return ""
+        is_given, note = True, language.say("injecting_all")
+    elif injected:
+        is_given, note = True, language.say("injecting", power=watts(injected))
+    elif subscribed and power.unit == "VA":
+        percent = round(100 * power.value / subscribed)
+        note = language.say("share", percent=percent, power=watts(Power(subscribed, "VA")))
+    return render("power", language, kind=language.say(kind), number=number, unit=power.unit, note=note, is_given=is_given)
 
 
-def _state(now: str, language: Language) -> str:
-    return f'<span class="chip {now}">{language.say(now)}</span>'
+@_kept
+def _state(now: str, is_over: bool, language: Language) -> str:
+    return render("state", language, state=now, is_over=is_over)
 
 
 def _age(meter: Meter, language: Language) -> str:
@@ -136,46 +146,48 @@ def _chart(name: str, history: History, language: Language) -> str:
 def _drawn(points: Sequence[float], unit: str, language: Language) -> str:
     known = [point for point in points if not math.isnan(point)]
     if not known:
-        return f'<p class="empty">{language.say("chart_empty")}</p>'
-    low, high = (f"{round(value)}\u00a0{unit}" for value in (min(known), max(known)))
+        return render("chart", language, picture=None)
+    low, high = (with_unit(str(round(value)), unit) for value in (min(known), max(known)))
     measure = scale(points)
-    return (
-        f'<p class="scale">{measure.bottom:.0f} … {measure.top:.0f}\u00a0{unit}</p>'
-        + svg(points, language.say("chart", low=low, high=high))
-        + f"<figcaption><span>{language.say('chart_start')}</span><span>{language.say('chart_end')}</span></figcaption>"
+    return render(
+        "chart",
+        language,
+        picture=drawn(points, measure),
+        scale=with_unit(f"{measure.bottom:.0f} … {measure.top:.0f}", unit),
+        label=language.say("chart", low=low, high=high),
+        width=len(points) - 1,
+        height=HEIGHT,
     )
 
 
-def _energy(now: Facts, language: Language, today: tuple[float, float | None, str | None] | None) -> str:
+@_kept
+def _energy(
+    imported: float | None, exported: float | None, today: tuple[float, float | None, str | None] | None, language: Language
+) -> str:
     pairs = []
     if today:
         energy, cost, currency = today
-        pairs.append(pair(language.say("energy_today"), f"{language.number(energy / 1000, 2)}\u00a0kWh"))
+        pairs.append((language.say("energy_today"), with_unit(language.number(energy / 1000, 2), "kWh")))
         if cost is not None:
-            pairs.append(pair(language.say("cost_today"), escape(language.money(cost, currency))))
-    for term, register in (("import_register", now.imported), ("export_register", now.exported)):
+            pairs.append((language.say("cost_today"), language.money(cost, currency)))
+    for term, register in (("import_register", imported), ("export_register", exported)):
         if register is not None:
-            pairs.append(pair(language.say(term), f"{language.number(register / 1000, 1)}\u00a0kWh"))
-    return "".join(pairs)
+            pairs.append((language.say(term), with_unit(language.number(register / 1000, 1), "kWh")))
+    return render("facts", language, pairs=pairs)
 
 
-def _tariff(now: Facts, language: Language) -> str:
-    pairs = []
-    if now.tariff:
-        words = f"tariff_{now.tariff}"
-        text = language.say(words) if words in WORDS else escape(now.tariff_name or now.tariff)
-        pairs.append(pair(language.say("tariff"), text))
-    if now.colours:
-        for day, colour in zip(("tempo_today", "tempo_tomorrow"), now.colours, strict=True):
-            chip = f'<span class="colour {colour}">{language.say(colour)}</span>' if colour else language.say("colour_unknown")
-            pairs.append(pair(language.say(day), chip))
-    return "".join(pairs)
+@_kept
+def _tariff(register: str | None, name: str | None, colours: tuple[str | None, str | None] | None, language: Language) -> str:
+    text = (language.tariff(register) or name or register) if register else None
+    days = zip(("tempo_today", "tempo_tomorrow"), colours, strict=True) if colours else ()
+    return render("tariff", language, name=text, days=days)
 
 
+@_kept
 def _phases(phases: Sequence[Phase], language: Language) -> str:
     """A table of what is known of each."""
     columns = [
-        (term, unit, cells)
+        (term, [_cell(cell, unit, language) for cell in cells])
         for term, unit, cells in (
             ("current", "A", [phase.amperes for phase in phases]),
             ("voltage", "V", [phase.volts for phase in phases]),
@@ -185,34 +197,33 @@ def _phases(phases: Sequence[Phase], language: Language) -> str:
     ]
     if not columns:
         return ""
-    if len(phases) == 1:
-        pairs = (pair(language.say(term), _cell(cells[0], unit, language)) for term, unit, cells in columns)
-        return f'<dl class="facts">{"".join(pairs)}</dl>'
-    head = "".join(f'<th scope="col">{language.say(term)}</th>' for term, _, _ in columns)
-    rows = []
-    for number, phase in enumerate(phases):
-        shown = "".join(f"<td>{_cell(cells[number], unit, language)}</td>" for _, unit, cells in columns)
-        over = f' <span class="chip over">{language.say("phase_overload")}</span>' if phase.overload else ""
-        rows.append(f'<tr><th scope="row">{escape(phase.name.upper())}{over}</th>{shown}</tr>')
-    first = f'<th scope="col">{language.say("phase")}</th>'
-    return f"<table><thead><tr>{first}{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return render("phases" if len(phases) > 1 else "phase", language, phases=phases, columns=columns)
 
 
 def _cell(value: float | None, unit: str, language: Language) -> str:
-    return "–" if value is None else f"{language.short(value)}\u00a0{unit}"
+    return "–" if value is None else with_unit(language.short(value), unit)
 
 
-def _line(now: Facts, language: Language) -> str:
+def _session(start: float | None, language: Language) -> str | None:
+    """Since when the session stands, as HTML; None for a meter without radio."""
+    return told("session_since", start, language) if start else None if start is None else escape(language.say("session_none"))
+
+
+@_kept
+def _line(
+    session: str | None,
+    signal: float | None,
+    accepted: float | None,
+    rejected: Sequence[tuple[str, int]],
+    language: Language,
+) -> str:
     pairs = []
-    if now.session is not None:
-        text = language.say("session_since", time=moment(now.session)) if now.session else language.say("session_none")
-        pairs.append(pair(language.say("session"), text))
-    if now.signal is not None:
-        quality = "good" if now.signal >= GOOD_SIGNAL else "fair" if now.signal >= WEAK_SIGNAL else "weak"
-        pairs.append(pair(language.say("signal"), language.say(f"signal_{quality}", dbm=round(now.signal))))
-    if now.accepted is not None:
-        pairs.append(pair(language.say("accepted"), language.say("accepted_part", percent=round(100 * now.accepted))))
-    reasons = [language.say(f"reason_{reason}", n=language.number(count)) for reason, count in now.rejected]
-    total = language.number(sum(count for _, count in now.rejected))
+    if signal is not None:
+        quality = "good" if signal >= GOOD_SIGNAL_DBM else "fair" if signal >= WEAK_SIGNAL_DBM else "weak"
+        pairs.append(("signal", language.say(f"signal_{quality}", dbm=round(signal))))
+    if accepted is not None:
+        pairs.append(("accepted", language.say("accepted_part", percent=round(100 * accepted))))
+    reasons = [language.say(f"reason_{reason}", n=language.number(count)) for reason, count in rejected]
+    total = language.number(sum(count for _, count in rejected))
     text = language.say("rejected", n=total, reasons=", ".join(reasons)) if reasons else language.say("rejected_none")
-    return "".join(pairs) + pair(language.say("line"), text)
+    return render("line", language, session=session, pairs=[*pairs, ("line", text)])

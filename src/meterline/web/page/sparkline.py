@@ -1,4 +1,4 @@
-"""Points → an inline SVG: a line over its area, with gaps where nothing was known. As wide as it may be."""
+"""Points → the paths of an SVG: a line over its area, with gaps where nothing was known."""
 
 from __future__ import annotations
 
@@ -37,17 +37,23 @@ def _round_up(value: float) -> float:
     return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if value <= step * power)
 
 
-def svg(points: Sequence[float], label: str) -> str:
-    """The picture. `label` says in words, already escaped, what it shows."""
-    measure = scale(points)
+class Picture(NamedTuple):
+    """The paths of a chart: one unit a point from left to right, and `HEIGHT` units from top to bottom."""
+
+    area: str
+    """Between the line and zero."""
+    zero: str
+    line: str
+
+
+def drawn(points: Sequence[float], measure: Scale) -> Picture:
+    """The paths of points, NaN for what was not known."""
     zero = measure.y(0)
     runs = _runs(points)
-    line = "".join(_line(start, run, measure) for start, run in runs)
-    area = "".join(f"{_line(start, run, measure)}V{zero}H{start}Z" for start, run in runs)
-    return (
-        f'<svg viewBox="0 0 {len(points) - 1} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{label}">'
-        f'<path class="area" d="{area}"/><path class="zero" d="M0 {zero}H{len(points) - 1}"/>'
-        f'<path class="line" d="{line}"/></svg>'
+    return Picture(
+        area="".join(f"{_line(start, run, measure)}V{zero}H{start}Z" for start, run in runs),
+        zero=f"M0 {zero}H{len(points) - 1}",
+        line="".join(_line(start, run, measure) for start, run in runs),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from meterline.meter.families import FAMILIES, Family, privacy
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Series
+from meterline.meter.readings import Secret, Series
 
 COLOURS = ("blue", "white", "red")
 _PHASES = ("1", "2", "3", "r", "t")
@@ -40,7 +41,7 @@ class Facts(NamedTuple):
     subscribed: float | None
     """Volt-amperes."""
     overload: bool
-    phases: list[Phase]
+    phases: tuple[Phase, ...]
     tariff: str | None
     """The register that counts."""
     tariff_name: str | None
@@ -50,7 +51,7 @@ class Facts(NamedTuple):
     imported: float | None
     exported: float | None
     """Watt-hours."""
-    rejected: list[tuple[str, int]]
+    rejected: tuple[tuple[str, int], ...]
     accepted: float | None
     """Part of what arrived in the last minute, while most of it is lost."""
     signal: float | None
@@ -97,14 +98,14 @@ def facts(meter: Meter) -> Facts:
         injected=injected(meter),
         subscribed=_number(meter, "smartmeter_subscribed_power_voltamperes"),
         overload=bool(meter.value("smartmeter_overload")),
-        phases=[phase for phase in map(_phase(meter), _PHASES) if phase[1:4] != (None, None, None)],
+        phases=tuple(phase for phase in map(_phase(meter), _PHASES) if phase[1:4] != (None, None, None)),
         tariff=str(tariff) if tariff is not None else None,
         tariff_name=" ".join(str(name).split()) if name is not None else None,
         colours=_colours(meter),
         imported=_number(meter, "smartmeter_energy_import_watthours_total"),
         exported=_number(meter, "smartmeter_energy_export_watthours_total"),
         accepted=meter.line.accepted_ratio if meter.line.lossy else None,
-        rejected=[(reason, count) for reason, count in meter.rejected.items() if count],
+        rejected=tuple((reason, count) for reason, count in meter.rejected.items() if count),
         signal=observed.get(("smartmeter_radio_rssi_dbm",)) if session else None,
         session=observed.get(("smartmeter_session_start_timestamp_seconds",), 0.0) if session else session,
     )
@@ -139,25 +140,17 @@ def _colours(meter: Meter) -> tuple[str | None, str | None] | None:
     return (days[0], days[1]) if known else None
 
 
-ONE_OF_MANY = frozenset(
-    f"smartmeter_{family}"
-    for family in ("tariff_active", "distributor_tariff_active", "tempo_colour", "breaker", "euridis_output", "plc_modem")
-)
-"""Families of which one series is 1: that one is said."""
-HIDDEN = {("smartmeter_info", "prm")}
-"""Never on a page, whatever the configuration lets /metrics show: it names a household."""
-HIDDEN_WORDS = {"PRM"}
-
-
 def shown(meter: Meter) -> list[tuple[Series, float | str]]:
-    """Every reading that may be on a page."""
-    return [
-        (series, value)
-        for series, value in meter.readings.items()
-        if series not in HIDDEN and (value or series[0] not in ONE_OF_MANY)
-    ]
+    """Every reading for a page: of a state only the series that is 1, and nothing that is secret."""
+    return [(series, value) for series, value in meter.readings.items() if _is_shown(FAMILIES[series[0]], series, value)]
+
+
+def _is_shown(family: Family, series: Series, value: float | str) -> bool:
+    if family.type == "info":
+        return privacy(series[1]) != "secret"
+    return bool(value) or family.kind != "state"
 
 
 def said(meter: Meter) -> dict[str, str]:
-    """What the meter says, in the wire's own labels, but for what names a household."""
-    return {label: text for label, text in meter.words.items() if label not in HIDDEN_WORDS}
+    """What the meter says, by the labels of the wire, without what names a household."""
+    return {label: text for label, text in meter.words.items() if not isinstance(text, Secret)}
