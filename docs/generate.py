@@ -11,7 +11,7 @@ from meterline.cli.arguments import EXAMPLES, parser
 from meterline.meter.families import CATALOGUE
 from meterline.meter.readings import REASONS
 from meterline.protocols.broute.properties import MAKERS
-from meterline.protocols.tic.readers import DEVICE_TYPES, MANUFACTURERS
+from meterline.protocols.tic.fields import DEVICE_TYPES, MANUFACTURERS
 
 FOLDER = Path(__file__).parent
 MANUAL = FOLDER.parent / "packaging" / "man" / "meterline.1"

@@ -20,7 +20,7 @@ from meterline.cli.arguments import parser
 from meterline.locale import FALLBACK, FOLDER, Language, codes, language, of_environment, preferred
 from meterline.meter.families import CATALOGUE
 from meterline.meter.readings import REASONS, Reading, Snapshot
-from meterline.protocols.tic.labels import CONTRACT_OF
+from meterline.protocols.tic.contracts import CONTRACT_OF
 
 ENGLISH, FRENCH, JAPANESE = map(language, ("en", "fr", "ja"))
 MADE = ("reason_", "signal_", "ago_")

@@ -9,13 +9,14 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from meterline.meter.readings import Rejected
+from meterline.protocols.tic.contracts import PERIODS
+from meterline.protocols.tic.fields import FIELDS, STANDARD, Matcher
 from meterline.protocols.tic.frames import (
     Assembler,
     Decoder,
     Frame,
     Group,
 )
-from meterline.protocols.tic.labels import HISTORIC, PERIODS, STANDARD, Match
 
 FREE_TEXT = ("NGTF", "LTARF", "MSG1", "MSG2")
 """No check protects these wholly: any character may stand there."""
@@ -49,7 +50,7 @@ def even_parity(data: bytes) -> bytes:
     return bytes(byte | (byte.bit_count() & 1) << 7 for byte in data)
 
 
-def legal_data(match: Match) -> st.SearchStrategy[str]:
+def legal_data(match: Matcher) -> st.SearchStrategy[str]:
     """Everything that the table allows."""
     pattern = getattr(match, "__self__", None)
     if pattern is PERIODS:
@@ -65,7 +66,7 @@ def legal_data(match: Match) -> st.SearchStrategy[str]:
 
 def legal_groups(label: str) -> st.SearchStrategy[Group]:
     """Every group with that label."""
-    known = (HISTORIC | STANDARD)[label]
+    known = FIELDS[label]
     timestamps = legal_data(known.timestamp) if known.timestamp else st.none()
     return st.builds(Group, st.just(label), timestamps, legal_data(known.data))
 

@@ -8,15 +8,13 @@ does not know becomes a family of its own (the maximum of each phase), never a l
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from functools import cache
 
 from meterline.meter.families import REGISTERS
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
 from meterline.meter.text_format import labels, number
-from meterline.protocols.tic.frames import Group
-from meterline.protocols.tic.labels import CONTRACT_OF, STANDARD
-from meterline.protocols.tic.readers import READERS
+from meterline.protocols.tic.contracts import CONTRACT_OF
+from meterline.protocols.tic.fields import FIELDS, STANDARD
 from meterline.web.http.server import Face
 
 HEADERS = {
@@ -37,7 +35,7 @@ EXPECTED = {"historic": {"ADCO", "OPTARIF", "PTEC"}, "standard": {"ADSC"}}
 """Without these a frame was torn, unless whole frames come without them."""
 LABEL_KEPT = 3600.0
 """Seconds for which a label that is not said any more is waited for: without it each series would be another one."""
-_TEXTS = {"ADCO", "ADSC", "DATE", "LTARF", "MSG1", "MSG2", "NGTF", "PJOURF+1", "PPOINTE", "PRM", "STGE", "VTIC"}
+_TEXTS = {"ADSC", "DATE", "LTARF", "MSG1", "MSG2", "NGTF", "PJOURF+1", "PPOINTE", "PRM", "STGE", "VTIC"}
 NUMERIC_HISTORIC = (
     "ISOUSC",
     *CONTRACT_OF,
@@ -73,13 +71,10 @@ def _historic_help() -> dict[str, str]:
 HELP = _historic_help()
 
 
-@cache
 def register(label: str) -> Series | None:
-    """The series of a register, whose value is judged before it is shown; None for what is no register."""
-    if label not in READERS or label in _TEXTS:
-        return None
-    series = next(iter(READERS[label](Group(label, " 000101000000", "00")))).series
-    return series if series[0] in REGISTERS else None
+    """The series of a register, whose value is judged before it is shown; None for a label that is no register."""
+    series = FIELDS[label].value
+    return series if series and series[0] in REGISTERS else None
 
 
 def face(meter: Meter, job: str, prm: bool) -> Face:

@@ -17,13 +17,14 @@ from meterline import __version__, world
 from meterline.billing.billing import Books
 from meterline.meter.meter import Meter
 from meterline.meter.text_format import Histogram, labels, number
-from meterline.protocols.tic.labels import CONTRACT_OF, HISTORIC
-from meterline.protocols.tic.readers import IMPORT_BY_TARIFF, SUPPLIER_REGISTERS
+from meterline.protocols.tic.contracts import CONTRACT_OF
+from meterline.protocols.tic.fields import FIELDS, HISTORIC, IMPORT_BY_TARIFF
 from meterline.web.http.server import Face
 
 log = logging.getLogger("meterline")
 
-INDEXES = (*CONTRACT_OF, *SUPPLIER_REGISTERS)
+INDEXES = {label: field.value for label, field in FIELDS.items() if field.value and field.value[0] == IMPORT_BY_TARIFF}
+"""Label of a register → its series."""
 POWER = ("smartmeter_apparent_power_import_voltamperes",)
 CURRENTS = (
     *("IINST", "IINST1", "IINST2", "IINST3", "ADPS", "ADIR1", "ADIR2", "ADIR3"),
@@ -92,7 +93,7 @@ class Page:
 
     def _registers(self) -> dict[str, int]:
         """The registers that are believed now."""
-        found = ((label, self._meter.value(IMPORT_BY_TARIFF, label)) for label in INDEXES)
+        found = ((label, self._meter.value(*series)) for label, series in INDEXES.items())
         return {label: int(value) for label, value in found if value is not None}
 
     def _compare_method(self) -> None:

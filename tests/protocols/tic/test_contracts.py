@@ -10,7 +10,7 @@ from support.tic_frames import SUMMER_NOON, simulated, stream
 from meterline.meter.readings import Contract, Snapshot
 from meterline.protocols.tic.contracts import contract_of
 from meterline.protocols.tic.derived import readings
-from meterline.protocols.tic.frames import Assembler, Decoder, Group
+from meterline.protocols.tic.frames import Assembler, Decoder
 
 EASF = tuple(f"EASF{n:02d}" for n in range(1, 11))
 
@@ -20,7 +20,7 @@ def snapshots(data: bytes) -> list[Snapshot]:
 
 
 def standard(**groups: str) -> Contract | None:
-    return contract_of({label: Group(label, None, text) for label, text in groups.items()})
+    return contract_of(groups)
 
 
 @pytest.mark.parametrize(("name", "count"), [("BASE", 1), ("HC", 2), ("EJP", 2), ("TEMPO", 6)])

@@ -18,12 +18,12 @@ from support.tic_frames import (
     unix,
 )
 
+from meterline.protocols.tic.contracts import CONTRACTS
 from meterline.protocols.tic.frames import EOT, ETX, STX, Frame, Group, encode_frame
-from meterline.protocols.tic.labels import CONTRACTS
 from meterline.protocols.tic.simulator.groups import standard_groups
 from meterline.protocols.tic.simulator.meter import FakeMeter
 from meterline.protocols.tic.stge import status_readings, supplier_tariff, tempo_tomorrow
-from meterline.protocols.tic.timestamps import moment
+from meterline.protocols.tic.timestamps import parse_timestamp
 
 DAY = 24 * 3600
 
@@ -208,7 +208,7 @@ class TestContent:
 
     def test_the_announced_peak_of_tempo_is_in_every_group_that_tells_it(self) -> None:
         (frame,) = frames_of(simulated("standard", "TEMPO", RED_ANNOUNCED).frame())
-        start, end = (moment(frame.groups[label].timestamp or "") for label in ("DPM2", "FPM2"))
+        start, end = (parse_timestamp(frame.groups[label].timestamp or "") for label in ("DPM2", "FPM2"))
         assert start is not None
         assert end is not None
         assert (start.timestamp(), end.timestamp()) == (unix("2025-01-23 06:00:00"), unix("2025-01-24 06:00:00"))
@@ -236,7 +236,7 @@ class TestContent:
         meter = simulated("standard", "BASE", "2025-10-26 00:30:00")
         last = None
         for _ in range(8):
-            now = moment(groups_of(meter.frame())[2].timestamp or "")
+            now = parse_timestamp(groups_of(meter.frame())[2].timestamp or "")
             assert now is not None
             assert now.timestamp() == int(meter.now)
             assert last is None or now > last

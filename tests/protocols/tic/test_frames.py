@@ -45,6 +45,7 @@ from support.tic_frames import (
 )
 
 from meterline.meter.readings import REASONS, Rejected
+from meterline.protocols.tic.fields import FIELDS, HISTORIC, STANDARD
 from meterline.protocols.tic.frames import (
     EOT,
     ETX,
@@ -59,7 +60,6 @@ from meterline.protocols.tic.frames import (
     encode_frame,
     encode_group,
 )
-from meterline.protocols.tic.labels import HISTORIC, STANDARD
 from meterline.protocols.tic.simulator.groups import historic_groups, short_groups, standard_groups
 
 CONTRACTS = ("BASE", "HC", "EJP", "TEMPO")
@@ -181,7 +181,7 @@ class TestChecksum:
         assert check(b"IINST 002 " + bytes([ord("Y") - 0x20])) == Rejected("checksum", b"IINST 002 9")
         assert check(b"VTIC\t02\tA") == Rejected("checksum", b"VTIC\t02\tA")
 
-    @pytest.mark.parametrize("label", sorted({*HISTORIC, *STANDARD}))
+    @pytest.mark.parametrize("label", sorted(FIELDS))
     def test_a_label_of_one_mode_is_unknown_in_the_other(self, label: str) -> None:
         text = f"{label}\t0\t" if label in HISTORIC else f"{label} 0 "
         assert check(sealed(text)) == Rejected("unknown_label", sealed(text))
@@ -586,7 +586,7 @@ class TestAssembler:
         assembler.feed(Decoder().feed((HISTORIC_FRAME[1:-1] + STANDARD_FRAME[1:-1]) * 5))
         frame = assembler.close()
         assert frame is not None
-        assert len(frame.groups) <= len(HISTORIC) + len(STANDARD)
+        assert len(frame.groups) <= len(FIELDS)
 
 
 class TestEncode:
@@ -602,7 +602,7 @@ class TestEncode:
             encode_group("IINST4", "001")
 
     @fuzz
-    @given(st.sampled_from(sorted(HISTORIC | STANDARD)).flatmap(legal_groups))
+    @given(st.sampled_from(sorted(FIELDS)).flatmap(legal_groups))
     def test_fuzz_every_legal_group_survives_encoding_and_decoding(self, group: Group) -> None:
         assert groups_of(encode_group(group.label, group.data, group.timestamp)) == [group]
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from support.decoder_contract import fuzz
 
 from meterline.protocols.tic.simulator.state import PARIS
-from meterline.protocols.tic.timestamps import Switch, day_after, moment, on_day, profile
+from meterline.protocols.tic.timestamps import Switch, next_day, parse_profile, parse_timestamp, switch_instant
 
 
 def utc(timestamp: str) -> str | None:
-    when = moment(timestamp)
+    when = parse_timestamp(timestamp)
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if when else None
 
 
@@ -45,7 +45,7 @@ class TestMoment:
 
     def test_time_goes_on_through_both_changes(self) -> None:
         for before, after in (("H250330015959", "E250330030000"), ("E251026025959", "H251026020000")):
-            first, second = moment(before), moment(after)
+            first, second = parse_timestamp(before), parse_timestamp(after)
             assert (second - first) == timedelta(seconds=1)
 
     def test_a_letter_that_does_not_fit_the_date_is_believed(self) -> None:
@@ -57,8 +57,8 @@ class TestMoment:
         instant = local.astimezone(UTC).replace(microsecond=0)
         legal = instant.astimezone(PARIS)
         letter = "E" if legal.dst() else "H"
-        assert moment(f"{letter}{legal:%y%m%d%H%M%S}") == instant
-        assert moment(f"{letter.lower()}{legal:%y%m%d%H%M%S}") == instant
+        assert parse_timestamp(f"{letter}{legal:%y%m%d%H%M%S}") == instant
+        assert parse_timestamp(f"{letter.lower()}{legal:%y%m%d%H%M%S}") == instant
 
 
 UNUSED = " NONUTILE"
@@ -66,10 +66,10 @@ UNUSED = " NONUTILE"
 
 class TestProfile:
     def test_a_single_register_all_day(self) -> None:
-        assert profile("00008001" + 10 * UNUSED) == [Switch(0, 0, 1, False), *[None] * 10]
+        assert parse_profile("00008001" + 10 * UNUSED) == [Switch(0, 0, 1, False), *[None] * 10]
 
     def test_off_peak_at_night_and_noon_with_the_contact(self) -> None:
-        assert profile("00008002 0100C001 06008002 1230C001 15308002" + 6 * UNUSED) == [
+        assert parse_profile("00008002 0100C001 06008002 1230C001 15308002" + 6 * UNUSED) == [
             Switch(0, 0, 2, False),
             Switch(1, 0, 1, True),
             Switch(6, 0, 2, False),
@@ -80,7 +80,7 @@ class TestProfile:
 
     @pytest.mark.parametrize(("colour", "off_peak", "peak"), [("blue", 1, 2), ("white", 3, 4), ("red", 5, 6)])
     def test_a_tempo_day_leaves_the_contact_to_the_tempo_configuration(self, colour: str, off_peak: int, peak: int) -> None:
-        assert profile(f"0000400{off_peak} 0600400{peak} 2200400{off_peak}" + 8 * UNUSED) == [
+        assert parse_profile(f"0000400{off_peak} 0600400{peak} 2200400{off_peak}" + 8 * UNUSED) == [
             Switch(0, 0, off_peak, None),
             Switch(6, 0, peak, None),
             Switch(22, 0, off_peak, None),
@@ -88,23 +88,23 @@ class TestProfile:
         ], colour
 
     def test_the_first_block_may_close_the_contact(self) -> None:
-        assert profile("0000C001" + 10 * UNUSED)[0] == Switch(0, 0, 1, True)
+        assert parse_profile("0000C001" + 10 * UNUSED)[0] == Switch(0, 0, 1, True)
 
     def test_the_last_minute_of_the_day_and_the_last_register(self) -> None:
-        assert profile("2359800A" + 10 * UNUSED)[0] == Switch(23, 59, 10, False)
+        assert parse_profile("2359800A" + 10 * UNUSED)[0] == Switch(23, 59, 10, False)
 
     @pytest.mark.parametrize("code", [0, 11, 12, 13, 14, 15])
     def test_a_register_that_does_not_exist_is_no_change(self, code: int) -> None:
-        assert profile(f"0000800{code:X}" + 10 * UNUSED)[0] == Switch(0, 0, None, False)
+        assert parse_profile(f"0000800{code:X}" + 10 * UNUSED)[0] == Switch(0, 0, None, False)
 
     @pytest.mark.parametrize(("bits", "contact"), [(0, None), (1, None), (2, False), (3, True)])
     def test_the_two_highest_bits_are_the_dry_contact(self, bits: int, contact: bool | None) -> None:
         for virtual in (0, 0x3FF0):
-            assert profile(f"0000{bits << 14 | virtual | 1:04X}" + 10 * UNUSED)[0] == Switch(0, 0, 1, contact)
+            assert parse_profile(f"0000{bits << 14 | virtual | 1:04X}" + 10 * UNUSED)[0] == Switch(0, 0, 1, contact)
 
     def test_eleven_blocks_may_be_used(self) -> None:
         blocks = " ".join(f"{hour:02d}008001" for hour in range(11))
-        assert profile(blocks) == [Switch(hour, 0, 1, False) for hour in range(11)]
+        assert parse_profile(blocks) == [Switch(hour, 0, 1, False) for hour in range(11)]
 
 
 class TestDay:
@@ -120,15 +120,15 @@ class TestDay:
     )
     def test_a_switch_is_at_legal_time(self, day: datetime, hours: tuple[int, int, int]) -> None:
         for legal, expected in zip((0, 6, 22), hours, strict=True):
-            when = on_day(day, Switch(legal, 0, 1, None)).astimezone(UTC).replace(tzinfo=None)
+            when = switch_instant(day, Switch(legal, 0, 1, None)).astimezone(UTC).replace(tzinfo=None)
             assert when == day + timedelta(hours=expected)
 
     def test_a_switch_in_the_hour_that_does_not_exist_happens_an_hour_later_on_the_clock(self) -> None:
-        when = on_day(datetime(2025, 3, 30), Switch(2, 30, 1, None))
+        when = switch_instant(datetime(2025, 3, 30), Switch(2, 30, 1, None))
         assert when.astimezone(UTC).astimezone(ZoneInfo("Europe/Paris")).strftime("%H:%M") == "03:30"
 
     def test_a_switch_in_the_hour_that_repeats_happens_the_first_time(self) -> None:
-        assert on_day(datetime(2025, 10, 26), Switch(2, 30, 1, None)).astimezone(UTC).strftime("%H:%M") == "00:30"
+        assert switch_instant(datetime(2025, 10, 26), Switch(2, 30, 1, None)).astimezone(UTC).strftime("%H:%M") == "00:30"
 
     @pytest.mark.parametrize(
         ("now", "expected"),
@@ -143,7 +143,7 @@ class TestDay:
         ],
     )
     def test_the_next_day_is_the_next_legal_day(self, now: str, expected: tuple[int, int, int]) -> None:
-        when = moment(now)
+        when = parse_timestamp(now)
         assert when is not None
-        day = day_after(when)
+        day = next_day(when)
         assert (day.year, day.month, day.day) == expected

@@ -25,9 +25,10 @@ from support.tic_values import (
 from meterline.meter.families import FAMILIES
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Rejected, Series, Snapshot, Text, Total, Value
+from meterline.protocols.tic.contracts import CONTRACTS
 from meterline.protocols.tic.derived import readings
+from meterline.protocols.tic.fields import FIELDS, HISTORIC, STANDARD
 from meterline.protocols.tic.frames import EOT, ETX, Frame, Group, check, encode_frame, encode_group
-from meterline.protocols.tic.labels import CONTRACTS, HISTORIC, STANDARD
 from meterline.protocols.tic.simulator.groups import standard_groups
 
 Said = dict[Series, Value]
@@ -323,13 +324,11 @@ class TestLabels:
         assert shown(of(group, *others, prm=True)) == expected
 
     def test_every_label_has_a_case(self) -> None:
-        assert {group.label for group, _, _ in CASES} == HISTORIC.keys() | STANDARD.keys()
+        assert {group.label for group, _, _ in CASES} == FIELDS.keys()
 
     def test_every_label_but_a_few_says_something_by_itself(self) -> None:
         silent = {
-            label
-            for label in HISTORIC.keys() | STANDARD.keys()
-            if not any(shown(of(group, prm=True)) for group, _, _ in CASES if group.label == label)
+            label for label in FIELDS if not any(shown(of(group, prm=True)) for group, _, _ in CASES if group.label == label)
         }
         assert silent == NEEDS_NEIGHBOURS
 
@@ -754,7 +753,7 @@ class TestAbsence:
         if label.startswith("ADIR"):
             pytest.skip("a long frame never holds it: the current tells")
         group = next(group for group, _, _ in CASES if group.label == label)
-        order = list(HISTORIC | STANDARD)
+        order = list(FIELDS)
         before = encode_frame([other for other in groups if order.index(other.label) < order.index(label)])[:-1]
         after = encode_frame([other for other in groups if order.index(other.label) > order.index(label)])[1:]
         sent = encode_group(group.label, group.data, group.timestamp)
@@ -863,7 +862,7 @@ def test_no_flipped_bit_and_no_lost_byte_makes_a_frame_say_what_it_did_not(frame
 
 
 def legal_frames() -> Iterator[st.SearchStrategy[Frame]]:
-    for labels in (sorted(HISTORIC), sorted(STANDARD), sorted(HISTORIC | STANDARD)):
+    for labels in (sorted(HISTORIC), sorted(STANDARD), sorted(FIELDS)):
         groups = st.lists(st.sampled_from(labels).flatmap(legal_groups), min_size=1, max_size=12)
         yield st.builds(Frame, groups.map(lambda found: {group.label: group for group in found}), st.booleans())
 

@@ -13,9 +13,8 @@ from support.decoder_contract import cut, flipped, fuzz, without_a_byte
 from support.tic_bytes import CUTS, MUTATIONS, cut_at, even_parity, groups_of, mutated, rejects_of, sealed
 from support.tic_frames import IN_OVERLOAD, RED_ANNOUNCED, WINTER_EVENING, simulated, stream
 
+from meterline.protocols.tic.fields import FIELDS
 from meterline.protocols.tic.frames import ETX, Group, encode_group
-from meterline.protocols.tic.labels import HISTORIC as HISTORIC_LABELS
-from meterline.protocols.tic.labels import STANDARD as STANDARD_LABELS
 from meterline.protocols.tic.redact import HARMLESS, Redactor
 
 NUMBER = 987654
@@ -95,7 +94,7 @@ def test_no_damage_lets_a_message_through(data: bytes) -> None:
 
 def test_only_listed_labels_pass_and_every_label_was_thought_about() -> None:
     masked = {"ADCO", "ADSC", "PRM", "MSG1", "MSG2", "NGTF", "LTARF"}
-    assert HARMLESS | masked == set(HISTORIC_LABELS | STANDARD_LABELS)
+    assert HARMLESS | masked == FIELDS.keys()
     assert not HARMLESS & masked
 
 

@@ -1,74 +1,56 @@
-"""The properties of a reply or a notification → readings. Pure: what it needs to know of the meter is handed in."""
+"""The properties of a reply or a notification → readings. Pure: the unit of the registers is an argument."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
-from meterline.meter.readings import Reading, Rejected
+from meterline.meter.readings import Reading, Rejected, Series, Value
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.echonet import Property
 
-_ENERGY = {
-    p.IMPORT: ("smartmeter_energy_import_watthours_total",),
-    p.EXPORT: ("smartmeter_energy_export_watthours_total",),
-}
-_HALF_HOURS = {p.HALF_HOUR_IMPORT: "import", p.HALF_HOUR_EXPORT: "export"}
-_IDENTITY: dict[int, tuple[str, Callable[[bytes], str]]] = {
-    p.RELEASE: ("release", p.release),
-    p.MAKER: ("manufacturer", p.maker),
-    p.SERIAL: ("address", p.serial),
-    p.IDENTIFICATION: ("identification", p.identification),
-}
-_STATES = {p.OPERATION: ("smartmeter_operating", 0x30, 0x31), p.FAULT: ("smartmeter_fault", 0x41, 0x42)}
 
+class Field(NamedTuple):
+    """One property: its series and the function that gives their values.
 
-def readings(said: Iterable[Property], unit: p.Unit | None) -> tuple[list[Reading], list[Rejected]]:
-    """What the properties mean, and those whose bytes cannot be right. Refused ones (no bytes) are passed over.
-
-    Without `unit` there is no energy: a register of unknown steps is no number of watt-hours.
+    Attributes:
+        series: One for each value.
+        decode: Function from the bytes and the unit of the registers to the values, or to none. ValueError: bytes that
+            cannot be right.
+        in_steps: The values are registers, which count in steps of D3 x E1.
     """
-    found: list[Reading] = []
-    rejected: list[Rejected] = []
-    for epc, edt in said:
-        if edt:
-            try:
-                found += _one(epc, edt, unit)
-            except ValueError:
-                rejected.append(Rejected("malformed", bytes([epc, len(edt)]) + edt))
-    return found, rejected
+
+    series: tuple[Series, ...]
+    decode: Callable[[bytes, p.Unit | None], tuple[Value, ...]]
+    in_steps: bool = False
 
 
-def complaint(epc: int, edt: bytes, unit: p.Unit | None) -> str:
-    """Why a property is rejected, in words."""
-    try:
-        _one(epc, edt, unit)
-    except ValueError as error:
-        what = f"{p.NAMES.get(epc, 'a property')} ({epc:02X})"
-        return f"what the meter says of its {what} cannot be: {error}; it is counted and not shown"
-    return ""
+def _register(family: str) -> Field:
+    """E0, E3. Without a unit there is no value: a register of unknown steps is no number of watt-hours."""
+    return Field(((family,),), lambda edt, unit: (_energy(p.register(edt), unit),) if unit else (), in_steps=True)
 
 
-def _one(epc: int, edt: bytes, unit: p.Unit | None) -> list[Reading]:
-    if epc == p.POWER:
-        return [Reading(("smartmeter_power_watts",), p.power(edt))]
-    if epc == p.CURRENT:
-        return [
-            Reading(("smartmeter_current_amperes", phase), value) for phase, value in zip("rt", p.currents(edt), strict=True)
-        ]
-    if epc in _ENERGY:
-        return [Reading(_ENERGY[epc], _energy(p.register(edt), unit))] if unit else []
-    if epc in _HALF_HOURS:
-        return _fixed(_HALF_HOURS[epc], "30m", p.moment(edt[:7]), edt[7:], unit)
-    if epc == p.MINUTE:
-        at, imported, exported = p.moment(edt[:7]), edt[7:11], edt[11:]
-        return [*_fixed("import", "1m", at, imported, unit), *_fixed("export", "1m", at, exported, unit)]
-    if epc in _STATES:
-        family, true, false = _STATES[epc]
-        return [Reading((family,), p.state(edt, true, false))]
-    if epc in _IDENTITY:
-        label, text = _IDENTITY[epc]
-        return [Reading(("smartmeter_info", label), text(edt) or None)]
-    return []
+def _fixed_series(direction: str, every: str) -> tuple[Series, ...]:
+    family = f"smartmeter_fixed_energy_{direction}"
+    return (f"{family}_watthours", every), (f"{family}_timestamp_seconds", every)
+
+
+def _half_hour(direction: str) -> Field:
+    """EA, EB: a moment, and the register as it stood then."""
+    return Field(_fixed_series(direction, "30m"), lambda edt, unit: _fixed(p.moment(edt[:7]), edt[7:], unit), in_steps=True)
+
+
+def _minute(edt: bytes, unit: p.Unit | None) -> tuple[Value, ...]:
+    """D0: a moment, and both registers as they stood then."""
+    at = p.moment(edt[:7])
+    return *_fixed(at, edt[7:11], unit), *_fixed(at, edt[11:], unit)
+
+
+def _fixed(at: float, register: bytes, unit: p.Unit | None) -> tuple[Value, Value]:
+    """A register as it stood at a full minute or half hour, and that time; None, None where it was not measured."""
+    steps = p.register(register)
+    energy = _energy(steps, unit) if unit else None
+    return energy, None if energy is None else at
 
 
 def _energy(register: int | None, unit: p.Unit) -> float | None:
@@ -79,12 +61,60 @@ def _energy(register: int | None, unit: p.Unit) -> float | None:
     return unit.energy(register)
 
 
-def _fixed(direction: str, every: str, at: float, register: bytes, unit: p.Unit | None) -> list[Reading]:
-    """A register as it stood at a full minute or half hour; none at all where it was not measured."""
-    steps = p.register(register)
-    energy = _energy(steps, unit) if unit else None
-    family = f"smartmeter_fixed_energy_{direction}"
-    return [
-        Reading((f"{family}_watthours", every), energy),
-        Reading((f"{family}_timestamp_seconds", every), None if energy is None else at),
-    ]
+def _state(family: str, true: int, false: int) -> Field:
+    return Field(((family,),), lambda edt, _: (p.state(edt, true, false),))
+
+
+def _identity(label: str, text: Callable[[bytes], str]) -> Field:
+    return Field((("smartmeter_info", label),), lambda edt, _: (text(edt) or None,))
+
+
+FIELDS: Mapping[int, Field] = {
+    p.OPERATION: _state("smartmeter_operating", 0x30, 0x31),
+    p.RELEASE: _identity("release", p.release),
+    p.FAULT: _state("smartmeter_fault", 0x41, 0x42),
+    p.MAKER: _identity("manufacturer", p.maker),
+    p.SERIAL: _identity("address", p.serial),
+    p.IDENTIFICATION: _identity("identification", p.identification),
+    p.MINUTE: Field((*_fixed_series("import", "1m"), *_fixed_series("export", "1m")), _minute, in_steps=True),
+    p.IMPORT: _register("smartmeter_energy_import_watthours_total"),
+    p.EXPORT: _register("smartmeter_energy_export_watthours_total"),
+    p.POWER: Field((("smartmeter_power_watts",),), lambda edt, _: (p.power(edt),)),
+    p.CURRENT: Field(tuple(("smartmeter_current_amperes", phase) for phase in "rt"), lambda edt, _: p.currents(edt)),
+    p.HALF_HOUR_IMPORT: _half_hour("import"),
+    p.HALF_HOUR_EXPORT: _half_hour("export"),
+}
+"""Code → property, of those that give readings by themselves."""
+
+
+def readings(said: Iterable[Property], unit: p.Unit | None) -> tuple[list[Reading], list[Rejected]]:
+    """The readings of properties, and those properties whose bytes cannot be right.
+
+    Args:
+        said: Properties of one reply or notification. Refused ones (no bytes) are passed over.
+        unit: Unit of the registers; None while it is not known, and then there is no energy.
+    """
+    found: list[Reading] = []
+    rejected: list[Rejected] = []
+    for epc, edt in said:
+        if edt:
+            try:
+                found += _readings_of(epc, edt, unit)
+            except ValueError:
+                rejected.append(Rejected("malformed", bytes([epc, len(edt)]) + edt))
+    return found, rejected
+
+
+def complaint(epc: int, edt: bytes, unit: p.Unit | None) -> str:
+    """Why a property is rejected, in words; empty for one that is not."""
+    try:
+        _readings_of(epc, edt, unit)
+    except ValueError as error:
+        what = f"{p.NAMES.get(epc, 'a property')} ({epc:02X})"
+        return f"what the meter says of its {what} cannot be: {error}; it is counted and not shown"
+    return ""
+
+
+def _readings_of(epc: int, edt: bytes, unit: p.Unit | None) -> Iterable[Reading]:
+    field = FIELDS.get(epc)
+    return map(Reading, field.series, field.decode(edt, unit)) if field else ()

@@ -11,13 +11,12 @@ from typing import Any, Literal, NoReturn
 
 from meterline.link.stream import Link
 from meterline.meter.readings import Emit, Observation, Rejected, Silent
-from meterline.protocols.tic.derived import readings
+from meterline.protocols.tic.contracts import CONTRACT_OF, SUPPLIER_REGISTERS
 from meterline.protocols.tic.diagnose import nothing_valid, pattern
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
-from meterline.protocols.tic.labels import CONTRACT_OF
 from meterline.protocols.tic.listener import Listener, probe_speeds
-from meterline.protocols.tic.readers import SUPPLIER_REGISTERS
 from meterline.protocols.tic.redact import Redactor
+from meterline.protocols.tic.snapshots import SnapshotBuilder
 from meterline.protocols.tic.speed_probe import ENOUGH_GROUPS, Heard
 
 __all__ = [
@@ -91,17 +90,15 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
     (options,) = [given or Options() for given in meters.values()]
     link.rest = 0.1 + 0.001 * link.crowd
     listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
-    after_short, judged = False, 0
+    snapshots, judged = SnapshotBuilder(options.prm), 0
 
     def take(_: bytes, events: list[Event]) -> bool:
-        nonlocal after_short, judged
+        nonlocal judged
         for event in events:
             if type(event) is Rejected:
                 emit(event)
         for frame in assembler.feed(events):
-            snapshot = readings(frame, options.prm, after_short)
-            after_short = snapshot.short
-            emit(snapshot)
+            emit(snapshots.build(frame))
         groups = listener.symptoms.groups
         if groups >= ENOUGH_GROUPS and groups - judged >= min(groups, SETTLED) // 4:
             if link.baud and not judged:
@@ -116,7 +113,7 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
         raise AssertionError("a listener that nobody stops ends by an exception")
     except EOFError:
         if frame := assembler.close():
-            emit(readings(frame, options.prm))
+            emit(snapshots.build(frame))
         raise
 
 

@@ -1,38 +1,58 @@
-"""Frames → snapshots: the readings of all groups, and what several groups say together.
+"""Frames → snapshots: the readings of all groups, of several groups together, and of groups that were not sent.
 
 Labels that mean something by their absence (ADPS, PEJP, DPM, FPM, PPOINTE, MSG2, CCA…) are cleared by a complete long frame,
-and in a damaged one where it shows that they were not sent: the groups before and after their place follow each other directly.
-Sources: 02E and 54E as in `readers`.
+and by a damaged one where the frame shows that they were not sent: the groups before and after their place follow each other
+directly. Sources: 02E and 54E as in `fields`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
-from meterline.meter.readings import Reading, Secret, Snapshot, Text, Total
-from meterline.protocols.tic.contracts import contract_of
+from meterline.meter.readings import Change, Reading, Secret, Snapshot, Text, Total
+from meterline.protocols.tic.contracts import CONTRACT_OF, CONTRACTS, SUPPLIER_REGISTERS, contract_of, contract_of_option
+from meterline.protocols.tic.fields import FIELDS, HISTORIC, IMPORT_BY_TARIFF
 from meterline.protocols.tic.frames import Frame, Group
-from meterline.protocols.tic.labels import CONTRACT_OF, CONTRACTS, HISTORIC
-from meterline.protocols.tic.readers import IMPORT_BY_TARIFF, READERS, SUPPLIER_REGISTERS, TEMPO, contract
-from meterline.protocols.tic.stge import COLOURS, no_colour, one_hot, supplier_tariff, tempo_today, tempo_tomorrow
-from meterline.protocols.tic.timestamps import day_after, moment, on_day, profile
+from meterline.protocols.tic.stge import (
+    COLOURS,
+    TEMPO,
+    no_tempo_colour,
+    one_hot,
+    supplier_tariff,
+    tempo_today,
+    tempo_tomorrow,
+)
+from meterline.protocols.tic.timestamps import next_day, parse_profile, parse_timestamp, switch_instant
 
 Groups = Mapping[str, Group]
+"""The groups of a frame, by label."""
+
+VOLTS_OF_CONTRACTS = 200
+"""Volts by which the subscribed current of a phase is the subscribed power: 30 A are 6 kVA, on three phases 18 kVA (54E)."""
+FIRST_LINKY_TYPE = "60"
+"""Device types (`fields.DEVICE_TYPES`) from this one on are Linky meters."""
 
 _TOTAL = ("smartmeter_energy_import_watthours_total",)
 _TOTALS = {
     name: Total(_TOTAL, tuple((IMPORT_BY_TARIFF, register) for register in registers)) for name, registers in CONTRACTS.items()
 }
-_HOUSEHOLD = "PRM"
+HOUSEHOLD = "PRM"
 """The label of the number of the delivery point."""
-_SHORT = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
-"""All that a short frame can hold: three phases, in overload."""
-_OVERLOADS = frozenset({"ADIR1", "ADIR2", "ADIR3"})
-_FIRST_TO_LAST = ({"OPTARIF", "PTEC", "MOTDETAT"}, {"ADSC", "EAST", "PJOURF+1"})
-"""What a frame holds that has no gap at its ends."""
-_STRETCHES = (
+COMBINED = frozenset(
+    (
+        *("ISOUSC", "IINST", "IINST1", "IINST2", "IINST3", "PMAX", "ADCO", "OPTARIF"),
+        *("STGE", "NTARF", "DATE", "PJOURF+1", "PPOINTE", "DPM1", "DPM2", "DPM3"),
+    )
+)
+"""Labels whose data give readings together with others."""
+_SHORT_FRAME = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
+"""All labels that a short frame can hold: three phases, in overload."""
+_PHASE_OVERLOADS = frozenset({"ADIR1", "ADIR2", "ADIR3"})
+_ENDS_OF_FRAMES = ({"OPTARIF", "PTEC", "MOTDETAT"}, {"ADSC", "EAST", "PJOURF+1"})
+"""Labels of a frame that has no gap at its ends, by mode."""
+_ORDERS = (
     ("IINST", "ADPS", "IMAX"),
     ("EJPHPM", "PEJP", "PTEC"),
     ("ADIR1", "ADIR2", "ADIR3", "ADCO"),
@@ -43,7 +63,7 @@ _STRETCHES = (
     ("STGE", "DPM1", "FPM1", "DPM2", "FPM2", "DPM3", "FPM3", "MSG1"),
     ("MSG1", "MSG2", "PRM"),
 )
-"""Where what is coded by absence stands between others, in the order of 02E and 54E."""
+"""The labels coded by absence and their neighbours, in the order of 02E and 54E."""
 _OTHER_CONTRACTS = {
     name: tuple(
         Reading((family, register), None)
@@ -54,62 +74,99 @@ _OTHER_CONTRACTS = {
     )
     for name in CONTRACTS
 }
-"""What a contract does not have: gone at once when the contract changes, so that no sum counts twice."""
+"""Contract → readings that clear the registers of all others, so that no sum counts twice when the contract changes."""
 
 
 @lru_cache(maxsize=1024)
-def _of_group(group: Group) -> tuple[Reading, ...]:
-    reader = READERS.get(group.label)
-    return tuple(reader(group)) if reader else ()
+def group_readings(group: Group) -> tuple[Reading, ...]:
+    """The readings that a group gives by itself."""
+    return FIELDS[group.label].readings(group.data, group.timestamp)
+
+
+class Words(Mapping[str, str]):
+    """Label → data of the groups of a frame. Few ask for all of them, so that they are not copied."""
+
+    __slots__ = ("_groups",)
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+
+    def __getitem__(self, label: str) -> str:
+        data = self._groups[label].data
+        return Secret(data) if label == HOUSEHOLD else data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
 
 
 def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snapshot:
-    """Everything that the frame says. `prm`: also the number of the delivery point. `after_short`: the last frame was short."""
-    groups = frame.groups
-    found = [reading for group in groups.values() if group.label != _HOUSEHOLD or prm for reading in _of_group(group)]
-    historic = next(iter(groups)) in HISTORIC
-    found.append(Reading(("smartmeter_info", "protocol"), "tic"))
-    found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
-    found += _historic(groups) if historic else _standard(groups, frame.complete)
-    not_sent = _not_sent(tuple(groups)) if frame.complete else None
-    whole, absent = not_sent is not None, _left_out(frame) if not_sent is None else not_sent
-    found += _absent_in_historic(groups, absent, whole, after_short) if historic else _absent_in_standard(absent)
+    """Everything that a frame says.
+
+    Args:
+        frame: At least one group.
+        prm: Include the number of the delivery point, which names a household.
+        after_short: The frame before was a short one.
+    """
+    return snapshot_of(frame, all_readings(frame, prm, after_short))
+
+
+def snapshot_of(frame: Frame, found: Sequence[Reading], change: Change | None = None) -> Snapshot:
+    """The snapshot of a frame that gives these readings."""
+    groups, words = frame.groups, Words(frame.groups)
     address = groups.get("ADCO") or groups.get("ADSC")
     return Snapshot(
-        tuple(found),
+        found,
         address=address.data if address else None,
-        totals=tuple(_totals(groups)) if historic else (),
-        short="IINST1" in groups and groups.keys() <= _SHORT,
-        words=_words(groups),
-        contract=contract_of(groups),
+        totals=tuple(_totals(groups)) if is_historic(groups) else (),
+        short="IINST1" in groups and groups.keys() <= _SHORT_FRAME,
+        words=words,
+        contract=contract_of(words),
         whole=frame.complete,
+        change=change,
     )
 
 
-def _words(groups: Groups) -> dict[str, str]:
-    """Label → data of every group."""
-    words = {label: group.data for label, group in groups.items()}
-    if _HOUSEHOLD in words:
-        words[_HOUSEHOLD] = Secret(words[_HOUSEHOLD])
-    return words
+def all_readings(frame: Frame, prm: bool, after_short: bool) -> tuple[Reading, ...]:
+    """The readings of each group, then those of several groups and of groups that were not sent."""
+    groups = [group for group in frame.groups.values() if group.label != HOUSEHOLD or prm]
+    return (*chain.from_iterable(map(group_readings, groups)), *combined_readings(frame, after_short))
 
 
-@lru_cache(maxsize=256)
-def _not_sent(labels: tuple[str, ...]) -> Collection[str] | None:
-    """What a complete frame of these labels clears; None where its first or its last groups are missing."""
-    if any(ends <= {*labels} for ends in _FIRST_TO_LAST):
-        return _CODED_BY_ABSENCE - {*labels}
-    return None
+def combined_readings(frame: Frame, after_short: bool) -> tuple[Reading, ...]:
+    """The readings of several groups (`COMBINED`), and of groups that were not sent."""
+    groups = frame.groups
+    historic = is_historic(groups)
+    absent = _absent_from_whole(tuple(groups)) if frame.complete else None
+    whole = absent is not None
+    if absent is None:
+        absent = _absent_from_damaged(frame)
+    return (
+        Reading(("smartmeter_info", "protocol"), "tic"),
+        Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"),
+        *(_historic_readings(groups) if historic else _standard_readings(groups, frame.complete)),
+        *(_cleared_in_historic(groups, absent, whole, after_short) if historic else _cleared_in_standard(absent)),
+    )
 
 
-def _historic(groups: Groups) -> Iterator[Reading]:
+def is_historic(groups: Groups) -> bool:
+    """The frame is one of historic mode."""
+    return next(iter(groups)) in HISTORIC
+
+
+# Readings of several groups.
+
+
+def _historic_readings(groups: Groups) -> Iterator[Reading]:
     phases = 3 if "IINST1" in groups else 1 if "IINST" in groups else 0
     if "ISOUSC" in groups and phases:
-        # 200 V a phase: what the steps of the contracts come to (30 A is 6 kVA, three-phase 18 kVA); 54E.
-        yield Reading(("smartmeter_subscribed_power_voltamperes",), int(groups["ISOUSC"].data) * 200 * phases)
+        volt_amperes = int(groups["ISOUSC"].data) * VOLTS_OF_CONTRACTS * phases
+        yield Reading(("smartmeter_subscribed_power_voltamperes",), volt_amperes)
     if "PMAX" in groups and "ADCO" in groups:
-        # Linky (device types from 60 on) sends yesterday's highest apparent power there, older meters a power in watts.
-        linky = groups["ADCO"].data[4:6] >= "60"
+        # Linky sends yesterday's highest apparent power there, older meters a power in watts.
+        linky = groups["ADCO"].data[4:6] >= FIRST_LINKY_TYPE
         series = ("smartmeter_apparent_power_import_max_voltamperes", "yesterday")
         yield Reading(series if linky else ("smartmeter_power_max_watts",), int(groups["PMAX"].data))
 
@@ -119,69 +176,10 @@ def _totals(groups: Groups) -> Iterator[Total]:
     registers = [label for label in groups if label in CONTRACT_OF]
     if registers:
         option = groups.get("OPTARIF")
-        yield _TOTALS[contract(option.data) if option else CONTRACT_OF[registers[0]]]
+        yield _TOTALS[contract_of_option(option.data) if option else CONTRACT_OF[registers[0]]]
 
 
-def _left_out(frame: Frame) -> Collection[str]:
-    """Labels of which a frame that is not whole shows that they were not sent."""
-    if frame.complete and frame.groups.keys() >= _SHORT - _OVERLOADS:  # a short frame that nothing is missing from
-        return _OVERLOADS - frame.groups.keys()
-    directly = {one: other for one, other in pairwise(frame.groups) if other not in frame.torn}
-    absent: list[str] = []
-    for stretch in _STRETCHES:
-        sent = [place for place, label in enumerate(stretch) if label in frame.groups]
-        for one, other in pairwise(sent):
-            if directly.get(stretch[one]) == stretch[other]:
-                absent += stretch[one + 1 : other]
-    return absent
-
-
-def _absent_in_historic(groups: Groups, absent: Collection[str], whole: bool, after_short: bool) -> Iterator[Reading]:
-    if whole:
-        yield from _OTHER_CONTRACTS[contract(groups["OPTARIF"].data)]
-    if "IINST" in groups and ("ADPS" in absent or _below_the_limit(groups)):
-        yield Reading(("smartmeter_overload",), 0)
-        yield Reading(("smartmeter_overload_current_amperes", "1"), None)
-    if groups.keys() & _OVERLOADS:  # a meter that names the phases in overload
-        for label in sorted(_OVERLOADS.intersection(absent)):
-            yield Reading(("smartmeter_phase_overload", label[-1]), 0)
-            yield Reading(("smartmeter_overload_current_amperes", label[-1]), None)
-    elif "ISOUSC" in groups and "IINST" not in groups:  # three phases
-        yield from _phase_overloads(groups, after_short or not whole)
-    if "PEJP" in absent:
-        ejp = "EJPHPM" in groups or groups["OPTARIF"].data == "EJP."
-        yield Reading(("smartmeter_peak_notice", "1"), 0 if ejp else None)
-        yield Reading(("smartmeter_peak_notice_seconds",), None)
-
-
-def _below_the_limit(groups: Groups) -> bool:
-    """ADPS is sent while IINST is above ISOUSC (02E, 54E). Currents are rounded, so equal ones prove nothing."""
-    return "ISOUSC" in groups and "ADPS" not in groups and groups["IINST"].data < groups["ISOUSC"].data.rjust(3, "0")
-
-
-def _phase_overloads(groups: Groups, after_short: bool) -> Iterator[Reading]:
-    """Long frames never hold ADIR, but come between the short ones while the overload lasts: the currents tell.
-
-    Currents are rounded, so one that equals the subscribed one ends no overload that short frames have just announced.
-    """
-    subscribed = int(groups["ISOUSC"].data)
-    over = False
-    phases = [phase for phase in "123" if f"IINST{phase}" in groups]
-    for phase in phases:
-        amperes = int(groups[f"IINST{phase}"].data)
-        if amperes > subscribed:
-            yield Reading(("smartmeter_phase_overload", phase), 1)
-            yield Reading(("smartmeter_overload_current_amperes", phase), amperes)
-        elif amperes < subscribed or not after_short:
-            yield Reading(("smartmeter_phase_overload", phase), 0)
-            yield Reading(("smartmeter_overload_current_amperes", phase), None)
-            continue
-        over = True
-    if over or len(phases) == 3:
-        yield Reading(("smartmeter_overload",), int(over))
-
-
-def _standard(groups: Groups, complete: bool) -> Iterator[Reading]:
+def _standard_readings(groups: Groups, complete: bool) -> Iterator[Reading]:
     status = groups["STGE"].data if "STGE" in groups else None
     tariffs = {int(groups["NTARF"].data)} if "NTARF" in groups else set()
     tariffs |= {supplier_tariff(status)} if status else set()
@@ -202,10 +200,10 @@ def _tempo_tomorrow(groups: Groups, status: str, complete: bool) -> Iterator[Rea
     """STGE says tomorrow's colour. Where it does not yet, a white or red profile does; a blue one is only the default."""
     colour, today = tempo_tomorrow(status), tempo_today(status)
     if not colour and not today:
-        yield from no_colour("tomorrow")
+        yield from no_tempo_colour("tomorrow")
         return
     if not colour and "PJOURF+1" in groups:
-        tariffs = {switch.tariff for switch in profile(groups["PJOURF+1"].data) if switch and switch.tariff}
+        tariffs = {switch.tariff for switch in parse_profile(groups["PJOURF+1"].data) if switch and switch.tariff}
         colour = "white" if tariffs == {3, 4} else "red" if tariffs == {5, 6} else None
     elif not colour and not complete:
         return
@@ -213,49 +211,122 @@ def _tempo_tomorrow(groups: Groups, status: str, complete: bool) -> Iterator[Rea
 
 
 def _switches(groups: Groups, complete: bool) -> Iterator[Reading]:
-    now = moment(groups["DATE"].timestamp or "") if "DATE" in groups else None
+    now = parse_timestamp(groups["DATE"].timestamp or "") if "DATE" in groups else None
     if now is None:
         return
     if "PJOURF+1" in groups:
         # ⚠ Assumed: tomorrow's profile is that of the calendar day after DATE, also for Tempo, whose day begins at 06:00.
-        yield from _profile("tomorrow", groups["PJOURF+1"].data, day_after(now).strftime("%y%m%d"))
+        yield from _profile_readings("tomorrow", groups["PJOURF+1"].data, next_day(now).strftime("%y%m%d"))
     if "PPOINTE" in groups and complete:  # it is the nearest peak's: none of the announcements may be missing
         starts = [groups[f"DPM{n}"].timestamp or "" for n in "123" if f"DPM{n}" in groups]
-        ahead = [start for start in starts if moment(start) > now]
+        ahead = [start for start in starts if parse_timestamp(start) > now]
         if ahead:
-            yield from _profile("peak", groups["PPOINTE"].data, min(ahead)[1:7])
+            yield from _profile_readings("peak", groups["PPOINTE"].data, min(ahead)[1:7])
 
 
 @lru_cache(maxsize=64)
-def _profile(name: str, blocks: str, day: str) -> tuple[Reading, ...]:
-    """The switches of the day `day` (YYMMDD); None for the blocks that are not used."""
+def _profile_readings(name: str, blocks: str, day: str) -> tuple[Reading, ...]:
+    """The switches of a profile on the day `day` (YYMMDD); readings of None for the blocks that are not used."""
     found: list[Reading] = []
-    noon = moment(f" {day}120000")
-    for number, switch in enumerate(profile(blocks), 1):
+    noon = parse_timestamp(f" {day}120000")
+    for number, switch in enumerate(parse_profile(blocks), 1):
         labels = (name, str(number))
-        when = on_day(noon, switch) if switch else None
-        found.append(Reading(("smartmeter_switch_timestamp_seconds", *labels), int(when.timestamp()) if when else None))
+        instant = switch_instant(noon, switch) if switch else None
+        found.append(Reading(("smartmeter_switch_timestamp_seconds", *labels), int(instant.timestamp()) if instant else None))
         found.append(Reading(("smartmeter_switch_tariff", *labels), switch.tariff if switch else None))
         contact = switch.contact if switch else None
         found.append(Reading(("smartmeter_switch_contact_closed", *labels), None if contact is None else int(contact)))
     return tuple(found)
 
 
-def _gone(label: str) -> tuple[Reading, ...]:
-    """The readings of a label, as None."""
-    example = Group(label, " 000101000000", "00")
-    return tuple(Reading(reading.series, None) for reading in READERS[label](example))
+# Absence: labels that were not sent, and the readings that this clears.
 
 
-_ABSENCE = {
-    **{f"{word}{n}": _gone(f"{word}{n}") for n in "123" for word in ("DPM", "FPM")},
-    **{label: _gone(label) for label in ("CCASN", "CCASN-1", "CCAIN", "CCAIN-1", "MSG2")},
-    "PPOINTE": tuple(Reading(reading.series, None) for reading in _profile("peak", " ".join(["NONUTILE"] * 11), "000101")),
+def _cleared(label: str) -> tuple[Reading, ...]:
+    """Readings that clear all that a label gives by itself."""
+    return tuple(Reading(series, None) for series in FIELDS[label].series)
+
+
+_CLEARED = {
+    **{f"{label}{peak}": _cleared(f"{label}{peak}") for peak in "123" for label in ("DPM", "FPM")},
+    **{label: _cleared(label) for label in ("CCASN", "CCASN-1", "CCAIN", "CCAIN-1", "MSG2")},
+    "PPOINTE": tuple(
+        Reading(reading.series, None) for reading in _profile_readings("peak", " ".join(["NONUTILE"] * 11), "000101")
+    ),
 }
-_CODED_BY_ABSENCE = {"ADPS", "PEJP", *_ABSENCE}
-"""Labels that a whole long frame clears."""
+"""Label coded by absence → the readings that its absence gives, in standard mode."""
+_CODED_BY_ABSENCE = {"ADPS", "PEJP", *_CLEARED}
+"""Labels that a whole long frame clears where they are not in it."""
 
 
-def _absent_in_standard(absent: Collection[str]) -> Iterator[Reading]:
+@lru_cache(maxsize=256)
+def _absent_from_whole(labels: tuple[str, ...]) -> Collection[str] | None:
+    """Labels that a complete frame of these labels clears; None where its first or its last groups are missing."""
+    if any(ends <= {*labels} for ends in _ENDS_OF_FRAMES):
+        return _CODED_BY_ABSENCE - {*labels}
+    return None
+
+
+def _absent_from_damaged(frame: Frame) -> Collection[str]:
+    """Labels of which a frame that is not whole shows that they were not sent."""
+    if frame.complete and frame.groups.keys() >= _SHORT_FRAME - _PHASE_OVERLOADS:  # a short frame that nothing is missing from
+        return _PHASE_OVERLOADS - frame.groups.keys()
+    successors = {label: successor for label, successor in pairwise(frame.groups) if successor not in frame.torn}
+    absent: list[str] = []
+    for order in _ORDERS:
+        sent = [place for place, label in enumerate(order) if label in frame.groups]
+        for place, next_place in pairwise(sent):
+            if successors.get(order[place]) == order[next_place]:
+                absent += order[place + 1 : next_place]
+    return absent
+
+
+def _cleared_in_standard(absent: Collection[str]) -> Iterator[Reading]:
     for label in absent:
-        yield from _ABSENCE.get(label, ())
+        yield from _CLEARED.get(label, ())
+
+
+def _cleared_in_historic(groups: Groups, absent: Collection[str], whole: bool, after_short: bool) -> Iterator[Reading]:
+    if whole:
+        yield from _OTHER_CONTRACTS[contract_of_option(groups["OPTARIF"].data)]
+    if "IINST" in groups and ("ADPS" in absent or _is_below_subscribed(groups)):
+        yield Reading(("smartmeter_overload",), 0)
+        yield Reading(("smartmeter_overload_current_amperes", "1"), None)
+    if groups.keys() & _PHASE_OVERLOADS:  # a meter that names the phases in overload
+        for label in sorted(_PHASE_OVERLOADS.intersection(absent)):
+            yield Reading(("smartmeter_phase_overload", label[-1]), 0)
+            yield Reading(("smartmeter_overload_current_amperes", label[-1]), None)
+    elif "ISOUSC" in groups and "IINST" not in groups:  # three phases
+        yield from _overloads_by_current(groups, after_short or not whole)
+    if "PEJP" in absent:
+        ejp = "EJPHPM" in groups or groups["OPTARIF"].data == "EJP."
+        yield Reading(("smartmeter_peak_notice", "1"), 0 if ejp else None)
+        yield Reading(("smartmeter_peak_notice_seconds",), None)
+
+
+def _is_below_subscribed(groups: Groups) -> bool:
+    """ADPS is sent while IINST is above ISOUSC (02E, 54E). Currents are rounded, so equal ones prove nothing."""
+    return "ISOUSC" in groups and "ADPS" not in groups and groups["IINST"].data < groups["ISOUSC"].data.rjust(3, "0")
+
+
+def _overloads_by_current(groups: Groups, after_short: bool) -> Iterator[Reading]:
+    """The overload of each phase, by its current.
+
+    Long frames never hold ADIR, but come between the short ones while the overload lasts. Currents are rounded, so a current
+    that equals the subscribed one ends no overload that short frames have just announced.
+    """
+    subscribed = int(groups["ISOUSC"].data)
+    over = False
+    phases = [phase for phase in "123" if f"IINST{phase}" in groups]
+    for phase in phases:
+        amperes = int(groups[f"IINST{phase}"].data)
+        if amperes > subscribed:
+            yield Reading(("smartmeter_phase_overload", phase), 1)
+            yield Reading(("smartmeter_overload_current_amperes", phase), amperes)
+        elif amperes < subscribed or not after_short:
+            yield Reading(("smartmeter_phase_overload", phase), 0)
+            yield Reading(("smartmeter_overload_current_amperes", phase), None)
+            continue
+        over = True
+    if over or len(phases) == 3:
+        yield Reading(("smartmeter_overload",), int(over))

@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeAlias
 from zlib import adler32
 
 from meterline.meter.readings import Rejected
-from meterline.protocols.tic.labels import HISTORIC, STANDARD
+from meterline.protocols.tic.fields import HISTORIC, STANDARD
 
 STX, ETX, EOT, HT, SP = b"\x02", b"\x03", b"\x04", 0x09, 0x20
 _ENDS = (b"\n", b"\r", ETX, EOT)

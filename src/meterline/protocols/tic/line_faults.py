@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from meterline.meter.readings import Rejected
+from meterline.protocols.tic.fields import FIELDS
 from meterline.protocols.tic.frames import CONTROLS, Event, Group, Mark, check
-from meterline.protocols.tic.labels import HISTORIC, STANDARD
 
 ENOUGH = 400
 """Bytes to hear before judging: two short frames at least."""
@@ -28,7 +28,7 @@ nothing to tell. A stretch holds some frames, so that each label and mark has it
 LOOKED_AT = 50
 """Rejects of one read that are looked at: where there are more, it is noise."""
 
-_LABELS = {label.encode() for label in (*HISTORIC, *STANDARD)}
+_LABELS = {label.encode() for label in FIELDS}
 _HEADLESS: dict[bytes, list[bytes]] = {}
 for _label in _LABELS:
     _HEADLESS.setdefault(_label[1:], []).append(_label[:1])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
+from meterline.protocols.tic.contracts import CONTRACT_OF
+from meterline.protocols.tic.fields import FIELDS
 from meterline.protocols.tic.frames import CONTROLS, ETX, MAX_SEGMENT, SEVEN_BITS, Group, check, encode_group
-from meterline.protocols.tic.labels import CONTRACT_OF, HISTORIC, STANDARD
 from meterline.protocols.tic.line_faults import untrimmed
 
 HARMLESS = {
@@ -34,7 +35,6 @@ TARIFF_WORDS = {
     *("INDEX", "NON", "CONSO", "INACTIF", *"0123456789"),
 }
 """Words of NGTF and LTARF that were ever seen: suppliers choose these texts."""
-_TABLE = HISTORIC | STANDARD
 _BODY = re.compile(rb"[^\x02\x03\x04\r\n]+")
 _FIRST_FIELD = re.compile(rb"[^\t ]*[\t ]?")
 _MASK = bytes(byte if byte in b" \t" else ord("X") if chr(byte).isalpha() and byte < 128 else 0x30 for byte in range(256))
@@ -78,7 +78,7 @@ def _shown(body: bytes) -> bytes:
     if (whole := untrimmed(body)) and _is_harmless(whole):
         return body
     label = _FIRST_FIELD.match(body)[0]  # type: ignore[index]  # it matches nothing too
-    known = label[:-1].decode("ascii", "replace") in _TABLE
+    known = label[:-1].decode("ascii", "replace") in FIELDS
     return label + body[len(label) :].translate(_MASK) if known else body.translate(_MASK)
 
 

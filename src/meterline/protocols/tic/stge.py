@@ -1,14 +1,18 @@
 """STGE, the status register of standard mode: eight hexadecimal digits, bit 0 the least significant.
 
-Source: Enedis-NOI-CPT_54E v3, the table of the status register. Bits 5 and 18 are unused; bit 17 (TIC mode) is always 1 here.
+Source: Enedis-NOI-CPT_54E v3, the table of the status register. Bits 5 and 18 are unused; bit 17 (TIC mode) is always 1 in
+standard mode. The pattern of STGE (`fields`) rejects a register with a code that is not defined here.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain
+from typing import NamedTuple
 
 from meterline.meter.readings import Reading
 
+TEMPO = "smartmeter_tempo_colour"
 COLOURS = ("blue", "white", "red")
 """Tempo colours by code - 1. The peak periods of Tempo are PM1 = white, PM2 = red (proved by captures, not in 54E)."""
 
@@ -21,72 +25,106 @@ BREAKER = (
     "open_overheating_high_current",
     "open_overheating",
 )
-EURIDIS = {0: "off", 1: "on", 3: "on_secured"}
+DISTRIBUTOR_REGISTERS = tuple(f"EASD{number:02d}" for number in range(1, 5))
+EURIDIS = ("off", "on", None, "on_secured")
 PLC_MODEM = ("new_unlocked", "new_locked", "registered")
+PEAKS = (None, "1", "2", "3")
 
 
-@cache
-def one_hot(family: str, states: tuple[str, ...], now: str | None, *after: str) -> tuple[Reading, ...]:
-    """One reading a state: 1 for `now`, 0 for the others. `after`: the label values behind the state's."""
-    return tuple(Reading((family, state, *after), int(state == now)) for state in states)
+class StatusBits(NamedTuple):
+    """Neighbouring bits of the register that mean one thing.
 
-
-def tempo_today(word: str) -> str | None:
-    """Today's colour; None where the contract is not Tempo.
-
-    ⚠ Assumed: between 00:00 and 06:00 these bits still name the Tempo day that began the day before.
+    Attributes:
+        family: The family in the catalogue.
+        low: Number of the least significant bit.
+        width: Number of bits.
+        states: Names by code, None for a code that means none of them; empty where the code is the value.
+        is_inverted: The value is 1 where the bit is 0.
     """
-    return _colour(int(word, 16) >> 24 & 3)
+
+    family: str
+    low: int
+    width: int = 1
+    states: tuple[str | None, ...] = ()
+    is_inverted: bool = False
+
+    def code(self, register: int) -> int:
+        """The bits as a number."""
+        return register >> self.low & (1 << self.width) - 1
+
+    def state(self, register: int) -> str | None:
+        """The name of the state that the bits say."""
+        return self.states[self.code(register)]
+
+    def readings(self, code: int) -> tuple[Reading, ...]:
+        """One reading, or one for each state."""
+        if self.states:
+            return one_hot(self.family, tuple(filter(None, self.states)), self.states[code])
+        return (Reading((self.family,), code ^ self.is_inverted),)
 
 
-def tempo_tomorrow(word: str) -> str | None:
-    """Tomorrow's colour; None while it is not known, or where the contract is not Tempo."""
-    return _colour(int(word, 16) >> 26 & 3)
+STATUS: tuple[StatusBits, ...] = (
+    StatusBits("smartmeter_contact_closed", 0, is_inverted=True),
+    StatusBits("smartmeter_breaker", 1, 3, BREAKER),
+    StatusBits("smartmeter_cover_open", 4),
+    StatusBits("smartmeter_overvoltage", 6),
+    StatusBits("smartmeter_overload", 7),
+    StatusBits("smartmeter_producer", 8),
+    StatusBits("smartmeter_exporting", 9),
+    StatusBits("smartmeter_distributor_tariff_active", 14, 2, DISTRIBUTOR_REGISTERS),
+    StatusBits("smartmeter_clock_degraded", 16),
+    StatusBits("smartmeter_euridis_output", 19, 2, EURIDIS),
+    StatusBits("smartmeter_plc_modem", 21, 2, PLC_MODEM),
+    StatusBits("smartmeter_plc_synchronised", 23),
+    StatusBits("smartmeter_peak_notice", 28, 2, PEAKS),
+    StatusBits("smartmeter_peak_running", 30, 2, PEAKS),
+)
+"""Bits whose readings need nothing else of the frame."""
 
-
-def _colour(code: int) -> str | None:
-    return COLOURS[code - 1] if code else None
-
-
-def supplier_tariff(word: str) -> int:
-    """Number of the supplier's register that counts now, 1 to 10."""
-    return (int(word, 16) >> 10 & 0b1111) + 1
-
-
-def status_readings(word: str) -> list[Reading]:
-    """All of the register but the supplier's tariff and tomorrow's colour, which other groups tell too."""
-    bits = int(word, 16)
-
-    def field(low: int, width: int) -> int:
-        return bits >> low & (1 << width) - 1
-
-    readings = [
-        Reading(("smartmeter_contact_closed",), 1 - field(0, 1)),
-        Reading(("smartmeter_cover_open",), field(4, 1)),
-        Reading(("smartmeter_overvoltage",), field(6, 1)),
-        Reading(("smartmeter_overload",), field(7, 1)),
-        Reading(("smartmeter_producer",), field(8, 1)),
-        Reading(("smartmeter_exporting",), field(9, 1)),
-        Reading(("smartmeter_clock_degraded",), field(16, 1)),
-        Reading(("smartmeter_plc_synchronised",), field(23, 1)),
-        *one_hot(
-            "smartmeter_distributor_tariff_active",
-            ("EASD01", "EASD02", "EASD03", "EASD04"),
-            f"EASD{field(14, 2) + 1:02d}",
-        ),
-        *one_hot("smartmeter_peak_notice", ("1", "2", "3"), str(field(28, 2))),
-        *one_hot("smartmeter_peak_running", ("1", "2", "3"), str(field(30, 2))),
-    ]
-    # The label table lets no undefined code pass.
-    readings += one_hot("smartmeter_breaker", BREAKER, BREAKER[field(1, 3)])
-    readings += one_hot("smartmeter_euridis_output", tuple(EURIDIS.values()), EURIDIS[field(19, 2)])
-    readings += one_hot("smartmeter_plc_modem", PLC_MODEM, PLC_MODEM[field(21, 2)])
-    today = tempo_today(word)
-    readings += one_hot("smartmeter_tempo_colour", COLOURS, today, "today") if today else no_colour("today")
-    return readings
+SUPPLIER_TARIFF = StatusBits("smartmeter_tariff_active", 10, 4)
+"""Number of the supplier's register that counts now, less 1. NTARF says the same (`derived`)."""
+TEMPO_TODAY = StatusBits(TEMPO, 24, 2, (None, *COLOURS))
+"""⚠ Assumed: between 00:00 and 06:00 these bits still name the Tempo day that began the day before."""
+TEMPO_TOMORROW = StatusBits(TEMPO, 26, 2, (None, *COLOURS))
+"""PJOURF+1 may tell tomorrow's colour before these bits do (`derived`)."""
 
 
 @cache
-def no_colour(day: str) -> tuple[Reading, ...]:
-    """There is no Tempo colour on this day: the contract is another."""
-    return tuple(Reading(("smartmeter_tempo_colour", colour, day), None) for colour in COLOURS)
+def one_hot(family: str, states: tuple[str, ...], current: str | None, *labels: str) -> tuple[Reading, ...]:
+    """One reading for each state: 1 for `current`, 0 for the others. `labels`: values of the labels behind the state's."""
+    return tuple(Reading((family, state, *labels), int(state == current)) for state in states)
+
+
+def supplier_tariff(status: str) -> int:
+    """Number of the supplier's register that counts now, 1 to 10."""
+    return SUPPLIER_TARIFF.code(int(status, 16)) + 1
+
+
+def tempo_today(status: str) -> str | None:
+    """Today's colour; None where the contract is not Tempo."""
+    return TEMPO_TODAY.state(int(status, 16))
+
+
+def tempo_tomorrow(status: str) -> str | None:
+    """Tomorrow's colour; None while it is not known, or where the contract is not Tempo."""
+    return TEMPO_TOMORROW.state(int(status, 16))
+
+
+def status_readings(status: str) -> tuple[Reading, ...]:
+    """The readings of the register but the supplier's tariff and tomorrow's colour, for which `derived` needs other groups."""
+    register = int(status, 16)
+    colour = TEMPO_TODAY.state(register)
+    readings = [_readings_of_row(row, bits.code(register)) for row, bits in enumerate(STATUS)]
+    readings.append(one_hot(TEMPO, COLOURS, colour, "today") if colour else no_tempo_colour("today"))
+    return tuple(chain.from_iterable(readings))
+
+
+@cache
+def _readings_of_row(row: int, code: int) -> tuple[Reading, ...]:
+    return STATUS[row].readings(code)
+
+
+@cache
+def no_tempo_colour(day: str) -> tuple[Reading, ...]:
+    """Readings that clear the colours of a day: the contract is not Tempo."""
+    return tuple(Reading((TEMPO, colour, day), None) for colour in COLOURS)

@@ -1,8 +1,9 @@
-"""Timestamps and switching profiles of standard mode → Unix seconds.
+"""Timestamps and switching profiles of standard mode.
 
-A timestamp is ``SYYMMDDhhmmss``: the season letter fixes the offset (H/h winter, UTC+1; E/e summer, UTC+2), so that even the
-hour that repeats in October is unambiguous. Announced peaks carry a space: legal time of Europe/Paris.
-⚠ Overseas territories use other offsets, which no source gives: read as if in Paris. Source: 54E, the section on timestamps.
+A timestamp is ``SYYMMDDhhmmss``. The season letter fixes the offset (H/h winter, UTC+1; E/e summer, UTC+2), so that even the
+hour that repeats in October is unambiguous. The timestamps of announced peaks have a space in its place: legal time of
+Europe/Paris. Source: 54E, the section on timestamps.
+⚠ Overseas territories use other offsets, which no source gives: their timestamps are read as if in Paris.
 """
 
 from __future__ import annotations
@@ -25,15 +26,20 @@ def _paris() -> tzinfo:
     return ZoneInfo("Europe/Paris")
 
 
-def moment(timestamp: str) -> datetime:
-    """The instant of a timestamp that the label table let pass."""
+def parse_timestamp(timestamp: str) -> datetime:
+    """The instant of a timestamp that its pattern (`fields`) let pass, with its offset."""
     year, month, day, hour, minute, second = (int(timestamp[at : at + 2]) for at in range(1, 13, 2))
     zone = _OFFSETS.get(timestamp[0]) or _paris()
     return datetime(2000 + year, month, day, hour, minute, second, tzinfo=zone)
 
 
+def unix_seconds(timestamp: str) -> int:
+    """The Unix time of a timestamp that its pattern let pass."""
+    return int(parse_timestamp(timestamp).timestamp())
+
+
 class Switch(NamedTuple):
-    """One block of a profile: from this time of day on."""
+    """One block of a switching profile: the state from this time of the day on."""
 
     hour: int
     minute: int
@@ -43,8 +49,15 @@ class Switch(NamedTuple):
     """The dry contact closes (True) or opens (False); None: as before, or as the Tempo configuration says."""
 
 
-def profile(blocks: str) -> list[Switch | None]:
-    """PJOURF+1 or PPOINTE: eleven blocks ``hhmmSSSS``; None for an unused one. SSSS: 54E, the table of the actions."""
+def parse_profile(blocks: str) -> list[Switch | None]:
+    """The switches of PJOURF+1 or PPOINTE.
+
+    Args:
+        blocks: Eleven blocks, each ``hhmmSSSS`` or ``NONUTILE``. SSSS: 54E, the table of the actions.
+
+    Returns:
+        Eleven items; None for a block that is not used.
+    """
     switches: list[Switch | None] = []
     for block in blocks.split(" "):
         if block == "NONUTILE":
@@ -63,11 +76,11 @@ def profile(blocks: str) -> list[Switch | None]:
     return switches
 
 
-def on_day(day: datetime, switch: Switch) -> datetime:
-    """The instant at which the switch happens on the legal day (Paris) of `day`."""
+def switch_instant(day: datetime, switch: Switch) -> datetime:
+    """The instant of a switch on the legal day (Paris) of `day`."""
     return datetime(day.year, day.month, day.day, switch.hour, switch.minute, tzinfo=_paris())
 
 
-def day_after(day: datetime) -> datetime:
-    """Any instant on the next legal day (noon)."""
+def next_day(day: datetime) -> datetime:
+    """Noon of the next legal day."""
     return datetime(day.year, day.month, day.day, 12) + timedelta(days=1)

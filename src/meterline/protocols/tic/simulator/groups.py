@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from meterline.protocols.tic.contracts import CONTRACTS, PERIODS
 from meterline.protocols.tic.frames import Group
-from meterline.protocols.tic.labels import CONTRACTS, PERIODS
 from meterline.protocols.tic.simulator.state import PARIS, State
 
 Row = tuple[str, str | None, str]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from meterline.protocols.tic.labels import CONTRACTS
+from meterline.protocols.tic.contracts import CONTRACTS
 from meterline.simulation.household import House
 
 PARIS = ZoneInfo("Europe/Paris")
