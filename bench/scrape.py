@@ -47,9 +47,8 @@ def _snapshots(number: int) -> Iterator[Snapshot]:
     """What one household's meter says, frame by frame."""
     decoder, assembler = Decoder(), Assembler()
     for frame in frames(household("historic", number), at(18)):
-        for event in decoder.feed(frame):
-            if whole := assembler.take(event):
-                yield readings(whole)
+        for whole in assembler.feed(decoder.feed(frame)):
+            yield readings(whole)
 
 
 def _milliseconds(work: Callable[[], object]) -> float:

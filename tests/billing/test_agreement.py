@@ -54,11 +54,10 @@ class Linky:
         for _ in range(frames):
             clock.now += 2
             self.fake.advance(clock.now)
-            for event in self.decoder.feed(self.fake.frame()):
-                if frame := self.assembler.take(event):
-                    snapshot = readings(frame)
-                    self.program.meter.take(snapshot)
-                    self.program.books.take(self.program.meter, snapshot)
+            for frame in self.assembler.feed(self.decoder.feed(self.fake.frame())):
+                snapshot = readings(frame)
+                self.program.meter.take(snapshot)
+                self.program.books.take(self.program.meter, snapshot)
 
     def matches(self) -> dict[str, float]:
         self.read()

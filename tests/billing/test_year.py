@@ -76,8 +76,7 @@ class Linky:
         self.fake.advance(now)
         names = ("BBRHCJB", "BBRHPJB", "BBRHCJW", "BBRHPJW", "BBRHCJR", "BBRHPJR")
         self.history[now] = dict(zip(names, self.fake.registers.values(), strict=True))
-        frames = [frame for event in self.decoder.feed(self.fake.frame()) if (frame := self.assembler.take(event))]
-        return readings(frames[-1])
+        return readings(self.assembler.feed(self.decoder.feed(self.fake.frame()))[-1])
 
 
 class Tokyo:

@@ -45,9 +45,8 @@ class Line:
     def feed(self, data: bytes, times: int = 1) -> None:
         for _ in range(times):
             self.now += EVERY
-            for event in self._decoder.feed(data):
-                if frame := self._assembler.take(event):
-                    self.meter.take(readings(frame))
+            for frame in self._assembler.feed(self._decoder.feed(data)):
+                self.meter.take(readings(frame))
 
     def labels(self) -> set[str]:
         """Names of the labels of each series, which are the same for all."""

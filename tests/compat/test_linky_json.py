@@ -155,9 +155,7 @@ def values(text: str) -> dict[tuple[str, ...], float]:
 
 
 def snapshot(**groups: str) -> Snapshot:
-    decoder, assembler = Decoder(), Assembler()
-    frames = [assembler.take(e) for e in decoder.feed(encode_frame(Group(label, None, data) for label, data in groups.items()))]
-    (frame,) = filter(None, frames)
+    (frame,) = Assembler().feed(Decoder().feed(encode_frame(Group(label, None, data) for label, data in groups.items())))
     return readings(frame)
 
 
@@ -301,10 +299,8 @@ def test_three_phases_and_overload_have_their_own_currents() -> None:
 def test_standard_mode_shows_supplier_indexes_currents_and_power() -> None:
     simulated, stage = fake("standard", "TEMPO", phases=3), Stage(checksum_method=2)
     simulated.advance(1_750_000_000)
-    decoder, assembler = Decoder(), Assembler()
-    for event in decoder.feed(simulated.frame()):
-        if frame := assembler.take(event):
-            stage.take(readings(frame))
+    for frame in Assembler().feed(Decoder().feed(simulated.frame())):
+        stage.take(readings(frame))
     shown = stage.values()
     assert {key[2] for key in shown if key[0] == "linky_index_total"} == {f"EASF{n:02d}" for n in range(1, 11)}
     assert {key[2] for key in shown if key[0] == "linky_intensity"} == {"IRMS1", "IRMS2", "IRMS3"}

@@ -70,9 +70,8 @@ def simulated(mode: str, name: str = "home", **facts: object) -> Meter:
     for second in range(4000, 4010):
         clock[0] = second
         source.advance(NOW + second)
-        for event in decoder.feed(source.frame()):
-            if frame := assembler.take(event):
-                meter.take(readings(frame))
+        for frame in assembler.feed(decoder.feed(source.frame())):
+            meter.take(readings(frame))
     meter.observe(Observation(("smartmeter_link_speed_bauds",), 9600))
     return meter
 

@@ -35,8 +35,7 @@ def rejects_of(data: bytes) -> list[Rejected]:
 
 
 def frames_of(data: bytes) -> list[Frame]:
-    assembler = Assembler()
-    return [frame for event in Decoder().feed(data) if (frame := assembler.take(event))]
+    return Assembler().feed(Decoder().feed(data))
 
 
 def sealed(text: str) -> bytes:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import chain
 from operator import attrgetter
 
 from meterline import world
 from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, REGISTERS
 from meterline.meter.line_quality import Counted, Line
 from meterline.meter.link_reach import Reach
-from meterline.meter.plausibility import DEFAULT_MAX_POWER_VA, Entry, Mark, Registers
+from meterline.meter.plausibility import DEFAULT_MAX_POWER_VA, Mark, Registers
 from meterline.meter.raw_fields import Said
 from meterline.meter.readings import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
 from meterline.meter.text_format import Histogram, block, escape
@@ -27,7 +28,26 @@ SHORT_FRAMES_STALE_AFTER = 30.0
 _SUBSCRIBED = ("smartmeter_subscribed_power_voltamperes",)
 
 
-_CONFIRMED = attrgetter("confirmed")
+class Moment:
+    """When something was said (monotonic). Readings of one frame share one, so that the next frame confirms them together."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+
+class Entry:
+    """A reading that is shown: its value, and when it was confirmed last."""
+
+    __slots__ = ("seen", "value")
+
+    def __init__(self, value: float | str, seen: Moment) -> None:
+        self.value = value
+        self.seen = seen
+
+
+_SEEN_AT = attrgetter("seen.at")
 
 
 class Meter:
@@ -71,6 +91,12 @@ class Meter:
         self._stranger_at = -math.inf
         self._last_short = -math.inf
         self._oldest, self._holds = math.inf, 0.0
+        self._moment = Moment(-math.inf)
+        """That of the last snapshot."""
+        self._number: int | None = None
+        """Of the last snapshot, where what the next one changes can be judged alone."""
+        self._apart: list[Entry] = []
+        """Entries that the last snapshot did not confirm."""
         self.said = Said()
         for family in self.blocks:
             self.texts[COLUMNS[family]] = ""
@@ -133,12 +159,11 @@ class Meter:
 
     def confirmed(self, *series: str) -> float:
         """When what is shown of a series was said last (monotonic); -inf where nothing is shown."""
-        return entry.confirmed if (entry := self._entries.get(series)) else -math.inf
+        return entry.seen.at if (entry := self._entries.get(series)) else -math.inf
 
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
         """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
         now, self._moved = self.clock(), True
-        self.registers.clear()
         self.frames, self._holds = self.frames + 1, snapshot.holds
         self.line.count(len(snapshot.words) or 1, 0)
         self.reach.hear()
@@ -147,25 +172,54 @@ class Meter:
             self._last_short = now
         if self._is_stranger(snapshot.address, now):
             self.rejected["implausible"] += 1
+            self.registers.clear()
             return
         self.said.take(snapshot if self.keeps_words else None, now)
         subscribed = self._entries.get(_SUBSCRIBED)
         self._registers.judge_by(snapshot, self.max_power_va, float(subscribed.value) if subscribed else None)
-        changed, entries = set[str](), self._entries
-        for reading in snapshot.readings:
+        changed = set[str]()
+        change, self._number = snapshot.change, self._number if timed else None
+        if change and change.readings is not None and change.number - 1 == self._number:
+            self._confirm_but([reading.series for reading in change.readings], snapshot.totals, now)
+            settled = self._take_each(change.readings, now, timed, changed)
+        else:
+            self._moment, self._apart = Moment(now), list(self._entries.values())
+            self.registers.clear()
+            settled = self._take_each(snapshot.readings, now, timed, changed)
+        for total in snapshot.totals:
+            settled &= self._add_up(total, now, timed, changed)
+        # A register that is held back and a text that was said once wait for the next word, be it the same one again.
+        self._number = change.number if change and timed and settled else None
+        moment = self._moment
+        self._apart = [entry for entry in self._apart if entry.seen is not moment]
+        self._render(changed)
+        self._write_about()
+
+    def _confirm_but(self, series: Iterable[Series], totals: Iterable[Total], now: float) -> None:
+        """Confirm what the last snapshot confirmed, but for these: they are judged by when they were said last."""
+        before = Moment(self._moment.at)
+        for each in chain(series, (total.series for total in totals)):
+            if entry := self._entries.get(each):
+                if entry.seen is self._moment:
+                    entry.seen = before
+                    self._apart.append(entry)
+                self.registers.pop(each, None)
+        self._moment.at = now
+
+    def _take_each(self, readings: Iterable[Reading], now: float, timed: bool, changed: set[str]) -> bool:
+        """Believe or not each of them; False where one waits for the next word."""
+        entries, moment, settled = self._entries, self._moment, True
+        for reading in readings:
             series, value = reading
             # Most of a frame is as it was: what is shown like that is confirmed, and nothing is taken from nothing.
             if (entry := entries.get(series)) is None:
                 if value is None:
                     continue
             elif entry.value == value and type(value) is not Text and series[0] not in REGISTERS:
-                entry.confirmed = now
+                entry.seen = moment
                 continue
-            self._believe(reading, now, timed, changed)
-        for total in snapshot.totals:
-            self._add_up(total, now, timed, changed)
-        self._render(changed)
-        self._write_about()
+            settled &= self._believe(reading, now, timed, changed) or value is None
+        return settled
 
     def reject(self, rejected: Rejected) -> None:
         """Count it."""
@@ -232,8 +286,9 @@ class Meter:
         if now - self._oldest <= limit:
             return
         changed: set[str] = set()
-        for series in [series for series, entry in self._entries.items() if now - entry.confirmed > limit]:
+        for series in [series for series, entry in self._entries.items() if now - entry.seen.at > limit]:
             self._drop(series, changed)
+        self._number, self._apart = None, list(self._entries.values())
         self._render(changed)
 
     def freshness(self) -> float:
@@ -266,7 +321,7 @@ class Meter:
             return False
         entry = self._entries.get(series)
         if series[0] in REGISTERS:
-            shown = Mark(float(entry.value), entry.confirmed) if entry else None
+            shown = Mark(float(entry.value), entry.seen.at) if entry else None
             plausible = self._registers.plausible(series, shown, Mark(float(value), now), timed, self.patience)
             if not plausible:
                 self.rejected["implausible"] += plausible is False
@@ -275,10 +330,10 @@ class Meter:
         elif type(value) is Text and not self._agreed(series, entry, value):
             return False
         if entry is None:
-            self._entries[series] = Entry(value, now)
+            self._entries[series] = Entry(value, self._moment)
             changed.add(series[0])
         else:
-            entry.confirmed = now
+            entry.seen = self._moment
             if entry.value != value:
                 entry.value = value
                 changed.add(series[0])
@@ -292,23 +347,29 @@ class Meter:
         self._said_once[series] = text
         return False
 
-    def _add_up(self, total: Total, now: float, timed: bool, changed: set[str]) -> None:
-        """A total of registers: shown when each is known, as fresh as the oldest of them."""
+    def _add_up(self, total: Total, now: float, timed: bool, changed: set[str]) -> bool:
+        """A total of registers: shown when each is known, as fresh as the oldest of them. False where it is held back."""
         parts = [self._entries[part] for part in total.parts if part in self._entries]
         if len(parts) < len(total.parts):
-            return
-        if self._believe(Reading(total.series, sum(float(part.value) for part in parts)), now, timed, changed):
-            self._entries[total.series].confirmed = min(part.confirmed for part in parts)
+            return True
+        if not self._believe(Reading(total.series, sum(float(part.value) for part in parts)), now, timed, changed):
+            return False
+        if (oldest := min(part.seen.at for part in parts)) < now:
+            entry = self._entries[total.series]
+            entry.seen = Moment(oldest)
+            self._apart.append(entry)
+        return True
 
     def _drop(self, series: Series, changed: set[str]) -> None:
         if entry := self._entries.pop(series, None):
             changed.add(series[0])
             if series[0] in REGISTERS:
-                self._registers.retired[series] = Mark(float(entry.value), entry.confirmed)
+                self._registers.retired[series] = Mark(float(entry.value), entry.seen.at)
+            entry.seen = self._moment  # nobody waits any more for it to be confirmed
 
     def _render(self, changed: set[str]) -> None:
         """Write the text of the changed families again, and note when the first reading of all is due to disappear."""
-        self._oldest = min(map(_CONFIRMED, self._entries.values()), default=math.inf)
+        self._oldest = min(map(_SEEN_AT, self._apart), default=self._moment.at) if self._entries else math.inf
         if not changed:
             return
         found: dict[str, list[tuple[Series, float | str]]] = {family: [] for family in changed}

@@ -28,16 +28,6 @@ class Mark(NamedTuple):
     at: float
 
 
-class Entry:
-    """A reading that is shown: its value, and when it was last confirmed (monotonic)."""
-
-    __slots__ = ("confirmed", "value")
-
-    def __init__(self, value: float | str, confirmed: float) -> None:
-        self.value = value
-        self.confirmed = confirmed
-
-
 class Registers:
     """What the registers of one meter said, as far as it is not shown."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -64,10 +64,22 @@ class Resolution(NamedTuple):
 NO_RESOLUTIONS: Mapping[Series, Resolution] = MappingProxyType({})
 
 
+class Change(NamedTuple):
+    """How a snapshot differs from the one before, so that whoever took that one looks at nothing else.
+
+    Attributes:
+        number: Of this snapshot; the one before of the same driver has one less.
+        readings: Those with another value than before, in their order, while no series came or went; None: look at all.
+    """
+
+    number: int
+    readings: tuple[Reading, ...] | None = None
+
+
 class Snapshot(NamedTuple):
     """All readings of one frame, or of one round of questions."""
 
-    readings: tuple[Reading, ...]
+    readings: Sequence[Reading]
     address: str | None = None
     """The meter's own number, to notice an exchanged meter; None where the frame does not say."""
     totals: tuple[Total, ...] = ()
@@ -89,6 +101,8 @@ class Snapshot(NamedTuple):
     """False where the wire has no checksum: the first value of a register is then believed when it was read twice."""
     holds: float = 0.0
     """Seconds for which it holds at least: a meter that answers slowly is not silent meanwhile."""
+    change: Change | None = None
+    """None from a driver that does not compare."""
 
 
 class Rejected(NamedTuple):

@@ -62,8 +62,7 @@ CAPTURES: dict[str, Callable[[], bytes]] = {
 def page(data: bytes) -> str:
     """What /metrics shows of the meter's readings once it has said all this, without what depends on our clock."""
     meter, decoder, assembler = Meter("home", clock=lambda: 0.0), Decoder(), Assembler()
-    frames = [assembler.take(event) for event in decoder.feed(data)]
-    for frame in (*frames, assembler.close()):
+    for frame in (*assembler.feed(decoder.feed(data)), assembler.close()):
         if frame:
             meter.take(readings(frame), timed=False)
     shown = [family for family in CATALOGUE if family.name in meter.blocks]

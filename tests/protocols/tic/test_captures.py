@@ -138,9 +138,7 @@ def decoded(capture: Path) -> tuple[list[dict[str, Any]], str]:
 def frames_of(data: bytes) -> Iterator[Frame]:
     decoder, assembler = Decoder(), Assembler()
     for piece in cut(data, 100):
-        for event in decoder.feed(piece):
-            if frame := assembler.take(event):
-                yield frame
+        yield from assembler.feed(decoder.feed(piece))
     if frame := assembler.close():
         yield frame
 

@@ -16,8 +16,7 @@ EASF = tuple(f"EASF{n:02d}" for n in range(1, 11))
 
 
 def snapshots(data: bytes) -> list[Snapshot]:
-    decoder, assembler = Decoder(), Assembler()
-    return [readings(frame) for event in decoder.feed(data) if (frame := assembler.take(event))]
+    return [readings(frame) for frame in Assembler().feed(Decoder().feed(data))]
 
 
 def standard(**groups: str) -> Contract | None:

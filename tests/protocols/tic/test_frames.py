@@ -569,8 +569,7 @@ class TestAssembler:
     def test_unknown_labels_without_end_keep_no_memory(self, end: bytes) -> None:
         assembler, decoder = Assembler(), Decoder()
         for number in range(20_000):
-            for event in decoder.feed(b"\n" + sealed(f"X{number} 0 ") + b"\r" + end):
-                assembler.take(event)
+            assembler.feed(decoder.feed(b"\n" + sealed(f"X{number} 0 ") + b"\r" + end))
         assert len(pickle.dumps(assembler)) < 10_000
 
     def test_marks_alone_are_no_frame(self) -> None:
@@ -578,15 +577,13 @@ class TestAssembler:
 
     def test_the_open_frame_can_be_closed_at_the_end_of_a_capture(self) -> None:
         assembler = Assembler()
-        for event in Decoder().feed(HISTORIC_FRAME[:-1]):
-            assert assembler.take(event) is None
+        assert not assembler.feed(Decoder().feed(HISTORIC_FRAME[:-1]))
         assert assembler.close() == Frame({group.label: group for group in HISTORIC_GROUPS}, False)
         assert assembler.close() is None
 
     def test_without_marks_the_open_frame_is_bounded_by_the_table(self) -> None:
         assembler = Assembler()
-        for event in Decoder().feed((HISTORIC_FRAME[1:-1] + STANDARD_FRAME[1:-1]) * 5):
-            assembler.take(event)
+        assembler.feed(Decoder().feed((HISTORIC_FRAME[1:-1] + STANDARD_FRAME[1:-1]) * 5))
         frame = assembler.close()
         assert frame is not None
         assert len(frame.groups) <= len(FIELDS)

@@ -256,9 +256,8 @@ def test_the_number_of_the_delivery_point_is_nowhere_even_where_metrics_show_it(
     found = Meter("farm", clock=Clock())
     found.keeps_words = True
     for _ in range(2):
-        for event in decoder.feed(frame):
-            if whole := assembler.take(event):
-                found.take(readings(whole, True))
+        for whole in assembler.feed(decoder.feed(frame)):
+            found.take(readings(whole, True))
     prm = found.words["PRM"]
     assert prm in found.blocks["smartmeter_info"], "else this test says nothing"
     parts = card(found, ENGLISH, lambda name: None, History(found.clock)) | details(found, ENGLISH)

@@ -15,10 +15,10 @@ from meterline.meter.readings import Emit, Observation, Rejected
 from meterline.protocols.api import Finding, MeterProtocol, Recognition, Simulator, fault
 from meterline.protocols.tic import diagnose as diagnosis
 from meterline.protocols.tic.contracts import CONTRACT_OF, SUPPLIER_REGISTERS
-from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
 from meterline.protocols.tic.listener import Listener, probe_speeds
 from meterline.protocols.tic.redact import Redactor
+from meterline.protocols.tic.snapshots import SnapshotBuilder
 from meterline.protocols.tic.speed_probe import ENOUGH_GROUPS
 
 if TYPE_CHECKING:
@@ -74,28 +74,30 @@ class Tic(MeterProtocol[Options]):
         (options,) = [given or Options() for given in meters.values()]
         link.rest = 0.1 + 0.001 * link.crowd
         listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
-        after_short, judged = False, 0
-        try:
-            while True:
-                _, events = await listener.read()
-                for event in events:
-                    if type(event) is Rejected:
-                        emit(event)
-                    if frame := assembler.take(event):
-                        snapshot = readings(frame, options.prm, after_short)
-                        after_short = snapshot.short
-                        emit(snapshot)
-                groups = listener.symptoms.groups
-                if groups < ENOUGH_GROUPS or groups - judged < min(groups, SETTLED) // 4:
-                    continue
+        snapshots, judged = SnapshotBuilder(options.prm), 0
+
+        def take(_: bytes, events: list[Event]) -> bool:
+            nonlocal judged
+            for event in events:
+                if type(event) is Rejected:
+                    emit(event)
+            for frame in assembler.feed(events):
+                emit(snapshots.build(frame))
+            groups = listener.symptoms.groups
+            if groups >= ENOUGH_GROUPS and groups - judged >= min(groups, SETTLED) // 4:
                 if link.baud and not judged:
                     emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
                 judged = groups
                 if hint := diagnosis.pattern(listener.symptoms):
                     emit(hint)
+            return False
+
+        try:
+            await listener.listen(take)
+            raise AssertionError("a listener that nobody stops ends by an exception")
         except EOFError:
             if frame := assembler.close():
-                emit(readings(frame, options.prm))
+                emit(snapshots.build(frame))
             raise
 
     async def recognise(self, link: Link, options: Options | None = None) -> Recognition:

@@ -7,11 +7,11 @@ directly. Sources: 02E and 54E as in `fields`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
-from meterline.meter.readings import Reading, Secret, Snapshot, Text, Total
+from meterline.meter.readings import Change, Reading, Secret, Snapshot, Text, Total
 from meterline.protocols.tic.contracts import CONTRACT_OF, CONTRACTS, SUPPLIER_REGISTERS, contract_of, contract_of_option
 from meterline.protocols.tic.fields import FIELDS, HISTORIC, IMPORT_BY_TARIFF
 from meterline.protocols.tic.frames import Frame, Group
@@ -38,8 +38,15 @@ _TOTAL = ("smartmeter_energy_import_watthours_total",)
 _TOTALS = {
     name: Total(_TOTAL, tuple((IMPORT_BY_TARIFF, register) for register in registers)) for name, registers in CONTRACTS.items()
 }
-_HOUSEHOLD = "PRM"
+HOUSEHOLD = "PRM"
 """The label of the number of the delivery point."""
+COMBINED = frozenset(
+    (
+        *("ISOUSC", "IINST", "IINST1", "IINST2", "IINST3", "PMAX", "ADCO", "OPTARIF"),
+        *("STGE", "NTARF", "DATE", "PJOURF+1", "PPOINTE", "DPM1", "DPM2", "DPM3"),
+    )
+)
+"""Labels whose data give readings together with others."""
 _SHORT_FRAME = {"ADCO", "ADIR1", "ADIR2", "ADIR3", "IINST1", "IINST2", "IINST3"}
 """All labels that a short frame can hold: three phases, in overload."""
 _PHASE_OVERLOADS = frozenset({"ADIR1", "ADIR2", "ADIR3"})
@@ -76,6 +83,25 @@ def group_readings(group: Group) -> tuple[Reading, ...]:
     return FIELDS[group.label].readings(group.data, group.timestamp)
 
 
+class Words(Mapping[str, str]):
+    """Label → data of the groups of a frame. Few ask for all of them, so that they are not copied."""
+
+    __slots__ = ("_groups",)
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+
+    def __getitem__(self, label: str) -> str:
+        data = self._groups[label].data
+        return Secret(data) if label == HOUSEHOLD else data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+
 def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snapshot:
     """Everything that a frame says.
 
@@ -84,36 +110,50 @@ def readings(frame: Frame, prm: bool = False, after_short: bool = False) -> Snap
         prm: Include the number of the delivery point, which names a household.
         after_short: The frame before was a short one.
     """
+    return snapshot_of(frame, all_readings(frame, prm, after_short))
+
+
+def snapshot_of(frame: Frame, found: Sequence[Reading], change: Change | None = None) -> Snapshot:
+    """The snapshot of a frame that gives these readings."""
+    groups, words = frame.groups, Words(frame.groups)
+    address = groups.get("ADCO") or groups.get("ADSC")
+    return Snapshot(
+        found,
+        address=address.data if address else None,
+        totals=tuple(_totals(groups)) if is_historic(groups) else (),
+        short="IINST1" in groups and groups.keys() <= _SHORT_FRAME,
+        words=words,
+        contract=contract_of(words),
+        whole=frame.complete,
+        change=change,
+    )
+
+
+def all_readings(frame: Frame, prm: bool, after_short: bool) -> tuple[Reading, ...]:
+    """The readings of each group, then those of several groups and of groups that were not sent."""
+    groups = [group for group in frame.groups.values() if group.label != HOUSEHOLD or prm]
+    return (*chain.from_iterable(map(group_readings, groups)), *combined_readings(frame, after_short))
+
+
+def combined_readings(frame: Frame, after_short: bool) -> tuple[Reading, ...]:
+    """The readings of several groups (`COMBINED`), and of groups that were not sent."""
     groups = frame.groups
-    found = [reading for group in groups.values() if group.label != _HOUSEHOLD or prm for reading in group_readings(group)]
-    historic = next(iter(groups)) in HISTORIC
-    found.append(Reading(("smartmeter_info", "protocol"), "tic"))
-    found.append(Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"))
-    found += _historic_readings(groups) if historic else _standard_readings(groups, frame.complete)
+    historic = is_historic(groups)
     absent = _absent_from_whole(tuple(groups)) if frame.complete else None
     whole = absent is not None
     if absent is None:
         absent = _absent_from_damaged(frame)
-    found += _cleared_in_historic(groups, absent, whole, after_short) if historic else _cleared_in_standard(absent)
-    address = groups.get("ADCO") or groups.get("ADSC")
-    fields = _data_by_label(groups)
-    return Snapshot(
-        tuple(found),
-        address=address.data if address else None,
-        totals=tuple(_totals(groups)) if historic else (),
-        short="IINST1" in groups and groups.keys() <= _SHORT_FRAME,
-        words=fields,
-        contract=contract_of(fields),
-        whole=frame.complete,
+    return (
+        Reading(("smartmeter_info", "protocol"), "tic"),
+        Reading(("smartmeter_info", "mode"), "historic" if historic else "standard"),
+        *(_historic_readings(groups) if historic else _standard_readings(groups, frame.complete)),
+        *(_cleared_in_historic(groups, absent, whole, after_short) if historic else _cleared_in_standard(absent)),
     )
 
 
-def _data_by_label(groups: Groups) -> dict[str, str]:
-    """Label → data of every group."""
-    data = {label: group.data for label, group in groups.items()}
-    if _HOUSEHOLD in data:
-        data[_HOUSEHOLD] = Secret(data[_HOUSEHOLD])
-    return data
+def is_historic(groups: Groups) -> bool:
+    """The frame is one of historic mode."""
+    return next(iter(groups)) in HISTORIC
 
 
 # Readings of several groups.

@@ -214,27 +214,40 @@ class Assembler:
         self._unknown: set[bytes] = set()
         self._unknown_before: set[bytes] = set()
 
-    def take(self, event: Event) -> Frame | None:
-        """The frame that ends here. Without marks a repeated label ends it, so that it is bounded by the table."""
-        if type(event) is Group:
-            frame = None
-            if event.label in self._groups:
-                frame = self.close()
-                self._whole = False
-            if self._lost:
-                self._lost = False
-                self._torn.add(event.label)
-            self._groups[event.label] = event
-            return frame
-        if type(event) is Rejected:
-            if not self._known_from_before(event):
-                self._whole, self._lost = False, True
-            return None
-        frame = self.close(complete=event is Mark.END and self._whole)
-        self._whole = event is Mark.START
-        if event is not Mark.START:
-            self._unknown_before, self._unknown = self._unknown, set()
-        return frame
+    def feed(self, events: Iterable[Event]) -> list[Frame]:
+        """Every frame that the events complete. Without marks a repeated label ends a frame: it is bounded by the table."""
+        frames: list[Frame] = []
+        groups = self._groups
+        for event in events:
+            if type(event) is Group:
+                label = event.label
+                if label in groups or self._lost:
+                    self._after_damage(label, frames)
+                    groups = self._groups
+                groups[label] = event
+            elif type(event) is Rejected:
+                if not self._known_from_before(event):
+                    self._whole, self._lost = False, True
+            else:
+                self._end(frames, complete=event is Mark.END and self._whole)
+                groups = self._groups
+                self._whole = event is Mark.START
+                if event is not Mark.START:
+                    self._unknown_before, self._unknown = self._unknown, set()
+        return frames
+
+    def _after_damage(self, label: str, frames: list[Frame]) -> None:
+        """A group comes that was there already, or before which something was lost."""
+        if label in self._groups:
+            self._end(frames)
+            self._whole = False
+        if self._lost:
+            self._lost = False
+            self._torn.add(label)
+
+    def _end(self, frames: list[Frame], complete: bool = False) -> None:
+        if frame := self.close(complete):
+            frames.append(frame)
 
     def _known_from_before(self, rejected: Rejected) -> bool:
         """An unknown label that comes in every frame is a newer meter's; one that comes once is a damaged one."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeAlias
 
 from meterline.link.stream import Link
 from meterline.meter.readings import Silent
@@ -12,6 +13,8 @@ from meterline.protocols.tic.diagnose import nothing_valid
 from meterline.protocols.tic.frames import Decoder, Event, Group
 from meterline.protocols.tic.line_faults import Symptoms
 from meterline.protocols.tic.speed_probe import Heard
+
+Take: TypeAlias = Callable[[bytes, list[Event]], bool]
 
 
 class Listener:
@@ -31,13 +34,10 @@ class Listener:
             silence: Seconds without a valid group after which the line counts as silent.
         """
         self._link = link
-        self._speeds = list(speeds) or [0]
+        self._speeds = speeds or [0]
         self._trial = probe if len(self._speeds) > 1 else silence
         self._silence = silence
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
-        self._decoder = Decoder()
-        self._started = 0.0
-        self._deadline = -math.inf
         self.tried: list[Heard] = []
 
     @property
@@ -50,50 +50,49 @@ class Listener:
         """Symptoms of what comes at the speed of now."""
         return self.tried[-1].symptoms
 
-    async def read(self) -> tuple[bytes, list[Event]]:
-        """Read once.
+    async def listen(self, take: Take) -> None:
+        """Read until nothing valid comes any more, or `take` has had enough.
 
-        Returns:
-            Bytes as they came, and the events that they complete.
+        Args:
+            take: Gets the bytes of each read, and the events that they complete. Listening ends where it returns True.
 
         Raises:
             Silent: No valid group comes at any speed, or none any more. The text is for people.
             OSError: The link was lost.
             EOFError: The capture has ended.
         """
-        while not (data := await self._read_until(self._deadline)):
-            if self.is_sure or not self._speeds:
-                raise self._complaint()
-            await self._try(self._speeds.pop(0))
-        heard = self.tried[-1]
-        events = self._decoder.feed(data)
-        before = heard.symptoms.groups
-        heard.take(data, events)
-        now = self._clock()
-        heard.seconds = now - self._started
-        if heard.symptoms.groups > before and heard.sure:
-            self._deadline = now + self._silence
-        return data, events
-
-    async def _try(self, speed: int) -> None:
-        if speed:
-            await self._link.set_baud(speed)
-        self._decoder = Decoder()
-        self.tried.append(Heard(speed or None))
-        self._started = self._clock()
-        self._deadline = self._started + self._trial
-
-    async def _read_until(self, deadline: float) -> bytes:
-        """Bytes, or none at the deadline."""
-        if self._clock() < deadline:
+        for speed in self._speeds:
+            if speed:
+                await self._link.set_baud(speed)
+            heard = Heard(speed or None)
+            self.tried.append(heard)
+            started = self._clock()
             try:
+                if await self._listen(heard, started + self._trial, take):
+                    return
+            finally:
+                heard.seconds = self._clock() - started
+            if heard.sure:
+                break
+        raise self._complaint()
+
+    async def _listen(self, heard: Heard, deadline: float, take: Take) -> bool:
+        """Listen at one speed up to the deadline, which moves with each valid group. True where `take` has had enough."""
+        decoder, clock, link = Decoder(), self._clock, self._link
+        while clock() < deadline:
+            with suppress(TimeoutError):
+                # One time-out for many reads: setting one for each costs more than decoding what was read.
                 async with asyncio.timeout_at(deadline):
-                    return await self._link.read()
-            except TimeoutError:
-                pass
-        if self.tried:
-            self.tried[-1].seconds = self._clock() - self._started
-        return b""
+                    while clock() < deadline:
+                        data = await link.read()
+                        events = decoder.feed(data)
+                        before = heard.symptoms.groups
+                        heard.take(data, events)
+                        if heard.symptoms.groups > before and heard.sure:
+                            deadline = clock() + self._silence
+                        if take(data, events):
+                            return True
+        return False
 
     def _complaint(self) -> Silent:
         if self.is_sure:
@@ -110,10 +109,14 @@ async def probe_speeds(link: Link, speeds: Sequence[int], probe: float, silence:
         what was read.
     """
     listener, read_so_far = Listener(link, speeds, probe, silence), b""
+
+    def take(data: bytes, events: list[Event]) -> bool:
+        nonlocal read_so_far
+        read_so_far = read_so_far + data if any(isinstance(event, Group) for event in events) else data
+        return listener.is_sure
+
     try:
-        while not listener.is_sure:
-            data, events = await listener.read()
-            read_so_far = read_so_far + data if any(isinstance(event, Group) for event in events) else data
+        await listener.listen(take)
         link.unread(read_so_far)
     except (Silent, EOFError):
         pass
