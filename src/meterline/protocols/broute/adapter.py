@@ -15,6 +15,7 @@ from meterline.link.stream import Link
 from meterline.meter.readings import Hint, Rejected, Silent
 from meterline.protocols.broute import skstack
 from meterline.protocols.broute.outbox import Outbox
+from meterline.protocols.broute.session_state import SessionEvent, SessionStateMachine
 from meterline.protocols.broute.skstack import Datagram, Event, Fail, Line, Ok, Pan
 from meterline.protocols.broute.splitter import MAX_PAYLOAD
 
@@ -22,10 +23,6 @@ REPLY = 3.0
 """Seconds for the reply to most commands."""
 STALLED = 1.0
 """Seconds without a byte after which a piece that has begun is given up: a wrong length field would wait for ever."""
-RENEWAL = 120.0
-"""Seconds that a renewal of the session may take; it lasts a few as a rule."""
-LIMIT = 3600.0
-"""Seconds after which the hourly limit of time on air must be over."""
 FILLER = b"\r\n" * (MAX_PAYLOAD // 2)
 """Ends a datagram that was cut off: as much as one holds, and elsewhere only empty lines."""
 KEPT = 64
@@ -41,7 +38,6 @@ _DAMAGED = {
         "or another program that uses the device); it is counted and not shown"
     ),
 }
-_OF_A_SESSION = (0x21, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29)
 
 
 class CommandFailed(OSError):
@@ -57,31 +53,19 @@ class Module:
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        self.clock = asyncio.get_running_loop().time
+        self.state = SessionStateMachine(self.clock)
         self.items = Outbox()
         self.side: int | None = None
         """The side argument of the dual edition; None on the single one, whose SKINFO ends with FFFE."""
         self.version = ""
         self.address = ""
         """Its own IPv6 address."""
-        self.partner = ""
-        """The address of the meter that it was told to join: events of other addresses are not about our session."""
-        self.up = False
-        """The module has a session."""
-        self.renewing: float | None = None
-        """Since when the session is being renewed (event 29): nothing may be sent until it is."""
-        self.limited: float | None = None
-        """Since when the limit of time on air holds everything back (event 32)."""
-        self.renewals = 0
-        self.unsent = ""
-        """Why the module refused the last datagram."""
-        self.sent: int | None = None
-        """How the last transmission ended (event 21): 0 delivered, 1 failed, 2 the neighbour is looked for first."""
         self.pans: deque[Pan] = deque(maxlen=KEPT)
         self.events: deque[Event] = deque(maxlen=KEPT)
         self.inbox: deque[Datagram] = deque(maxlen=KEPT)
         self._replies: deque[Ok | Fail | Line] = deque(maxlen=KEPT)
         self._decoder = skstack.Decoder()
-        self.clock = asyncio.get_running_loop().time
 
     async def listen(self, deadline: float) -> None:
         """Take in what comes next. TimeoutError at the deadline (loop time)."""
@@ -105,7 +89,7 @@ class Module:
             case Ok() | Fail() | Line():
                 self._replies.append(message)
             case Event():
-                self._note(message)
+                self.state.take_event(message, self.address)
                 self.events.append(message)
             case Pan():
                 self.pans.append(message)
@@ -122,24 +106,6 @@ class Module:
     def complain(self, text: str) -> None:
         """One sentence for the log."""
         self.items.append(Hint(text))
-
-    def _note(self, event: Event) -> None:
-        if event.address not in ("", self.partner, self.address) and event.number in _OF_A_SESSION:
-            return
-        match event.number:
-            case 0x21:
-                self.sent = event.parameter
-            case 0x24 | 0x26 | 0x27 | 0x28:
-                self.up, self.renewing = False, None
-            case 0x25:
-                self.renewals += self.up
-                self.up, self.renewing = True, None
-            case 0x29:
-                self.renewing = self.clock()
-            case 0x32:
-                self.limited = self.clock()
-            case 0x33:
-                self.limited = None
 
     async def until(self, ready: Callable[[], bool], seconds: float) -> bool:
         """Take in what comes until something is there; False where it is not in time."""
@@ -225,17 +191,14 @@ class Module:
             await self.ask("SKRESET", seconds=10.0)
         except CommandFailed:  # garbage in front of it
             await self.ask("SKRESET", seconds=10.0)
-        self.up, self.renewing, self.limited = False, None, None
+        self.state.apply(SessionEvent.MODULE_RESET)
         await self.attempt("SKSREG", "SFE", "0")
 
     async def ask_limit(self) -> bool:
         """Whether the limit of time on air holds everything back: the events that say so may have been missed."""
         said = await self.look_up("ESREG", "SKSREG", "SFB")
-        if said == ["1"]:
-            self.limited = self.limited or self.clock()
-        elif said == ["0"] or (self.limited and self.clock() - self.limited > LIMIT):
-            self.limited = None
-        return self.limited is not None
+        self.state.take_limit({"0": False, "1": True}.get(said[0]) if len(said) == 1 else None)
+        return self.state.is_limited
 
     async def attempt(self, *words: str) -> list[str]:
         """A command that not every module knows."""
@@ -245,22 +208,15 @@ class Module:
             return []
 
     async def send(self, address: str, payload: bytes) -> bool:
-        """Send a datagram; False where the module refuses. Wait for `sent` to learn how it went."""
+        """Send a datagram; False where the module refuses. `state.transmission` tells later how the transmission ended."""
         self._replies.clear()
-        self.sent, self.unsent = None, ""
+        self.state.begin_transmission()
         await self.link.write(skstack.sendto(address, payload, self.side))
         try:
             if await self.reply("SKSENDTO", 5.0) is None:
-                self.unsent = "SKSENDTO: no reply"
+                self.state.refuse_transmission("SKSENDTO: no reply")
                 await self.nudge(FILLER)
                 await self.ask("SKVER")
         except CommandFailed as error:
-            self.unsent = str(error)
-        return not self.unsent
-
-    @property
-    def held(self) -> bool:
-        """Nothing may be sent now. A renewal that does not end is the end of the session."""
-        if self.renewing is not None and self.clock() - self.renewing > RENEWAL:
-            self.up, self.renewing = False, None
-        return self.renewing is not None or self.limited is not None
+            self.state.refuse_transmission(str(error))
+        return not self.state.unsent_reason

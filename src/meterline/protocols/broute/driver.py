@@ -22,6 +22,7 @@ from meterline.protocols.broute.network import Network, is_near
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.poller import LIVE, Asked
 from meterline.protocols.broute.session import Held, Lost, Session
+from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.target import Peer
 
 SILENT_POLLS = 2
@@ -79,7 +80,7 @@ class Driver:
 
     def close(self) -> None:
         """The link is lost, and the session with it."""
-        self.module.up = False
+        self.module.state.apply(SessionEvent.GIVEN_UP)
         self._report.update()
 
     def _say(self, text: str, good: bool = True) -> None:
@@ -109,15 +110,15 @@ class Driver:
     async def _wait(self, peer: Peer) -> AsyncGenerator[None, None]:
         """Until the peer's turn; what comes meanwhile is taken in. A session that is lost ends the waiting."""
         module = self.module
-        was_up = module.up
-        while (now := module.clock()) < peer.due or module.held:
-            if was_up and not module.up:
+        was_up = module.state.is_up
+        while (now := module.clock()) < peer.due or module.state.is_held():
+            if was_up and not module.state.is_up:
                 was_up = False
                 if self.session.joined == peer.name:
                     self._lose(peer)
             with suppress(TimeoutError):
                 await module.listen(min(max(peer.due, now + 1.0), now + CHECK_LIMIT))
-            if module.limited is not None and module.clock() - self._limit_checked >= CHECK_LIMIT:
+            if module.state.is_limited and module.clock() - self._limit_checked >= CHECK_LIMIT:
                 await self._check_limit()
             await self._hear()
             self._report.update()
@@ -146,11 +147,11 @@ class Driver:
         """Join the peer where it is not joined, and poll it once."""
         module, started = self.module, self.module.clock()
         try:
-            if not module.up or self.session.joined != peer.name:
+            if not module.state.is_up or self.session.joined != peer.name:
                 async with aclosing(self._enter(peer)) as entering:
                     async for _ in entering:
                         yield
-            if module.up and peer.asked:
+            if module.state.is_up and peer.asked:
                 until = module.clock() + peer.options.interval
                 async with aclosing(peer.asked.poll(self.session, until)) as polling:
                     async for _ in polling:
@@ -184,17 +185,17 @@ class Driver:
             return
         self.session.observe("smartmeter_polls_failed_total")
         await self._check_limit()
-        if self.module.limited is not None:
+        if self.module.state.is_limited:
             return
         late, peer.heard_at = self.session.heard_at > peer.heard_at, self.session.heard_at
         peer.silent = 0 if late else peer.silent + 1
         if peer.asked and not late:
             peer.asked.pace.forget()
         if peer.silent >= SILENT_POLLS:
-            unsent = self.module.unsent
+            unsent = self.module.state.unsent_reason
             self._trouble(peer, causes.unsent(unsent) if unsent else causes.silent(is_near(self.session.rssi)))
             peer.silent = 0
-            self.module.up = False
+            self.module.state.apply(SessionEvent.GIVEN_UP)
             self._miss(peer)
             if peer.misses == 1:
                 peer.due = self.module.clock()
@@ -255,7 +256,7 @@ class Driver:
     async def _not_let_in(self, peer: Peer, network: Network) -> None:
         """The event is the same for a wrong password, a meter that is busy with another controller, and a bad radio link."""
         await self._check_limit()
-        if self.module.limited is not None:
+        if self.module.state.is_limited:
             raise Held
         near = is_near(None if network.lqi is None else skstack.dbm(network.lqi))
         peer.refusals += near is True

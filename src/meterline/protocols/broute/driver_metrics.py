@@ -44,15 +44,14 @@ class Report:
 
     def update(self) -> None:
         """What has changed about the session."""
-        module = self._session.module
+        state = self._session.module.state
         if not self._session.meter:
             return
-        self._tell("smartmeter_session_up", float(module.up))
-        self._tell("smartmeter_session_start_timestamp_seconds", self._since() if module.up else None)
-        self._tell("smartmeter_radio_limited", float(module.limited is not None))
-        if module.renewals:
-            self._session.observe("smartmeter_session_renewals_total", value=float(module.renewals))
-            module.renewals = 0
+        self._tell("smartmeter_session_up", float(state.is_up))
+        self._tell("smartmeter_session_start_timestamp_seconds", self._since() if state.is_up else None)
+        self._tell("smartmeter_radio_limited", float(state.is_limited))
+        if renewals := state.take_renewals():
+            self._session.observe("smartmeter_session_renewals_total", value=float(renewals))
 
     def _since(self) -> float | None:
         """When the session began, by the clock of now: it may have been set since."""

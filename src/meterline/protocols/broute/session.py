@@ -20,6 +20,7 @@ from meterline.protocols.broute.adapter import KEPT, CommandFailed, Module
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.pace import LONGEST, REPLY, SLOW_REPLY, Pace
+from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.skstack import Datagram, Pan
 
 DURATIONS = (6, 7, 8)
@@ -87,7 +88,7 @@ class Session:
     def begin(self, meter: str) -> None:
         """From now on all this is about that meter; nothing of the one before is left."""
         self.meter, self.joined, self.network, self.rssi = meter, "", None, None
-        self.module.up = False
+        self.module.state.apply(SessionEvent.GIVEN_UP)
         self.module.inbox.clear()
         self.notifications.clear()
         self._asked.clear()
@@ -101,14 +102,18 @@ class Session:
         module = self.module
         if await module.look_up("ESREG", "SKSREG", "S0A") != [options.pairing_id]:
             return None
-        self.network, module.partner, module.up = network, network.address, True
+        self.network = network
+        module.state.begin_resume(network.address)
         with suppress(Lost, Held):
             if await self._ask(tuple(epcs)):
-                frame = await self._reply({self._tid}, lambda: 0.0 if module.sent == 1 else RESUME, again=False)
+                frame = await self._reply(
+                    {self._tid}, lambda: 0.0 if module.state.has_failed_transmission else RESUME, again=False
+                )
                 if frame:
+                    module.state.apply(SessionEvent.RESUME_ANSWERED)
                     self.joined = self.meter
                     return frame
-        module.up = False
+        module.state.apply(SessionEvent.GIVEN_UP)
         return None
 
     async def scan(self, options: Options) -> list[Network]:
@@ -166,14 +171,15 @@ class Session:
             await module.attempt("SKSREG", "SA2", "1")  # the signal's strength with each datagram
         module.events.clear()
         module.inbox.clear()
-        module.up, module.partner = False, network.address
+        module.state.begin_join(network.address)
         await module.ask("SKJOIN", network.address)
         await module.until(lambda: self._happened(0x24, 0x25), JOIN)
+        module.state.apply(SessionEvent.JOIN_OVER)
         login = (network.address, echonet.PANA_PORT)
         self.answers_login = any((said.source, said.source_port) == login for said in module.inbox)
-        self.observe("smartmeter_session_joins_total", "joined" if module.up else "failed")
-        self.joined = self.meter if module.up else ""
-        return module.up
+        self.observe("smartmeter_session_joins_total", "joined" if module.state.is_up else "failed")
+        self.joined = self.meter if module.state.is_up else ""
+        return module.state.is_up
 
     async def leave(self) -> None:
         """End the session, so that the module can join another meter."""
@@ -182,7 +188,7 @@ class Session:
         with suppress(CommandFailed):  # there is none any more
             await module.ask("SKTERM")
             await module.until(lambda: self._happened(0x27, 0x28), 10.0)
-        module.up = False
+        module.state.apply(SessionEvent.GIVEN_UP)
 
     async def get(self, epcs: Iterable[int], slow: bool = False, tries: int = TRIES) -> echonet.Frame | None:
         """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now.
@@ -199,7 +205,7 @@ class Session:
             tids.add(self._tid)
             last = attempt == tries - 1
             reply = await self._reply(tids, lambda: self.pace.patience(least) if sent else BUSY, not last)  # noqa: B023
-            heard |= self.module.sent == 0
+            heard |= self.module.state.is_delivered
             if reply or last or clock() - begun + self.pace.patience(least) > LONGEST:
                 break
         if reply is None and heard and not self.pace.known and tries == TRIES:
@@ -215,9 +221,9 @@ class Session:
         return await self._send(echonet.get(self._tid, epcs))
 
     def _check(self) -> None:
-        if self.module.held:
+        if self.module.state.is_held():
             raise Held
-        if not self.module.up:
+        if not self.module.state.may_send():
             raise Lost
 
     async def _send(self, payload: bytes) -> bool:
@@ -234,9 +240,8 @@ class Session:
                     return frame
                 self._note_late()
             self._check()
-            if self.module.sent == 1 and again:
+            if again and self.module.state.take_failed_transmission():
                 # No acknowledgement came: the question may have been heard all the same.
-                self.module.sent = None
                 refused = self.module.clock() + BUSY
             try:
                 await self.module.listen(min(begun + patience(), refused))
@@ -291,5 +296,5 @@ class Session:
 
     async def confirm(self, frame: echonet.Frame) -> None:
         """Answer an INFC."""
-        if not self.module.held and self.module.up:
+        if self.module.state.may_send():
             await self._send(echonet.confirmation(frame))
