@@ -12,9 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from meterline.link.stream import Link
-from meterline.meter.readings import Hint, Rejected, Silent
+from meterline.meter.readings import Emit, Hint, Item, Rejected, Silent
 from meterline.protocols.broute import skstack
-from meterline.protocols.broute.outbox import Outbox
 from meterline.protocols.broute.session_state import SessionEvent, SessionStateMachine
 from meterline.protocols.broute.skstack import Datagram, Event, Fail, Line, Ok, Pan
 from meterline.protocols.broute.splitter import MAX_PAYLOAD
@@ -48,19 +47,35 @@ class CommandFailed(OSError):
         self.code = fail.code
 
 
-class Module:
-    """`items` gathers what the driver has to yield."""
+def _discard(item: Item) -> None:
+    """For a module that is asked on behalf of no meter."""
 
-    def __init__(self, link: Link) -> None:
+
+class Module:
+    """A Wi-SUN module with SKSTACK firmware.
+
+    Attributes:
+        state: State of the session, limit of time on air, fate of the last transmission.
+        side: Side argument of commands on the dual edition; None on the single edition, whose SKINFO ends with FFFE.
+        version: Reply to SKVER; empty before `wake`.
+        address: IPv6 address of the module; empty before `wake`.
+        pans, events, inbox: Networks that a scan found, events, datagrams: the last `KEPT` of each, for whoever waits.
+        clock: Monotonic seconds, of the event loop.
+    """
+
+    def __init__(self, link: Link, emit: Emit = _discard) -> None:
+        """
+        Args:
+            link: Open, at the speed of `skstack.BAUD`.
+            emit: Takes rejects, observations and hints, at once and in order.
+        """
         self.link = link
         self.clock = asyncio.get_running_loop().time
         self.state = SessionStateMachine(self.clock)
-        self.items = Outbox()
+        self.emit = emit
         self.side: int | None = None
-        """The side argument of the dual edition; None on the single one, whose SKINFO ends with FFFE."""
         self.version = ""
         self.address = ""
-        """Its own IPv6 address."""
         self.pans: deque[Pan] = deque(maxlen=KEPT)
         self.events: deque[Event] = deque(maxlen=KEPT)
         self.inbox: deque[Datagram] = deque(maxlen=KEPT)
@@ -81,31 +96,36 @@ class Module:
             messages = self._decoder.flush()
         else:
             messages = self._decoder.feed(data)
-        for message in messages:
-            self._take(message)
+        self._sort(messages)
 
-    def _take(self, message: skstack.Message) -> None:
-        match message:
-            case Ok() | Fail() | Line():
-                self._replies.append(message)
-            case Event():
-                self.state.take_event(message, self.address)
-                self.events.append(message)
-            case Pan():
-                self.pans.append(message)
-            case Datagram():
-                self.inbox.append(message)
-            case Rejected():
-                self.reject(message)
+    def _sort(self, messages: list[skstack.Message]) -> None:
+        """Put each message where it is waited for. Rejects of one read are added up, so that a flood costs one item a read."""
+        rejects: dict[str, Rejected] = {}
+        for message in messages:
+            match message:
+                case Ok() | Fail() | Line():
+                    self._replies.append(message)
+                case Event():
+                    self.state.take_event(message, self.address)
+                    self.events.append(message)
+                case Pan():
+                    self.pans.append(message)
+                case Datagram():
+                    self.inbox.append(message)
+                case Rejected():
+                    times = rejects[message.reason].times if message.reason in rejects else 0
+                    rejects[message.reason] = message._replace(times=times + message.times)
+        for rejected in rejects.values():
+            self.reject(rejected)
 
     def reject(self, rejected: Rejected, why: str = "") -> None:
         """Count it, and say what it means; `why`: where it is not damage of the module's line."""
-        self.items.append(rejected)
-        self.items.append(Hint(why or _DAMAGED.get(rejected.reason, rejected.reason)))
+        self.emit(rejected)
+        self.emit(Hint(why or _DAMAGED.get(rejected.reason, rejected.reason)))
 
     def complain(self, text: str) -> None:
         """One sentence for the log."""
-        self.items.append(Hint(text))
+        self.emit(Hint(text))
 
     async def until(self, ready: Callable[[], bool], seconds: float) -> bool:
         """Take in what comes until something is there; False where it is not in time."""

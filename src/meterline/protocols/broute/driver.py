@@ -8,19 +8,19 @@ Each rung is counted. Pauses between joins double, with jitter: hammering a weak
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing, suppress
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from meterline import world
 from meterline.link.stream import Link
-from meterline.meter.readings import Hint, Item, Refused, Silent
+from meterline.meter.readings import Emit, Hint, Item, Refused, Silent
 from meterline.protocols.broute import causes, echonet, skstack
 from meterline.protocols.broute.adapter import CommandFailed, Module
-from meterline.protocols.broute.driver_metrics import Report
+from meterline.protocols.broute.driver_metrics import DriverMetrics
 from meterline.protocols.broute.network import Network, is_near
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.poller import LIVE, Asked
+from meterline.protocols.broute.poller import LIVE, MeterPoller
 from meterline.protocols.broute.session import Held, Lost, Session
 from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.target import Peer
@@ -37,54 +37,59 @@ CHECK_LIMIT = 60.0
 
 
 class Driver:
-    """`work` until the link is lost; `drain` what there is to yield."""
+    """Asks each meter behind one module in its turn."""
 
-    def __init__(self, link: Link, meters: Mapping[str, Options], memory: dict[str, Any]) -> None:
-        self.module = Module(link)
+    def __init__(self, link: Link, meters: Mapping[str, Options], memory: dict[str, Any], emit: Emit) -> None:
+        """
+        Args:
+            link: Open, at the speed of `skstack.BAUD`.
+            meters: Name of each meter in the configuration → its options.
+            memory: Name → where the meter was joined last; read at the start, written after each join.
+            emit: Takes each item at once, with the name of its meter.
+        """
+        self._emit = emit
+        self.module = Module(link, self._emit_named)
         self.session = Session(self.module)
         self._memory = memory
         self._peers = [Peer(name, options, memory.get(name)) for name, options in meters.items()]
-        self._report = Report(self.session, self._peers)
+        self._metrics = DriverMetrics(self.session, self._peers)
         self._limit_checked = 0.0
+        self.module.state.watch(self._metrics.update)
 
-    def drain(self) -> Iterator[Item]:
-        """What the work has left, each with its meter's name."""
-        name = self.session.meter or self._peers[0].name
-        for item in self.module.items.take():
-            yield item if item.meter else item._replace(meter=name)
+    def _emit_named(self, item: Item) -> None:
+        """An item of no meter is about the one that is asked now, or the first one before that."""
+        self._emit(item if item.meter else item._replace(meter=self.session.meter or self._peers[0].name))
 
-    async def work(self) -> AsyncGenerator[None, None]:
-        """For ever; yields whenever there may be something to drain. Refused: the meter does not let us in."""
-        self._report.begin()
+    async def work(self) -> NoReturn:
+        """Read the meters for ever.
+
+        Raises:
+            Refused: The only meter does not let us in.
+            Silent: The module does not answer, or nothing succeeded for long: the link should be opened anew.
+            OSError, EOFError: The link is lost.
+        """
+        self._metrics.begin()
         await self.module.wake()
         self._say(describe(self.module))
         if not await self._resume():
             await self.module.reset()
-        yield
         await self._check_limit()
         if any(peer.options.write_flash for peer in self._peers):
             await self._set_hex()
         while True:
             peer, began = min(self._peers, key=lambda peer: peer.due), self.module.clock()
-            async with aclosing(self._wait(peer)) as waiting:
-                async for _ in waiting:
-                    yield
-            async with aclosing(self._turn(peer)) as turn:
-                async for _ in turn:
-                    self._report.update()
-                    yield
-            self._report.update()
-            yield
+            await self._wait(peer)
+            await self._turn(peer)
+            self._metrics.update()
             if self.module.clock() == peer.due == began:  # it did nothing, and would again
                 peer.due += 1.0
 
     def close(self) -> None:
         """The link is lost, and the session with it."""
         self.module.state.apply(SessionEvent.GIVEN_UP)
-        self._report.update()
 
     def _say(self, text: str, good: bool = True) -> None:
-        self.module.items.append(Hint(text, self.session.meter, good))
+        self.module.emit(Hint(text, self.session.meter, good))
 
     async def _resume(self) -> bool:
         """Go on with a session that stands in the module since before a restart: each join is a risk, and takes seconds."""
@@ -97,8 +102,8 @@ class Driver:
         frame = await self.session.resume(peer.options, peer.network, LIVE)
         if frame is None:
             return False
-        peer.asked = Asked(peer.network.mac)
-        peer.asked.show(self.session, frame.properties)
+        peer.poller = MeterPoller(peer.network.mac)
+        peer.poller.show(self.session, frame.properties)
         self._say(f"the session with {peer.network.address} still stands: no join is needed")
         return True
 
@@ -107,7 +112,7 @@ class Driver:
         if await self.module.attempt("ROPT") == ["00"]:
             await self.module.attempt("WOPT", "01")
 
-    async def _wait(self, peer: Peer) -> AsyncGenerator[None, None]:
+    async def _wait(self, peer: Peer) -> None:
         """Until the peer's turn; what comes meanwhile is taken in. A session that is lost ends the waiting."""
         module = self.module
         was_up = module.state.is_up
@@ -121,9 +126,7 @@ class Driver:
             if module.state.is_limited and module.clock() - self._limit_checked >= CHECK_LIMIT:
                 await self._check_limit()
             await self._hear()
-            self._report.update()
-            if module.items:
-                yield
+            self._metrics.update()
 
     async def _check_limit(self) -> None:
         """The events that begin and end the limit may be missed: ask."""
@@ -136,29 +139,26 @@ class Driver:
         self.session.overhear()
         frames = tuple(self.session.notifications)
         self.session.notifications.clear()
-        asked = next((peer.asked for peer in self._peers if peer.name == self.session.meter), None)
+        poller = next((peer.poller for peer in self._peers if peer.name == self.session.meter), None)
         for frame in frames:
-            if asked:
-                asked.hear(self.session, frame)
+            if poller:
+                poller.hear(self.session, frame)
             if frame.esv == echonet.INFC:
                 await self.session.confirm(frame)
 
-    async def _turn(self, peer: Peer) -> AsyncGenerator[None, None]:
+    async def _turn(self, peer: Peer) -> None:
         """Join the peer where it is not joined, and poll it once."""
         module, started = self.module, self.module.clock()
         try:
             if not module.state.is_up or self.session.joined != peer.name:
-                async with aclosing(self._enter(peer)) as entering:
-                    async for _ in entering:
-                        yield
-            if module.state.is_up and peer.asked:
+                await self._enter(peer)
+                self._metrics.update()
+            if module.state.is_up and peer.poller:
                 until = module.clock() + peer.options.interval
-                async with aclosing(peer.asked.poll(self.session, until)) as polling:
-                    async for _ in polling:
-                        yield
+                await peer.poller.poll(self.session, until)
                 await self._judge(peer, started)
                 await self._hear()
-                await self._report.ask_transmitted()
+                await self._metrics.ask_transmitted()
         except Held:
             pass  # the waiting for the next turn sees to it
         except Lost:
@@ -175,7 +175,7 @@ class Driver:
     async def _judge(self, peer: Peer, started: float) -> None:
         """After a poll: when to ask again, and whether the session can be trusted any longer."""
         peer.due = max(started + peer.options.interval, self.module.clock())
-        if peer.asked and peer.asked.answered:
+        if peer.poller and peer.poller.answered:
             peer.silent, peer.trouble, peer.heard_at = 0, "", self.session.heard_at
             peer.misses = 0 if self._lasts(peer) else peer.misses
             if not peer.spread and self.module.link.crowd > 1:
@@ -189,8 +189,8 @@ class Driver:
             return
         late, peer.heard_at = self.session.heard_at > peer.heard_at, self.session.heard_at
         peer.silent = 0 if late else peer.silent + 1
-        if peer.asked and not late:
-            peer.asked.pace.forget()
+        if peer.poller and not late:
+            peer.poller.pace.forget()
         if peer.silent >= SILENT_POLLS:
             unsent = self.module.state.unsent_reason
             self._trouble(peer, causes.unsent(unsent) if unsent else causes.silent(is_near(self.session.rssi)))
@@ -200,17 +200,15 @@ class Driver:
             if peer.misses == 1:
                 peer.due = self.module.clock()
 
-    async def _enter(self, peer: Peer) -> AsyncGenerator[None, None]:
+    async def _enter(self, peer: Peer) -> None:
         """One try to open a session with the peer, on the rung that it has come to."""
         module, session = self.module, self.session
         if session.joined not in ("", peer.name):
             await session.leave()
-        self._report.update()
         await self._hear()
         session.begin(peer.name)
         if peer.misses >= REOPEN_AT and all(other.misses for other in self._peers):
             session.observe("smartmeter_retries_total", "reopen")
-            yield
             raise Silent(f"no success after {peer.misses} tries: {peer.trouble}", link=module.link.url)
         if peer.misses == RESET_AT:
             session.observe("smartmeter_retries_total", "reset")
@@ -221,7 +219,6 @@ class Driver:
             if peer.misses:
                 session.observe("smartmeter_retries_total", "scan")
             await self._scan(peer)
-            yield
             if peer.network is None:
                 return
         if peer.joined_at > -math.inf:
@@ -245,9 +242,9 @@ class Driver:
         self._memory[peer.name] = peer.remember(network)
         if outdated := peer.outdated(network):
             self._say(causes.outdated(outdated), good=False)
-        if peer.asked is None or peer.asked.mac != network.mac:
-            peer.asked = Asked(network.mac)
-        peer.asked.begin()
+        if peer.poller is None or peer.poller.mac != network.mac:
+            peer.poller = MeterPoller(network.mac)
+        peer.poller.begin()
         if network.lqi is not None:
             self.session.observe("smartmeter_radio_rssi_dbm", value=skstack.dbm(network.lqi), increment=False)
             network.lqi = None  # it says nothing about the next time

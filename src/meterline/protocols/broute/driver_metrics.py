@@ -16,8 +16,8 @@ SLACK = 5.0
 """Seconds by which our clock may be corrected without a word."""
 
 
-class Report:
-    """Leaves observations for the driver to yield."""
+class DriverMetrics:
+    """Emits observations about the session, when something about it has changed."""
 
     def __init__(self, session: Session, peers: list[Peer]) -> None:
         self._session = session
@@ -66,7 +66,7 @@ class Report:
         key = (self._session.meter, family)
         if self._told.get(key, 0.0) != value:
             self._told[key] = value
-            self._session.module.items.append(Observation((family,), value, meter=self._session.meter))
+            self._session.module.emit(Observation((family,), value, meter=self._session.meter))
 
     async def ask_transmitted(self) -> None:
         """Milliseconds on air, which the module counts."""

@@ -8,8 +8,7 @@ once. Its half-hourly notifications are taken as they come.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 
 from meterline import world
 from meterline.meter.readings import Reading, Rejected, Series, Snapshot
@@ -58,7 +57,7 @@ EXPLAINED = (
 )
 
 
-class Asked:
+class MeterPoller:
     """`poll` it; `hear` what it says unasked. Times are the loop's, so that setting the clock moves none of them."""
 
     def __init__(self, mac: str) -> None:
@@ -98,10 +97,18 @@ class Asked:
         self._questions.begin()
         self._unanswered.clear()
 
-    async def poll(self, session: Session, until: float = math.inf) -> AsyncGenerator[None, None]:
-        """One round of questions; yields whenever there is something new to show.
+    async def poll(self, session: Session, until: float = math.inf) -> None:
+        """One round of questions. Each reply is shown at once.
 
-        `until`: when the next round is due. Whoever answers slowly is then asked for one thing a round beside `LIVE`.
+        Args:
+            session: Up, with this meter.
+            until: When the next round is due, by the clock of the module. A meter that answers slowly is asked for one thing a
+                round beside `LIVE`.
+
+        Raises:
+            Lost: The session has ended.
+            Held: Nothing may be sent now.
+            CommandFailed, OSError: The module refuses a command; the link is lost.
         """
         self.answered, session.pace = False, self.pace
         clock = session.module.clock
@@ -112,15 +119,12 @@ class Asked:
         for name in ("map", "units"):
             if self._questions.offered and self._has_time(clock(), until):
                 await self._settle(session, name, until)
-        async with aclosing(self._read(session, until)) as reading:
-            async for _ in reading:
-                yield
+        await self._read(session, until)
         if not self.answered:
             return
         for name in REST:
             if self._is_due(name, clock()):
                 await self._settle(session, name, until)
-                yield
                 if not self._has_time(clock(), until):
                     break
         self._explain(session)
@@ -147,15 +151,18 @@ class Asked:
             self._lasting.pop(("smartmeter_clock_offset_seconds",), None)
         self._skew = skew
 
-    async def _read(self, session: Session, until: float) -> AsyncGenerator[None, None]:
+    async def _read(self, session: Session, until: float) -> None:
         """Power, current and registers: once, and again at once where the reply leaves something in doubt."""
+        doubts = False
+
+        def take(frame: echonet.Frame) -> None:
+            nonlocal doubts
+            self.answered = True
+            doubts |= self.show(session, frame.properties)
+
         for _ in range(2):
             doubts = False
-            async with aclosing(self._questions.ask(session, LIVE)) as replies:
-                async for frame in replies:
-                    self.answered = True
-                    doubts |= self.show(session, frame.properties)
-                    yield
+            await self._questions.ask(session, LIVE, take)
             if self._unit and self.answered and not self._read_once:
                 self._read_once = doubts = True
             if not doubts or not self._has_time(session.module.clock(), until):
@@ -168,9 +175,7 @@ class Asked:
             if not self._is_due(name, session.module.clock()):
                 return
             said: dict[int, bytes] = {}
-            async with aclosing(self._questions.ask(session, group)) as replies:
-                async for frame in replies:
-                    said |= dict(frame.properties)
+            await self._questions.ask(session, group, lambda frame: said.update(frame.properties))  # noqa: B023
             now = session.module.clock()
             if said:
                 self._unanswered.pop(name, None)
@@ -272,13 +277,13 @@ class Asked:
             module.reject(reject._replace(meter=session.meter), complaint(reject.data[0], reject.data[2:], self._unit))
         wrong = {reject.data[0] for reject in malformed}
         kept = self._belief.sift(one for one in said if one.epc not in wrong)
-        for _ in range(self._belief.implausible):
-            module.reject(Rejected("implausible", meter=session.meter), causes.ODD)
+        if self._belief.implausible:
+            module.reject(Rejected("implausible", meter=session.meter, times=self._belief.implausible), causes.ODD)
         self._belief.implausible = 0
         return kept
 
     def show(self, session: Session, said: Iterable[echonet.Property]) -> bool:
-        """Leave a snapshot for the driver to yield: what was said now, and what still holds; whether something is in doubt."""
+        """Emit a snapshot: what was said now, and what still holds. Whether something is in doubt."""
         tick = session.module.clock()
         said = self._believable(session, list(said))
         found, _ = readings(said, self._unit)
@@ -295,5 +300,5 @@ class Asked:
             step, wraps_at = float(self._unit.watthours), self._unit.energy(self._unit.steps)
         snapshot = Snapshot(tuple(shown.values()), self.mac, meter=session.meter, step=step, wraps_at=wraps_at, checked=False)
         words = {f"{epc:02X}": edt.hex().upper() for epc, edt in said if edt}
-        session.module.items.append(snapshot._replace(words=words, holds=ROUNDS_HELD * self.pace.usual))
+        session.module.emit(snapshot._replace(words=words, holds=ROUNDS_HELD * self.pace.usual))
         return self._belief.doubts

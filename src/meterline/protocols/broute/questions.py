@@ -7,7 +7,7 @@ refused is asked for alone before it is given up, and a question that gets no an
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from meterline.protocols.broute import properties as p
@@ -68,8 +68,19 @@ class Questions:
             return "is not in the meter's property map (9F)"
         return "is refused by the meter" if epc in self._refused else "was not answered by the meter"
 
-    async def ask(self, session: Session, group: tuple[int, ...]) -> AsyncGenerator[Frame, None]:
-        """The replies to questions for those of a group that it has. What is refused is in a reply where it was asked alone."""
+    async def ask(self, session: Session, group: tuple[int, ...], take: Callable[[Frame], object]) -> None:
+        """Ask for those properties of a group that the meter has.
+
+        Args:
+            session: Up, with this meter.
+            group: Properties that are asked for together where the meter bears it.
+            take: Takes each reply as it comes. What is refused is in a reply where it was asked alone.
+
+        Raises:
+            Lost: The session has ended.
+            Held: Nothing may be sent now.
+            CommandFailed, OSError: The module refuses a command; the link is lost.
+        """
         clock = session.module.clock
         begun = clock()
         wanted = self._wanted(group, begun)
@@ -94,7 +105,7 @@ class Questions:
             refused = [epc for epc, edt in said.items() if not edt]
             for epc in refused:
                 session.observe("smartmeter_properties_refused_total", f"{epc:02X}")
-            yield frame._replace(properties=tuple(Property(*one) for one in said.items() if one[1] or len(asked) == 1))
+            take(frame._replace(properties=tuple(Property(*one) for one in said.items() if one[1] or len(asked) == 1)))
             self._note(asked, said, clock())
             if len(asked) == 1:
                 crowded |= doubted & said.keys() - set(refused)

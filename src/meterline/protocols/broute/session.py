@@ -82,8 +82,8 @@ class Session:
         self._tid = world.current.random.randrange(0x10000)
 
     def observe(self, family: str, *labels: str, value: float | None = 1.0, increment: bool = True) -> None:
-        """Leave an observation about this meter for the driver to yield."""
-        self.module.items.append(Observation((family, *labels), value, increment, self.meter))
+        """Emit an observation about this meter."""
+        self.module.emit(Observation((family, *labels), value, increment, self.meter))
 
     def begin(self, meter: str) -> None:
         """From now on all this is about that meter; nothing of the one before is left."""
@@ -260,18 +260,37 @@ class Session:
 
     def take(self) -> list[echonet.Frame]:
         """What the meter has said: replies are given back, notifications put aside."""
-        replies = []
+        if not self.module.inbox:
+            return []
+        replies, notified, rejects, lqi = [], 0, list[Rejected](), None
         while self.module.inbox:
-            frame = self._frame(self.module.inbox.popleft())
-            if frame is None:
+            datagram = self.module.inbox.popleft()
+            if not self._is_from_meter(datagram):
                 continue
-            self._time(frame)
-            if frame.esv in (echonet.INF, echonet.INFC):
-                self.observe("smartmeter_notifications_total")
-                self.notifications.append(frame)
-            else:
-                replies.append(frame)
+            lqi = datagram.lqi if datagram.lqi is not None else lqi
+            frame = echonet.decode(datagram.payload)
+            if isinstance(frame, Rejected):
+                rejects.append(frame)
+            elif datagram.secured:
+                self._time(frame)
+                if frame.esv in (echonet.INF, echonet.INFC):
+                    notified += 1
+                    self.notifications.append(frame)
+                else:
+                    replies.append(frame)
+        self._tell(lqi, rejects, notified)
         return replies
+
+    def _tell(self, lqi: int | None, rejects: list[Rejected], notified: int) -> None:
+        """Emit what the last datagrams tell beside their frames, added up: a flood of them costs no more items."""
+        if lqi is not None:
+            self.rssi = skstack.dbm(lqi)
+            self.observe("smartmeter_radio_rssi_dbm", value=self.rssi, increment=False)
+        if rejects:
+            times = sum(rejected.times for rejected in rejects)
+            self.module.reject(rejects[-1]._replace(meter=self.meter, times=times), NO_FRAME)
+        if notified:
+            self.observe("smartmeter_notifications_total", value=float(notified))
 
     def _time(self, frame: echonet.Frame) -> None:
         """The meter is there; a reply, however late, tells how long it takes."""
@@ -281,18 +300,9 @@ class Session:
             self.pace.note(self.heard_at - sent)
             self._asked = deque((one for one in self._asked if one[0] != frame.tid), REMEMBERED)
 
-    def _frame(self, datagram: Datagram) -> echonet.Frame | None:
-        """The frame in it, where it is the meter's word to us."""
-        if datagram.destination_port != echonet.PORT or self.network is None or datagram.source != self.network.address:
-            return None
-        if datagram.lqi is not None:
-            self.rssi = skstack.dbm(datagram.lqi)
-            self.observe("smartmeter_radio_rssi_dbm", value=self.rssi, increment=False)
-        frame = echonet.decode(datagram.payload)
-        if isinstance(frame, Rejected):
-            self.module.reject(frame._replace(meter=self.meter), NO_FRAME)
-            return None
-        return frame if datagram.secured else None
+    def _is_from_meter(self, datagram: Datagram) -> bool:
+        at_port = datagram.destination_port == echonet.PORT
+        return at_port and self.network is not None and datagram.source == self.network.address
 
     async def confirm(self, frame: echonet.Frame) -> None:
         """Answer an INFC."""

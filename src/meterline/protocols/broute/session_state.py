@@ -137,9 +137,14 @@ class SessionStateMachine:
         self._renewals = 0
         self.transmission = Transmission.PENDING
         self.unsent_reason = ""
+        self._on_change: Callable[[], object] = lambda: None
         self._clock = clock
         self._renewing_since = 0.0
         self._limited_since: float | None = None
+
+    def watch(self, on_change: Callable[[], object]) -> None:
+        """Let a function be called after each event of the session, and each change of the limit."""
+        self._on_change = on_change
 
     @property
     def is_up(self) -> bool:
@@ -183,6 +188,7 @@ class SessionStateMachine:
             self._renewals += before in (SessionState.UP, SessionState.RENEWING, SessionState.RESUMING)
         elif event is SessionEvent.MODULE_RESET:
             self._limited_since = None
+        self._on_change()
 
     def take_event(self, event: Event, own_address: str) -> None:
         """Take in an event of the module.
@@ -199,9 +205,9 @@ class SessionStateMachine:
         elif number == _EVENT_SENT:
             self.transmission = _TRANSMISSIONS.get(event.parameter, Transmission.PENDING)
         elif number == _EVENT_LIMIT_BEGINS:
-            self._limited_since = self._clock()
+            self._limit(self._clock())
         elif number == _EVENT_LIMIT_ENDS:
-            self._limited_since = None
+            self._limit(None)
 
     def begin_join(self, partner: str) -> None:
         """SKJOIN is about to be given for the meter with this address."""
@@ -217,9 +223,13 @@ class SessionStateMachine:
         """Take in register SFB, since the events of the limit may have been missed; None: the module did not say."""
         if is_limited:
             if self._limited_since is None:
-                self._limited_since = self._clock()
+                self._limit(self._clock())
         elif is_limited is False or (self.is_limited and self._clock() - (self._limited_since or 0.0) > LIMIT_MAX_S):
-            self._limited_since = None
+            self._limit(None)
+
+    def _limit(self, since: float | None) -> None:
+        self._limited_since = since
+        self._on_change()
 
     def take_renewals(self) -> int:
         """How often a session in use was renewed since this was asked last."""
