@@ -1,7 +1,7 @@
-"""A Wi-SUN module on an open link: one command at a time, and everything that it says in between is taken in.
+"""A Wi-SUN module on an open link: one command at a time, and everything that the module sends in between is taken in.
 
-Whoever waits reads; what was not asked for is kept, bounded, for whoever asks next. No reply to a command, again and again,
-is `Silent`: the link should be opened anew.
+Whoever waits reads. What nobody waits for is kept, bounded, for whoever asks next. A module that answers no command, tried
+again and again, is `Silent`: the link should be opened anew.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from meterline.protocols.broute.session_state import SessionEvent, SessionStateM
 from meterline.protocols.broute.skstack import Datagram, Event, Fail, Line, Ok, Pan
 from meterline.protocols.broute.splitter import MAX_PAYLOAD
 
-REPLY = 3.0
+COMMAND_TIMEOUT_S = 3.0
 """Seconds for the reply to most commands."""
-STALLED = 1.0
+STALL_TIMEOUT_S = 1.0
 """Seconds without a byte after which a piece that has begun is given up: a wrong length field would wait for ever."""
 FILLER = b"\r\n" * (MAX_PAYLOAD // 2)
 """Ends a datagram that was cut off: as much as one holds, and elsewhere only empty lines."""
-KEPT = 64
+WAITING_MAX = 64
 """Events, replies and datagrams that wait to be asked for, each."""
 
 _DAMAGED = {
@@ -59,7 +59,7 @@ class Module:
         side: Side argument of commands on the dual edition; None on the single edition, whose SKINFO ends with FFFE.
         version: Reply to SKVER; empty before `wake`.
         address: IPv6 address of the module; empty before `wake`.
-        pans, events, inbox: Networks that a scan found, events, datagrams: the last `KEPT` of each, for whoever waits.
+        pans, events, inbox: Networks that a scan found, events, datagrams: the last `WAITING_MAX` of each, for whoever waits.
         clock: Monotonic seconds, of the event loop.
     """
 
@@ -76,17 +76,25 @@ class Module:
         self.side: int | None = None
         self.version = ""
         self.address = ""
-        self.pans: deque[Pan] = deque(maxlen=KEPT)
-        self.events: deque[Event] = deque(maxlen=KEPT)
-        self.inbox: deque[Datagram] = deque(maxlen=KEPT)
-        self._replies: deque[Ok | Fail | Line] = deque(maxlen=KEPT)
+        self.pans: deque[Pan] = deque(maxlen=WAITING_MAX)
+        self.events: deque[Event] = deque(maxlen=WAITING_MAX)
+        self.inbox: deque[Datagram] = deque(maxlen=WAITING_MAX)
+        self._replies: deque[Ok | Fail | Line] = deque(maxlen=WAITING_MAX)
         self._decoder = skstack.Decoder()
 
     async def listen(self, deadline: float) -> None:
-        """Take in what comes next. TimeoutError at the deadline (loop time)."""
+        """Take in what comes next.
+
+        Args:
+            deadline: By `clock`.
+
+        Raises:
+            TimeoutError: Nothing came before the deadline.
+            OSError: The link is lost.
+        """
         limit = deadline
         if self._decoder.pending:
-            limit = min(deadline, self.clock() + STALLED)
+            limit = min(deadline, self.clock() + STALL_TIMEOUT_S)
         try:
             async with asyncio.timeout_at(limit):
                 data = await self.link.read()
@@ -155,8 +163,20 @@ class Module:
     def _complete(self) -> bool:
         return any(type(reply) is not Line for reply in self._replies)
 
-    async def ask(self, *words: str, seconds: float = REPLY) -> list[str]:
-        """Give a command; its reply. CommandFailed: refused. Silent: the module does not answer at all."""
+    async def ask(self, *words: str, seconds: float = COMMAND_TIMEOUT_S) -> list[str]:
+        """Give a command, up to three times.
+
+        Args:
+            words: The command and its arguments.
+            seconds: To wait for the reply of each try.
+
+        Returns:
+            The data lines of the reply, and the value after OK.
+
+        Raises:
+            CommandFailed: The module refuses the command.
+            Silent: The module does not answer at all.
+        """
         for nudge in (b"\r\n", FILLER, b""):
             self._replies.clear()
             await self.link.write(skstack.command(*words))
@@ -174,9 +194,9 @@ class Module:
         self._replies.clear()
 
     async def look_up(self, kind: str, *words: str) -> list[str]:
-        """What the module says in its line of that kind, in words; empty where it does not know the command.
+        """The words that follow `kind` in the reply to a command; empty where the module does not know the command.
 
-        A reply may be one that an earlier question waited for in vain: asked again, the right one comes.
+        A reply may be one that an earlier command waited for in vain: given again, the command gets its own.
         """
         for _ in range(3):
             for line in await self.attempt(*words):
@@ -189,7 +209,7 @@ class Module:
         await self.nudge()
         await self.link.write(skstack.command("SKVER"))
         with suppress(CommandFailed):
-            return bool(await self.reply("SKVER", REPLY))
+            return bool(await self.reply("SKVER", COMMAND_TIMEOUT_S))
         return True
 
     async def start(self) -> None:
@@ -228,7 +248,15 @@ class Module:
             return []
 
     async def send(self, address: str, payload: bytes) -> bool:
-        """Send a datagram; False where the module refuses. `state.transmission` tells later how the transmission ended."""
+        """Send a datagram, encrypted. `state.transmission` tells later how the transmission ended.
+
+        Args:
+            address: IPv6 address of the meter.
+            payload: An ECHONET Lite frame.
+
+        Returns:
+            False where the module refuses the datagram; `state.unsent_reason` says why.
+        """
         self._replies.clear()
         self.state.begin_transmission()
         await self.link.write(skstack.sendto(address, payload, self.side))

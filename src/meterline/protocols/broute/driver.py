@@ -25,15 +25,15 @@ from meterline.protocols.broute.session import Held, Lost, Session
 from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.target import Peer
 
-SILENT_POLLS = 2
+SILENT_POLLS_MAX = 2
 """Polls without any answer after which the meter is joined again."""
-RESET_AT, REOPEN_AT = 4, 8
+RESET_AT_MISSES, REOPEN_AT_MISSES = 4, 8
 """Failed steps after which the module is reset, and the port opened again."""
-REFUSALS = 3
-FIRST_PAUSE, SCAN_PAUSE, LONGEST_PAUSE = 5.0, 60.0, 300.0
-LASTING = 60.0
+REFUSED_JOINS_MAX = 3
+JOIN_PAUSE_S, SCAN_PAUSE_S, PAUSE_MAX_S = 5.0, 60.0, 300.0
+GOOD_SESSION_S = 60.0
 """Seconds after which a session counts as a good one."""
-CHECK_LIMIT = 60.0
+LIMIT_CHECK_INTERVAL_S = 60.0
 
 
 class Driver:
@@ -122,8 +122,8 @@ class Driver:
                 if self.session.joined == peer.name:
                     self._lose(peer)
             with suppress(TimeoutError):
-                await module.listen(min(max(peer.due, now + 1.0), now + CHECK_LIMIT))
-            if module.state.is_limited and module.clock() - self._limit_checked >= CHECK_LIMIT:
+                await module.listen(min(max(peer.due, now + 1.0), now + LIMIT_CHECK_INTERVAL_S))
+            if module.state.is_limited and module.clock() - self._limit_checked >= LIMIT_CHECK_INTERVAL_S:
                 await self._check_limit()
             await self._hear()
             self._metrics.update()
@@ -164,13 +164,13 @@ class Driver:
         except Lost:
             self._lose(peer)
         except CommandFailed as error:
-            self._trouble(peer, causes.command(str(error)))
+            self._trouble(peer, causes.refused_command(str(error)))
             self._miss(peer)
         except Refused as error:
             if len(self._peers) == 1:
                 raise
-            self._say(f"refused: {error}; next try in {LONGEST_PAUSE:.0f} s", good=False)
-            peer.refusals, peer.due = 0, module.clock() + LONGEST_PAUSE
+            self._say(f"refused: {error}; next try in {PAUSE_MAX_S:.0f} s", good=False)
+            peer.refusals, peer.due = 0, module.clock() + PAUSE_MAX_S
 
     async def _judge(self, peer: Peer, started: float) -> None:
         """After a poll: when to ask again, and whether the session can be trusted any longer."""
@@ -191,9 +191,9 @@ class Driver:
         peer.silent = 0 if late else peer.silent + 1
         if peer.poller and not late:
             peer.poller.pace.forget()
-        if peer.silent >= SILENT_POLLS:
+        if peer.silent >= SILENT_POLLS_MAX:
             unsent = self.module.state.unsent_reason
-            self._trouble(peer, causes.unsent(unsent) if unsent else causes.silent(is_near(self.session.rssi)))
+            self._trouble(peer, causes.unsent(unsent) if unsent else causes.no_reply(is_near(self.session.rssi)))
             peer.silent = 0
             self.module.state.apply(SessionEvent.GIVEN_UP)
             self._miss(peer)
@@ -207,10 +207,10 @@ class Driver:
             await session.leave()
         await self._hear()
         session.begin(peer.name)
-        if peer.misses >= REOPEN_AT and all(other.misses for other in self._peers):
+        if peer.misses >= REOPEN_AT_MISSES and all(other.misses for other in self._peers):
             session.observe("smartmeter_retries_total", "reopen")
             raise Silent(f"no success after {peer.misses} tries: {peer.trouble}", link=module.link.url)
-        if peer.misses == RESET_AT:
+        if peer.misses == RESET_AT_MISSES:
             session.observe("smartmeter_retries_total", "reset")
             await module.reset()
         if peer.misses and peer.others:
@@ -234,8 +234,8 @@ class Driver:
         if found:
             peer.network, *peer.others = found
         elif peer.network is None:
-            self._trouble(peer, causes.NOT_HEARD, at_once=True)
-            self._miss(peer, SCAN_PAUSE)
+            self._trouble(peer, causes.NOT_FOUND, at_once=True)
+            self._miss(peer, SCAN_PAUSE_S)
 
     def _joined(self, peer: Peer, network: Network) -> None:
         peer.joined_at, peer.refusals, peer.others = self.module.clock(), 0, []
@@ -259,7 +259,7 @@ class Driver:
         peer.refusals += near is True
         self._trouble(peer, causes.not_let_in(self.session.answers_login, near))
         self._miss(peer)
-        if peer.refusals >= REFUSALS and not peer.others:
+        if peer.refusals >= REFUSED_JOINS_MAX and not peer.others:
             raise Refused(peer.trouble)
 
     def _trouble(self, peer: Peer, text: str, at_once: bool = False) -> None:
@@ -270,20 +270,20 @@ class Driver:
 
     def _lasts(self, peer: Peer) -> bool:
         """The session stands for so long that it is a good one."""
-        return self.module.clock() - peer.joined_at > LASTING
+        return self.module.clock() - peer.joined_at > GOOD_SESSION_S
 
     def _lose(self, peer: Peer) -> None:
         """The session ended without our doing. One that lasted is joined again at once."""
         if self._lasts(peer):
             peer.due = self.module.clock()
         else:
-            self._trouble(peer, causes.ENDED)
+            self._trouble(peer, causes.SHORT_SESSION)
             self._miss(peer)
 
-    def _miss(self, peer: Peer, shortest: float = FIRST_PAUSE) -> None:
+    def _miss(self, peer: Peer, shortest: float = JOIN_PAUSE_S) -> None:
         self.session.observe("smartmeter_radio_rssi_dbm", value=None, increment=False)
         peer.misses += 1
-        pause = min(shortest * 2 ** min(peer.misses - 1, 10), LONGEST_PAUSE)
+        pause = min(shortest * 2 ** min(peer.misses - 1, 10), PAUSE_MAX_S)
         peer.due = self.module.clock() + pause * world.current.random.uniform(0.75, 1.25)
 
 

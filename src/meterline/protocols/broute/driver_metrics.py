@@ -11,8 +11,8 @@ from meterline.protocols.broute.session import Session
 from meterline.protocols.broute.target import Peer
 
 RUNGS = ("request", "join", "scan", "reset", "reopen")
-TRANSMITTED_EVERY = 600.0
-SLACK = 5.0
+TRANSMITTED_INTERVAL_S = 600.0
+CLOCK_SLACK_S = 5.0
 """Seconds by which our clock may be corrected without a word."""
 
 
@@ -60,7 +60,7 @@ class DriverMetrics:
             return None
         since = round(world.current.now() - (self._session.module.clock() - peer.joined_at))
         told = self._told.get((peer.name, "smartmeter_session_start_timestamp_seconds"))
-        return told if told and abs(since - told) <= SLACK else float(since)
+        return told if told and abs(since - told) <= CLOCK_SLACK_S else float(since)
 
     def _tell(self, family: str, value: float | None) -> None:
         key = (self._session.meter, family)
@@ -73,7 +73,7 @@ class DriverMetrics:
         module = self._session.module
         if (now := module.clock()) < self._transmitted_due:
             return
-        self._transmitted_due = now + TRANSMITTED_EVERY
+        self._transmitted_due = now + TRANSMITTED_INTERVAL_S
         for digits in await module.look_up("ESREG", "SKSREG", "SFD"):
             with suppress(ValueError):
                 seconds = int(digits[:16], 16) / 1000

@@ -12,34 +12,35 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from meterline import world
 from meterline.meter.readings import Observation, Rejected
 from meterline.protocols.broute import echonet, skstack
-from meterline.protocols.broute.adapter import KEPT, CommandFailed, Module
+from meterline.protocols.broute.adapter import WAITING_MAX, CommandFailed, Module
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.pace import LONGEST, REPLY, SLOW_REPLY, Pace
+from meterline.protocols.broute.pace import LONGEST_REPLY_S, REPLY_TIMEOUT_S, SLOW_REPLY_TIMEOUT_S, Pace
 from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.skstack import Datagram, Pan
 
 DURATIONS = (6, 7, 8)
 """Exponents of the time a scan stays on a channel: 17.5, 34.7 and 69 s over all of them."""
 ALL_CHANNELS = range(0x21, 0x3D)
-STRAGGLERS = 0.5
+LATE_NETWORKS_S = 0.5
 """Seconds to wait after a scan: some modules print a network after the event that ends it."""
-JOIN = 90.0
+JOIN_TIMEOUT_S = 90.0
 """Seconds for EVENT 24 or 25: a meter that does not answer is given up by the module after 40."""
-TRIES = 3
-BUSY = 5.0
+QUESTION_TRIES = 3
+RESEND_PAUSE_S = 5.0
 """Seconds to leave the air alone after a transmission failed."""
 
 
-REMEMBERED = 32
+QUESTIONS_REMEMBERED = 32
 """Questions whose replies are known, however late."""
 
 
-RESUME = 2.0
+RESUME_TIMEOUT_S = 2.0
 """Seconds for a reply over a session that may stand from before."""
 NO_FRAME = (
     "a datagram of the meter is not ECHONET Lite: the lengths in it do not fit, as after damage between the module and this "
@@ -56,28 +57,32 @@ class Held(Exception):
 
 
 class Session:
-    """With the meter that was joined last."""
+    """The session of a module with one meter at a time.
+
+    Attributes:
+        network: Where the meter is on the air; None before a join or a resume.
+        meter: Name of the meter, in the configuration, that is asked now; empty before the first.
+        joined: Name of the meter that the session was opened with; empty where there is none.
+        notifications: Frames that the meter sent unasked, for whoever takes them.
+        pace: How long the meter takes to answer.
+        heard_at: When the meter sent something last, asked or not, late or not; by the clock of the module.
+        late_at: When a reply came last that nobody waited for any more.
+        rssi: Signal of the meter's last datagram, dBm; None where the module does not say.
+        answers_login: During the last join messages of the log-in came from the meter.
+    """
 
     def __init__(self, module: Module) -> None:
         self.module = module
         self.network: Network | None = None
         self.meter = ""
-        """Whom all this is about: the meter's name in the configuration."""
         self.joined = ""
-        """Whose the session is."""
-        self.notifications: deque[echonet.Frame] = deque(maxlen=KEPT)
-        """What the meter said unasked, for whoever takes it."""
+        self.notifications: deque[echonet.Frame] = deque(maxlen=WAITING_MAX)
         self.pace = Pace()
-        """The meter's."""
         self.heard_at = -math.inf
-        """When the meter said something last, asked or not, late or not."""
         self.late_at = -math.inf
-        """When a reply came last that nobody waited for any more."""
         self.rssi: float | None = None
-        """dBm of the meter's last word."""
         self.answers_login = False
-        """During the last join the meter answered: what it sent arrived."""
-        self._asked: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
+        self._asked: deque[tuple[int, float]] = deque(maxlen=QUESTIONS_REMEMBERED)
         """TIDs of the last questions, and when each was sent."""
         self._tid = world.current.random.randrange(0x10000)
 
@@ -86,7 +91,7 @@ class Session:
         self.module.emit(Observation((family, *labels), value, increment, self.meter))
 
     def begin(self, meter: str) -> None:
-        """From now on all this is about that meter; nothing of the one before is left."""
+        """Turn to a meter. Nothing of the one before is left."""
         self.meter, self.joined, self.network, self.rssi = meter, "", None, None
         self.module.state.apply(SessionEvent.GIVEN_UP)
         self.module.inbox.clear()
@@ -107,7 +112,7 @@ class Session:
         with suppress(Lost, Held):
             if await self._ask(tuple(epcs)):
                 frame = await self._reply(
-                    {self._tid}, lambda: 0.0 if module.state.has_failed_transmission else RESUME, again=False
+                    {self._tid}, lambda: 0.0 if module.state.has_failed_transmission else RESUME_TIMEOUT_S, again=False
                 )
                 if frame:
                     module.state.apply(SessionEvent.RESUME_ANSWERED)
@@ -117,7 +122,14 @@ class Session:
         return None
 
     async def scan(self, options: Options) -> list[Network]:
-        """Look for the meter's network, longer and longer: all that have its pairing ID, the likeliest first."""
+        """Look for the network of the meter, longer and longer.
+
+        Returns:
+            All networks with the pairing ID of the meter, the likeliest first; empty where no scan found one.
+
+        Raises:
+            CommandFailed, OSError: The module refuses a command; the link is lost.
+        """
         await self._credentials(options)
         narrow = [(duration, options.channel) for duration in DURATIONS[:2] if options.channel]
         for duration, channel in (*narrow, *((duration, None) for duration in DURATIONS)):
@@ -130,14 +142,23 @@ class Session:
         return []
 
     async def sweep(self, mode: int, duration: int, channel: str | None = None) -> list[Pan]:
-        """One scan: all networks that answered. `mode` 2: that of our ID; 3: any."""
+        """One scan.
+
+        Args:
+            mode: 2: networks of the ID that is set; 3: any network.
+            duration: Exponent of the time on each channel, as in `DURATIONS`.
+            channel: Hexadecimal, "21" to "3C"; None: all channels.
+
+        Returns:
+            All networks that answered.
+        """
         mask = 1 << (int(channel, 16) - 0x21) if channel else 0xFFFFFFFF
         seconds = skstack.scan_seconds(duration, 1 if channel else len(ALL_CHANNELS))
         self.module.pans.clear()
         self.module.events.clear()
         await self._start_scan(f"{mode}", f"{mask:08X}", f"{duration:X}")
         await self.module.until(lambda: self._happened(0x22), 2 * seconds + 10)
-        await self.module.until(lambda: False, STRAGGLERS)
+        await self.module.until(lambda: False, LATE_NETWORKS_S)
         return list(self.module.pans)
 
     async def _start_scan(self, *words: str) -> None:
@@ -162,7 +183,18 @@ class Session:
         await self.module.ask("SKSETRBID", options.id)
 
     async def join(self, options: Options, network: Network) -> bool:
-        """Open a session; False where the meter does not let us in, or does not answer."""
+        """Open a session.
+
+        Args:
+            options: Credentials of the meter.
+            network: Where the meter is on the air.
+
+        Returns:
+            False where the meter does not let us in, or does not answer.
+
+        Raises:
+            CommandFailed, OSError: The module refuses a command; the link is lost.
+        """
         module, self.network = self.module, network
         await self._credentials(options)
         await module.ask("SKSREG", "S2", f"{network.channel:X}")
@@ -173,7 +205,7 @@ class Session:
         module.inbox.clear()
         module.state.begin_join(network.address)
         await module.ask("SKJOIN", network.address)
-        await module.until(lambda: self._happened(0x24, 0x25), JOIN)
+        await module.until(lambda: self._happened(0x24, 0x25), JOIN_TIMEOUT_S)
         module.state.apply(SessionEvent.JOIN_OVER)
         login = (network.address, echonet.PANA_PORT)
         self.answers_login = any((said.source, said.source_port) == login for said in module.inbox)
@@ -190,28 +222,44 @@ class Session:
             await module.until(lambda: self._happened(0x27, 0x28), 10.0)
         module.state.apply(SessionEvent.GIVEN_UP)
 
-    async def get(self, epcs: Iterable[int], slow: bool = False, tries: int = TRIES) -> echonet.Frame | None:
-        """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now.
+    async def get(self, epcs: Iterable[int], slow: bool = False, tries: int = QUESTION_TRIES) -> echonet.Frame | None:
+        """Ask for properties, again when the meter has had as long as it usually takes.
 
-        The question is asked again when the meter has had as long as it usually takes. Of one whose pace is not known a reply
-        is waited for as long as any meter takes.
+        Where the pace of the meter is not known, the last try waits as long as any meter takes.
+
+        Args:
+            epcs: Properties of one question.
+            slow: The reply is a large one.
+            tries: How often the question is asked at most.
+
+        Returns:
+            The reply, in full or in part; None where none came.
+
+        Raises:
+            Lost: The session has ended.
+            Held: Nothing may be sent now.
         """
         epcs, tids, clock = tuple(epcs), set[int](), self.module.clock
-        least, begun, heard = SLOW_REPLY if slow else REPLY, self.module.clock(), False
+        least, begun, heard = SLOW_REPLY_TIMEOUT_S if slow else REPLY_TIMEOUT_S, self.module.clock(), False
         for attempt in range(tries):
             if attempt:
                 self.observe("smartmeter_retries_total", "request")
             sent = await self._ask(epcs)
             tids.add(self._tid)
             last = attempt == tries - 1
-            reply = await self._reply(tids, lambda: self.pace.patience(least) if sent else BUSY, not last)  # noqa: B023
+            patience = partial(self._patience, least if sent else None)
+            reply = await self._reply(tids, patience, again=not last)
             heard |= self.module.state.is_delivered
-            if reply or last or clock() - begun + self.pace.patience(least) > LONGEST:
+            if reply or last or clock() - begun + self.pace.patience(least) > LONGEST_REPLY_S:
                 break
-        if reply is None and heard and not self.pace.known and tries == TRIES:
-            rest = begun + LONGEST - clock()
+        if reply is None and heard and not self.pace.known and tries == QUESTION_TRIES:
+            rest = begun + LONGEST_REPLY_S - clock()
             reply = await self._reply(tids, lambda: rest)
         return reply
+
+    def _patience(self, least: float | None) -> float:
+        """Seconds to wait for a reply. `least`: of a meter that is not slow; None: the module did not take the question."""
+        return RESEND_PAUSE_S if least is None else self.pace.patience(least)
 
     async def _ask(self, epcs: tuple[int, ...]) -> bool:
         """Send a question, with a new TID; whether the module took it."""
@@ -231,7 +279,7 @@ class Session:
         return await self.module.send(self.network.address, payload)
 
     async def _reply(self, tids: set[int], patience: Callable[[], float], again: bool = True) -> echonet.Frame | None:
-        """A reply to any of these tries. `patience` is asked anew with each word of the meter: late ones show its pace."""
+        """A reply to any of these tries. `patience` is asked anew with each datagram: late replies show the pace."""
         begun = self.module.clock()
         refused = math.inf
         while True:
@@ -242,7 +290,7 @@ class Session:
             self._check()
             if again and self.module.state.take_failed_transmission():
                 # No acknowledgement came: the question may have been heard all the same.
-                refused = self.module.clock() + BUSY
+                refused = self.module.clock() + RESEND_PAUSE_S
             try:
                 await self.module.listen(min(begun + patience(), refused))
             except TimeoutError:
@@ -259,7 +307,7 @@ class Session:
             self._note_late()
 
     def take(self) -> list[echonet.Frame]:
-        """What the meter has said: replies are given back, notifications put aside."""
+        """Take in the datagrams that have come. Replies are given back, notifications put aside."""
         if not self.module.inbox:
             return []
         replies, notified, rejects, lqi = [], 0, list[Rejected](), None
@@ -298,7 +346,7 @@ class Session:
         sent = dict(self._asked).get(frame.tid)
         if sent is not None and echonet.answers(frame, frame.tid):
             self.pace.note(self.heard_at - sent)
-            self._asked = deque((one for one in self._asked if one[0] != frame.tid), REMEMBERED)
+            self._asked = deque((one for one in self._asked if one[0] != frame.tid), QUESTIONS_REMEMBERED)
 
     def _is_from_meter(self, datagram: Datagram) -> bool:
         at_port = datagram.destination_port == echonet.PORT
