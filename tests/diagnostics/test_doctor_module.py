@@ -88,8 +88,8 @@ def test_a_meter_that_is_not_heard_is_a_fault() -> None:
 @pytest.mark.parametrize(
     ("lqi", "facts", "cause"),
     [
-        (0x8C, {"password": "ZZZZZZZZZZZZ"}, causes.not_let_in(answers=True, near=True)),
-        (0x45, {"password": "ZZZZZZZZZZZZ"}, causes.not_let_in(answers=True, near=False)),
+        (0x8C, {"password": "ZZZZZZZZZZZZ"}, causes.not_let_in(answers=True, is_near=True)),
+        (0x45, {"password": "ZZZZZZZZZZZZ"}, causes.not_let_in(answers=True, is_near=False)),
         (0x8C, {"faults": Faults(limit32=(20000, 19990))}, causes.LIMITED),
     ],
     ids=["wrong password", "weak signal", "limit of time on air"],

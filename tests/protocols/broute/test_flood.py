@@ -191,7 +191,7 @@ class Flood:
     async def set_baud(self, baud: int, form: Form = "8N1") -> None: ...
 
 
-def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten() -> None:
+def test_a_flood_of_rejects_is_added_up_by_read_and_none_is_forgotten() -> None:
     items: list[Item] = []
     most = Turns()
 
@@ -201,7 +201,7 @@ def test_a_flood_of_rejects_waits_as_one_item_and_none_is_forgotten() -> None:
 
     async def scene() -> int:
         link = Flood(b"\x80\n" * (STRETCH // 2))
-        with suppress(TimeoutError):  # the module does not answer: nothing was yielded until now
+        with suppress(TimeoutError):  # the module does not answer
             await broute.read(link, {"home": MODULE}, {}, take)
         await asyncio.sleep(0)
         return link.received

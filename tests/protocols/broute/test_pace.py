@@ -12,7 +12,7 @@ from support.virtual_time import Watched, run
 
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Reading, Snapshot
-from meterline.protocols.broute.pace import LONGEST, Pace
+from meterline.protocols.broute.pace import LONGEST_REPLY_S, Pace
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule, Faults
 
 POWER = ("smartmeter_power_watts",)
@@ -162,7 +162,7 @@ def test_patience_has_an_end() -> None:
     assert not pace.known
     pace.note(90.0)
     assert pace.known
-    assert 90 < pace.patience() == LONGEST < 100
+    assert 90 < pace.patience() == LONGEST_REPLY_S < 100
     pace.forget()
     assert not pace.known
 

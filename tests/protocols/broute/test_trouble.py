@@ -148,7 +148,7 @@ class TestSession:
     def test_pauses_stay_finite_however_long_a_meter_is_dead(self) -> None:
         async def scene() -> float:
             module = FakeModule([FakeMeter()], start_unix=START)
-            driver = Driver(MemoryLink(module), {"home": options(module)}, {})
+            driver = Driver(MemoryLink(module), {"home": options(module)}, {}, lambda _: None)
             (peer,) = driver._peers
             peer.misses = 5000
             driver._miss(peer)

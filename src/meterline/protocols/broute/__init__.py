@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from meterline.link.stream import Link, SerialSettings
@@ -28,24 +28,30 @@ __all__ = ["PROTOCOL", "Options", "read"]
 
 
 async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
-    """Read the meters until the module is silent (Silent), lost (OSError) or refused (Refused)."""
+    """Read the meters behind a module for ever.
+
+    Args:
+        link: Open, at any speed.
+        meters: Name of each meter in the configuration → its options; None where the link was recognised, not configured.
+        memory: Kept beyond a restart: name → where the meter was joined last.
+        emit: Takes each item at once, with the name of its meter.
+
+    Raises:
+        Refused: The meter does not let us in, or the configuration says no ID and password.
+        Silent: The module does not answer.
+        OSError: The link is lost.
+    """
     await link.set_baud(BAUD, FORM)
     known = {name: options for name, options in meters.items() if options}
     if len(known) < len(meters):
         module = Module(link)
         await module.start()
         raise Refused(f"a {describe(module)}", "its meter needs 'protocol: broute' and options id and password", link.url)
-    driver = Driver(link, known, memory)
+    driver = Driver(link, known, memory, emit)
     try:
-        async with aclosing(driver.work()) as steps:
-            async for _ in steps:
-                for item in driver.drain():
-                    emit(item)
-        raise AssertionError("the driver works for ever")
+        await driver.work()
     except (OSError, EOFError, Refused):
         driver.close()
-        for item in driver.drain():
-            emit(item)
         raise
 
 

@@ -1,7 +1,7 @@
-"""A Wi-SUN module on an open link: one command at a time, and everything that it says in between is taken in.
+"""A Wi-SUN module on an open link: one command at a time, and everything that the module sends in between is taken in.
 
-Whoever waits reads; what was not asked for is kept, bounded, for whoever asks next. No reply to a command, again and again,
-is `Silent`: the link should be opened anew.
+Whoever waits reads. What nobody waits for is kept, bounded, for whoever asks next. A module that answers no command, tried
+again and again, is `Silent`: the link should be opened anew.
 """
 
 from __future__ import annotations
@@ -12,23 +12,19 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from meterline.link.stream import Link
-from meterline.meter.readings import Hint, Rejected, Silent
+from meterline.meter.readings import Emit, Hint, Item, Rejected, Silent
 from meterline.protocols.broute import skstack
-from meterline.protocols.broute.outbox import Outbox
+from meterline.protocols.broute.session_state import SessionEvent, SessionStateMachine
 from meterline.protocols.broute.skstack import Datagram, Event, Fail, Line, Ok, Pan
 from meterline.protocols.broute.splitter import MAX_PAYLOAD
 
-REPLY = 3.0
+COMMAND_TIMEOUT_S = 3.0
 """Seconds for the reply to most commands."""
-STALLED = 1.0
+STALL_TIMEOUT_S = 1.0
 """Seconds without a byte after which a piece that has begun is given up: a wrong length field would wait for ever."""
-RENEWAL = 120.0
-"""Seconds that a renewal of the session may take; it lasts a few as a rule."""
-LIMIT = 3600.0
-"""Seconds after which the hourly limit of time on air must be over."""
 FILLER = b"\r\n" * (MAX_PAYLOAD // 2)
 """Ends a datagram that was cut off: as much as one holds, and elsewhere only empty lines."""
-KEPT = 64
+WAITING_MAX = 64
 """Events, replies and datagrams that wait to be asked for, each."""
 
 _DAMAGED = {
@@ -41,7 +37,6 @@ _DAMAGED = {
         "or another program that uses the device); it is counted and not shown"
     ),
 }
-_OF_A_SESSION = (0x21, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29)
 
 
 class CommandFailed(OSError):
@@ -52,42 +47,54 @@ class CommandFailed(OSError):
         self.code = fail.code
 
 
-class Module:
-    """`items` gathers what the driver has to yield."""
+def _discard(item: Item) -> None:
+    """For a module that is asked on behalf of no meter."""
 
-    def __init__(self, link: Link) -> None:
+
+class Module:
+    """A Wi-SUN module with SKSTACK firmware.
+
+    Attributes:
+        state: State of the session, limit of time on air, fate of the last transmission.
+        side: Side argument of commands on the dual edition; None on the single edition, whose SKINFO ends with FFFE.
+        version: Reply to SKVER; empty before `wake`.
+        address: IPv6 address of the module; empty before `wake`.
+        pans, events, inbox: Networks that a scan found, events, datagrams: the last `WAITING_MAX` of each, for whoever waits.
+        clock: Monotonic seconds, of the event loop.
+    """
+
+    def __init__(self, link: Link, emit: Emit = _discard) -> None:
+        """
+        Args:
+            link: Open, at the speed of `skstack.BAUD`.
+            emit: Takes rejects, observations and hints, at once and in order.
+        """
         self.link = link
-        self.items = Outbox()
+        self.clock = asyncio.get_running_loop().time
+        self.state = SessionStateMachine(self.clock)
+        self.emit = emit
         self.side: int | None = None
-        """The side argument of the dual edition; None on the single one, whose SKINFO ends with FFFE."""
         self.version = ""
         self.address = ""
-        """Its own IPv6 address."""
-        self.partner = ""
-        """The address of the meter that it was told to join: events of other addresses are not about our session."""
-        self.up = False
-        """The module has a session."""
-        self.renewing: float | None = None
-        """Since when the session is being renewed (event 29): nothing may be sent until it is."""
-        self.limited: float | None = None
-        """Since when the limit of time on air holds everything back (event 32)."""
-        self.renewals = 0
-        self.unsent = ""
-        """Why the module refused the last datagram."""
-        self.sent: int | None = None
-        """How the last transmission ended (event 21): 0 delivered, 1 failed, 2 the neighbour is looked for first."""
-        self.pans: deque[Pan] = deque(maxlen=KEPT)
-        self.events: deque[Event] = deque(maxlen=KEPT)
-        self.inbox: deque[Datagram] = deque(maxlen=KEPT)
-        self._replies: deque[Ok | Fail | Line] = deque(maxlen=KEPT)
+        self.pans: deque[Pan] = deque(maxlen=WAITING_MAX)
+        self.events: deque[Event] = deque(maxlen=WAITING_MAX)
+        self.inbox: deque[Datagram] = deque(maxlen=WAITING_MAX)
+        self._replies: deque[Ok | Fail | Line] = deque(maxlen=WAITING_MAX)
         self._decoder = skstack.Decoder()
-        self.clock = asyncio.get_running_loop().time
 
     async def listen(self, deadline: float) -> None:
-        """Take in what comes next. TimeoutError at the deadline (loop time)."""
+        """Take in what comes next.
+
+        Args:
+            deadline: By `clock`.
+
+        Raises:
+            TimeoutError: Nothing came before the deadline.
+            OSError: The link is lost.
+        """
         limit = deadline
         if self._decoder.pending:
-            limit = min(deadline, self.clock() + STALLED)
+            limit = min(deadline, self.clock() + STALL_TIMEOUT_S)
         try:
             async with asyncio.timeout_at(limit):
                 data = await self.link.read()
@@ -97,49 +104,36 @@ class Module:
             messages = self._decoder.flush()
         else:
             messages = self._decoder.feed(data)
-        for message in messages:
-            self._take(message)
+        self._sort(messages)
 
-    def _take(self, message: skstack.Message) -> None:
-        match message:
-            case Ok() | Fail() | Line():
-                self._replies.append(message)
-            case Event():
-                self._note(message)
-                self.events.append(message)
-            case Pan():
-                self.pans.append(message)
-            case Datagram():
-                self.inbox.append(message)
-            case Rejected():
-                self.reject(message)
+    def _sort(self, messages: list[skstack.Message]) -> None:
+        """Put each message where it is waited for. Rejects of one read are added up, so that a flood costs one item a read."""
+        rejects: dict[str, Rejected] = {}
+        for message in messages:
+            match message:
+                case Ok() | Fail() | Line():
+                    self._replies.append(message)
+                case Event():
+                    self.state.take_event(message, self.address)
+                    self.events.append(message)
+                case Pan():
+                    self.pans.append(message)
+                case Datagram():
+                    self.inbox.append(message)
+                case Rejected():
+                    times = rejects[message.reason].times if message.reason in rejects else 0
+                    rejects[message.reason] = message._replace(times=times + message.times)
+        for rejected in rejects.values():
+            self.reject(rejected)
 
     def reject(self, rejected: Rejected, why: str = "") -> None:
         """Count it, and say what it means; `why`: where it is not damage of the module's line."""
-        self.items.append(rejected)
-        self.items.append(Hint(why or _DAMAGED.get(rejected.reason, rejected.reason)))
+        self.emit(rejected)
+        self.emit(Hint(why or _DAMAGED.get(rejected.reason, rejected.reason)))
 
     def complain(self, text: str) -> None:
         """One sentence for the log."""
-        self.items.append(Hint(text))
-
-    def _note(self, event: Event) -> None:
-        if event.address not in ("", self.partner, self.address) and event.number in _OF_A_SESSION:
-            return
-        match event.number:
-            case 0x21:
-                self.sent = event.parameter
-            case 0x24 | 0x26 | 0x27 | 0x28:
-                self.up, self.renewing = False, None
-            case 0x25:
-                self.renewals += self.up
-                self.up, self.renewing = True, None
-            case 0x29:
-                self.renewing = self.clock()
-            case 0x32:
-                self.limited = self.clock()
-            case 0x33:
-                self.limited = None
+        self.emit(Hint(text))
 
     async def until(self, ready: Callable[[], bool], seconds: float) -> bool:
         """Take in what comes until something is there; False where it is not in time."""
@@ -169,8 +163,20 @@ class Module:
     def _complete(self) -> bool:
         return any(type(reply) is not Line for reply in self._replies)
 
-    async def ask(self, *words: str, seconds: float = REPLY) -> list[str]:
-        """Give a command; its reply. CommandFailed: refused. Silent: the module does not answer at all."""
+    async def ask(self, *words: str, seconds: float = COMMAND_TIMEOUT_S) -> list[str]:
+        """Give a command, up to three times.
+
+        Args:
+            words: The command and its arguments.
+            seconds: To wait for the reply of each try.
+
+        Returns:
+            The data lines of the reply, and the value after OK.
+
+        Raises:
+            CommandFailed: The module refuses the command.
+            Silent: The module does not answer at all.
+        """
         for nudge in (b"\r\n", FILLER, b""):
             self._replies.clear()
             await self.link.write(skstack.command(*words))
@@ -188,9 +194,9 @@ class Module:
         self._replies.clear()
 
     async def look_up(self, kind: str, *words: str) -> list[str]:
-        """What the module says in its line of that kind, in words; empty where it does not know the command.
+        """The words that follow `kind` in the reply to a command; empty where the module does not know the command.
 
-        A reply may be one that an earlier question waited for in vain: asked again, the right one comes.
+        A reply may be one that an earlier command waited for in vain: given again, the command gets its own.
         """
         for _ in range(3):
             for line in await self.attempt(*words):
@@ -203,7 +209,7 @@ class Module:
         await self.nudge()
         await self.link.write(skstack.command("SKVER"))
         with suppress(CommandFailed):
-            return bool(await self.reply("SKVER", REPLY))
+            return bool(await self.reply("SKVER", COMMAND_TIMEOUT_S))
         return True
 
     async def start(self) -> None:
@@ -225,17 +231,14 @@ class Module:
             await self.ask("SKRESET", seconds=10.0)
         except CommandFailed:  # garbage in front of it
             await self.ask("SKRESET", seconds=10.0)
-        self.up, self.renewing, self.limited = False, None, None
+        self.state.apply(SessionEvent.MODULE_RESET)
         await self.attempt("SKSREG", "SFE", "0")
 
     async def ask_limit(self) -> bool:
         """Whether the limit of time on air holds everything back: the events that say so may have been missed."""
         said = await self.look_up("ESREG", "SKSREG", "SFB")
-        if said == ["1"]:
-            self.limited = self.limited or self.clock()
-        elif said == ["0"] or (self.limited and self.clock() - self.limited > LIMIT):
-            self.limited = None
-        return self.limited is not None
+        self.state.take_limit({"0": False, "1": True}.get(said[0]) if len(said) == 1 else None)
+        return self.state.is_limited
 
     async def attempt(self, *words: str) -> list[str]:
         """A command that not every module knows."""
@@ -245,22 +248,23 @@ class Module:
             return []
 
     async def send(self, address: str, payload: bytes) -> bool:
-        """Send a datagram; False where the module refuses. Wait for `sent` to learn how it went."""
+        """Send a datagram, encrypted. `state.transmission` tells later how the transmission ended.
+
+        Args:
+            address: IPv6 address of the meter.
+            payload: An ECHONET Lite frame.
+
+        Returns:
+            False where the module refuses the datagram; `state.unsent_reason` says why.
+        """
         self._replies.clear()
-        self.sent, self.unsent = None, ""
+        self.state.begin_transmission()
         await self.link.write(skstack.sendto(address, payload, self.side))
         try:
             if await self.reply("SKSENDTO", 5.0) is None:
-                self.unsent = "SKSENDTO: no reply"
+                self.state.refuse_transmission("SKSENDTO: no reply")
                 await self.nudge(FILLER)
                 await self.ask("SKVER")
         except CommandFailed as error:
-            self.unsent = str(error)
-        return not self.unsent
-
-    @property
-    def held(self) -> bool:
-        """Nothing may be sent now. A renewal that does not end is the end of the session."""
-        if self.renewing is not None and self.clock() - self.renewing > RENEWAL:
-            self.up, self.renewing = False, None
-        return self.renewing is not None or self.limited is not None
+            self.state.refuse_transmission(str(error))
+        return not self.state.unsent_reason

@@ -8,82 +8,88 @@ Each rung is counted. Pauses between joins double, with jitter: hammering a weak
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing, suppress
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from meterline import world
 from meterline.link.stream import Link
-from meterline.meter.readings import Hint, Item, Refused, Silent
+from meterline.meter.readings import Emit, Hint, Item, Refused, Silent
 from meterline.protocols.broute import causes, echonet, skstack
 from meterline.protocols.broute.adapter import CommandFailed, Module
-from meterline.protocols.broute.driver_metrics import Report
+from meterline.protocols.broute.driver_metrics import DriverMetrics
 from meterline.protocols.broute.network import Network, is_near
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.poller import LIVE, Asked
+from meterline.protocols.broute.poller import LIVE, MeterPoller
 from meterline.protocols.broute.session import Held, Lost, Session
+from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.target import Peer
 
-SILENT_POLLS = 2
+SILENT_POLLS_MAX = 2
 """Polls without any answer after which the meter is joined again."""
-RESET_AT, REOPEN_AT = 4, 8
+RESET_AT_MISSES, REOPEN_AT_MISSES = 4, 8
 """Failed steps after which the module is reset, and the port opened again."""
-REFUSALS = 3
-FIRST_PAUSE, SCAN_PAUSE, LONGEST_PAUSE = 5.0, 60.0, 300.0
-LASTING = 60.0
+REFUSED_JOINS_MAX = 3
+JOIN_PAUSE_S, SCAN_PAUSE_S, PAUSE_MAX_S = 5.0, 60.0, 300.0
+GOOD_SESSION_S = 60.0
 """Seconds after which a session counts as a good one."""
-CHECK_LIMIT = 60.0
+LIMIT_CHECK_INTERVAL_S = 60.0
 
 
 class Driver:
-    """`work` until the link is lost; `drain` what there is to yield."""
+    """Asks each meter behind one module in its turn."""
 
-    def __init__(self, link: Link, meters: Mapping[str, Options], memory: dict[str, Any]) -> None:
-        self.module = Module(link)
+    def __init__(self, link: Link, meters: Mapping[str, Options], memory: dict[str, Any], emit: Emit) -> None:
+        """
+        Args:
+            link: Open, at the speed of `skstack.BAUD`.
+            meters: Name of each meter in the configuration → its options.
+            memory: Name → where the meter was joined last; read at the start, written after each join.
+            emit: Takes each item at once, with the name of its meter.
+        """
+        self._emit = emit
+        self.module = Module(link, self._emit_named)
         self.session = Session(self.module)
         self._memory = memory
         self._peers = [Peer(name, options, memory.get(name)) for name, options in meters.items()]
-        self._report = Report(self.session, self._peers)
+        self._metrics = DriverMetrics(self.session, self._peers)
         self._limit_checked = 0.0
+        self.module.state.watch(self._metrics.update)
 
-    def drain(self) -> Iterator[Item]:
-        """What the work has left, each with its meter's name."""
-        name = self.session.meter or self._peers[0].name
-        for item in self.module.items.take():
-            yield item if item.meter else item._replace(meter=name)
+    def _emit_named(self, item: Item) -> None:
+        """An item of no meter is about the one that is asked now, or the first one before that."""
+        self._emit(item if item.meter else item._replace(meter=self.session.meter or self._peers[0].name))
 
-    async def work(self) -> AsyncGenerator[None, None]:
-        """For ever; yields whenever there may be something to drain. Refused: the meter does not let us in."""
-        self._report.begin()
+    async def work(self) -> NoReturn:
+        """Read the meters for ever.
+
+        Raises:
+            Refused: The only meter does not let us in.
+            Silent: The module does not answer, or nothing succeeded for long: the link should be opened anew.
+            OSError, EOFError: The link is lost.
+        """
+        self._metrics.begin()
         await self.module.wake()
         self._say(describe(self.module))
         if not await self._resume():
             await self.module.reset()
-        yield
         await self._check_limit()
         if any(peer.options.write_flash for peer in self._peers):
             await self._set_hex()
         while True:
             peer, began = min(self._peers, key=lambda peer: peer.due), self.module.clock()
-            async with aclosing(self._wait(peer)) as waiting:
-                async for _ in waiting:
-                    yield
-            async with aclosing(self._turn(peer)) as turn:
-                async for _ in turn:
-                    self._report.update()
-                    yield
-            self._report.update()
-            yield
+            await self._wait(peer)
+            await self._turn(peer)
+            self._metrics.update()
             if self.module.clock() == peer.due == began:  # it did nothing, and would again
                 peer.due += 1.0
 
     def close(self) -> None:
         """The link is lost, and the session with it."""
-        self.module.up = False
-        self._report.update()
+        self.module.state.apply(SessionEvent.GIVEN_UP)
 
     def _say(self, text: str, good: bool = True) -> None:
-        self.module.items.append(Hint(text, self.session.meter, good))
+        self.module.emit(Hint(text, self.session.meter, good))
 
     async def _resume(self) -> bool:
         """Go on with a session that stands in the module since before a restart: each join is a risk, and takes seconds."""
@@ -96,8 +102,8 @@ class Driver:
         frame = await self.session.resume(peer.options, peer.network, LIVE)
         if frame is None:
             return False
-        peer.asked = Asked(peer.network.mac)
-        peer.asked.show(self.session, frame.properties)
+        peer.poller = MeterPoller(peer.network.mac)
+        peer.poller.show(self.session, frame.properties)
         self._say(f"the session with {peer.network.address} still stands: no join is needed")
         return True
 
@@ -106,23 +112,21 @@ class Driver:
         if await self.module.attempt("ROPT") == ["00"]:
             await self.module.attempt("WOPT", "01")
 
-    async def _wait(self, peer: Peer) -> AsyncGenerator[None, None]:
+    async def _wait(self, peer: Peer) -> None:
         """Until the peer's turn; what comes meanwhile is taken in. A session that is lost ends the waiting."""
         module = self.module
-        was_up = module.up
-        while (now := module.clock()) < peer.due or module.held:
-            if was_up and not module.up:
+        was_up = module.state.is_up
+        while (now := module.clock()) < peer.due or module.state.is_held():
+            if was_up and not module.state.is_up:
                 was_up = False
                 if self.session.joined == peer.name:
                     self._lose(peer)
             with suppress(TimeoutError):
-                await module.listen(min(max(peer.due, now + 1.0), now + CHECK_LIMIT))
-            if module.limited is not None and module.clock() - self._limit_checked >= CHECK_LIMIT:
+                await module.listen(min(max(peer.due, now + 1.0), now + LIMIT_CHECK_INTERVAL_S))
+            if module.state.is_limited and module.clock() - self._limit_checked >= LIMIT_CHECK_INTERVAL_S:
                 await self._check_limit()
             await self._hear()
-            self._report.update()
-            if module.items:
-                yield
+            self._metrics.update()
 
     async def _check_limit(self) -> None:
         """The events that begin and end the limit may be missed: ask."""
@@ -135,46 +139,43 @@ class Driver:
         self.session.overhear()
         frames = tuple(self.session.notifications)
         self.session.notifications.clear()
-        asked = next((peer.asked for peer in self._peers if peer.name == self.session.meter), None)
+        poller = next((peer.poller for peer in self._peers if peer.name == self.session.meter), None)
         for frame in frames:
-            if asked:
-                asked.hear(self.session, frame)
+            if poller:
+                poller.hear(self.session, frame)
             if frame.esv == echonet.INFC:
                 await self.session.confirm(frame)
 
-    async def _turn(self, peer: Peer) -> AsyncGenerator[None, None]:
+    async def _turn(self, peer: Peer) -> None:
         """Join the peer where it is not joined, and poll it once."""
         module, started = self.module, self.module.clock()
         try:
-            if not module.up or self.session.joined != peer.name:
-                async with aclosing(self._enter(peer)) as entering:
-                    async for _ in entering:
-                        yield
-            if module.up and peer.asked:
+            if not module.state.is_up or self.session.joined != peer.name:
+                await self._enter(peer)
+                self._metrics.update()
+            if module.state.is_up and peer.poller:
                 until = module.clock() + peer.options.interval
-                async with aclosing(peer.asked.poll(self.session, until)) as polling:
-                    async for _ in polling:
-                        yield
+                await peer.poller.poll(self.session, until)
                 await self._judge(peer, started)
                 await self._hear()
-                await self._report.ask_transmitted()
+                await self._metrics.ask_transmitted()
         except Held:
             pass  # the waiting for the next turn sees to it
         except Lost:
             self._lose(peer)
         except CommandFailed as error:
-            self._trouble(peer, causes.command(str(error)))
+            self._trouble(peer, causes.refused_command(str(error)))
             self._miss(peer)
         except Refused as error:
             if len(self._peers) == 1:
                 raise
-            self._say(f"refused: {error}; next try in {LONGEST_PAUSE:.0f} s", good=False)
-            peer.refusals, peer.due = 0, module.clock() + LONGEST_PAUSE
+            self._say(f"refused: {error}; next try in {PAUSE_MAX_S:.0f} s", good=False)
+            peer.refusals, peer.due = 0, module.clock() + PAUSE_MAX_S
 
     async def _judge(self, peer: Peer, started: float) -> None:
         """After a poll: when to ask again, and whether the session can be trusted any longer."""
         peer.due = max(started + peer.options.interval, self.module.clock())
-        if peer.asked and peer.asked.answered:
+        if peer.poller and peer.poller.answered:
             peer.silent, peer.trouble, peer.heard_at = 0, "", self.session.heard_at
             peer.misses = 0 if self._lasts(peer) else peer.misses
             if not peer.spread and self.module.link.crowd > 1:
@@ -184,34 +185,32 @@ class Driver:
             return
         self.session.observe("smartmeter_polls_failed_total")
         await self._check_limit()
-        if self.module.limited is not None:
+        if self.module.state.is_limited:
             return
         late, peer.heard_at = self.session.heard_at > peer.heard_at, self.session.heard_at
         peer.silent = 0 if late else peer.silent + 1
-        if peer.asked and not late:
-            peer.asked.pace.forget()
-        if peer.silent >= SILENT_POLLS:
-            unsent = self.module.unsent
-            self._trouble(peer, causes.unsent(unsent) if unsent else causes.silent(is_near(self.session.rssi)))
+        if peer.poller and not late:
+            peer.poller.pace.forget()
+        if peer.silent >= SILENT_POLLS_MAX:
+            unsent = self.module.state.unsent_reason
+            self._trouble(peer, causes.unsent(unsent) if unsent else causes.no_reply(is_near(self.session.rssi)))
             peer.silent = 0
-            self.module.up = False
+            self.module.state.apply(SessionEvent.GIVEN_UP)
             self._miss(peer)
             if peer.misses == 1:
                 peer.due = self.module.clock()
 
-    async def _enter(self, peer: Peer) -> AsyncGenerator[None, None]:
+    async def _enter(self, peer: Peer) -> None:
         """One try to open a session with the peer, on the rung that it has come to."""
         module, session = self.module, self.session
         if session.joined not in ("", peer.name):
             await session.leave()
-        self._report.update()
         await self._hear()
         session.begin(peer.name)
-        if peer.misses >= REOPEN_AT and all(other.misses for other in self._peers):
+        if peer.misses >= REOPEN_AT_MISSES and all(other.misses for other in self._peers):
             session.observe("smartmeter_retries_total", "reopen")
-            yield
             raise Silent(f"no success after {peer.misses} tries: {peer.trouble}", link=module.link.url)
-        if peer.misses == RESET_AT:
+        if peer.misses == RESET_AT_MISSES:
             session.observe("smartmeter_retries_total", "reset")
             await module.reset()
         if peer.misses and peer.others:
@@ -220,7 +219,6 @@ class Driver:
             if peer.misses:
                 session.observe("smartmeter_retries_total", "scan")
             await self._scan(peer)
-            yield
             if peer.network is None:
                 return
         if peer.joined_at > -math.inf:
@@ -236,17 +234,17 @@ class Driver:
         if found:
             peer.network, *peer.others = found
         elif peer.network is None:
-            self._trouble(peer, causes.NOT_HEARD, at_once=True)
-            self._miss(peer, SCAN_PAUSE)
+            self._trouble(peer, causes.NOT_FOUND, at_once=True)
+            self._miss(peer, SCAN_PAUSE_S)
 
     def _joined(self, peer: Peer, network: Network) -> None:
         peer.joined_at, peer.refusals, peer.others = self.module.clock(), 0, []
         self._memory[peer.name] = peer.remember(network)
         if outdated := peer.outdated(network):
             self._say(causes.outdated(outdated), good=False)
-        if peer.asked is None or peer.asked.mac != network.mac:
-            peer.asked = Asked(network.mac)
-        peer.asked.begin()
+        if peer.poller is None or peer.poller.mac != network.mac:
+            peer.poller = MeterPoller(network.mac)
+        peer.poller.begin()
         if network.lqi is not None:
             self.session.observe("smartmeter_radio_rssi_dbm", value=skstack.dbm(network.lqi), increment=False)
             network.lqi = None  # it says nothing about the next time
@@ -255,13 +253,13 @@ class Driver:
     async def _not_let_in(self, peer: Peer, network: Network) -> None:
         """The event is the same for a wrong password, a meter that is busy with another controller, and a bad radio link."""
         await self._check_limit()
-        if self.module.limited is not None:
+        if self.module.state.is_limited:
             raise Held
         near = is_near(None if network.lqi is None else skstack.dbm(network.lqi))
         peer.refusals += near is True
         self._trouble(peer, causes.not_let_in(self.session.answers_login, near))
         self._miss(peer)
-        if peer.refusals >= REFUSALS and not peer.others:
+        if peer.refusals >= REFUSED_JOINS_MAX and not peer.others:
             raise Refused(peer.trouble)
 
     def _trouble(self, peer: Peer, text: str, at_once: bool = False) -> None:
@@ -272,20 +270,20 @@ class Driver:
 
     def _lasts(self, peer: Peer) -> bool:
         """The session stands for so long that it is a good one."""
-        return self.module.clock() - peer.joined_at > LASTING
+        return self.module.clock() - peer.joined_at > GOOD_SESSION_S
 
     def _lose(self, peer: Peer) -> None:
         """The session ended without our doing. One that lasted is joined again at once."""
         if self._lasts(peer):
             peer.due = self.module.clock()
         else:
-            self._trouble(peer, causes.ENDED)
+            self._trouble(peer, causes.SHORT_SESSION)
             self._miss(peer)
 
-    def _miss(self, peer: Peer, shortest: float = FIRST_PAUSE) -> None:
+    def _miss(self, peer: Peer, shortest: float = JOIN_PAUSE_S) -> None:
         self.session.observe("smartmeter_radio_rssi_dbm", value=None, increment=False)
         peer.misses += 1
-        pause = min(shortest * 2 ** min(peer.misses - 1, 10), LONGEST_PAUSE)
+        pause = min(shortest * 2 ** min(peer.misses - 1, 10), PAUSE_MAX_S)
         peer.due = self.module.clock() + pause * world.current.random.uniform(0.75, 1.25)
 
 

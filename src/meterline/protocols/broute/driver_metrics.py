@@ -11,13 +11,13 @@ from meterline.protocols.broute.session import Session
 from meterline.protocols.broute.target import Peer
 
 RUNGS = ("request", "join", "scan", "reset", "reopen")
-TRANSMITTED_EVERY = 600.0
-SLACK = 5.0
+TRANSMITTED_INTERVAL_S = 600.0
+CLOCK_SLACK_S = 5.0
 """Seconds by which our clock may be corrected without a word."""
 
 
-class Report:
-    """Leaves observations for the driver to yield."""
+class DriverMetrics:
+    """Emits observations about the session, when something about it has changed."""
 
     def __init__(self, session: Session, peers: list[Peer]) -> None:
         self._session = session
@@ -44,15 +44,14 @@ class Report:
 
     def update(self) -> None:
         """What has changed about the session."""
-        module = self._session.module
+        state = self._session.module.state
         if not self._session.meter:
             return
-        self._tell("smartmeter_session_up", float(module.up))
-        self._tell("smartmeter_session_start_timestamp_seconds", self._since() if module.up else None)
-        self._tell("smartmeter_radio_limited", float(module.limited is not None))
-        if module.renewals:
-            self._session.observe("smartmeter_session_renewals_total", value=float(module.renewals))
-            module.renewals = 0
+        self._tell("smartmeter_session_up", float(state.is_up))
+        self._tell("smartmeter_session_start_timestamp_seconds", self._since() if state.is_up else None)
+        self._tell("smartmeter_radio_limited", float(state.is_limited))
+        if renewals := state.take_renewals():
+            self._session.observe("smartmeter_session_renewals_total", value=float(renewals))
 
     def _since(self) -> float | None:
         """When the session began, by the clock of now: it may have been set since."""
@@ -61,20 +60,20 @@ class Report:
             return None
         since = round(world.current.now() - (self._session.module.clock() - peer.joined_at))
         told = self._told.get((peer.name, "smartmeter_session_start_timestamp_seconds"))
-        return told if told and abs(since - told) <= SLACK else float(since)
+        return told if told and abs(since - told) <= CLOCK_SLACK_S else float(since)
 
     def _tell(self, family: str, value: float | None) -> None:
         key = (self._session.meter, family)
         if self._told.get(key, 0.0) != value:
             self._told[key] = value
-            self._session.module.items.append(Observation((family,), value, meter=self._session.meter))
+            self._session.module.emit(Observation((family,), value, meter=self._session.meter))
 
     async def ask_transmitted(self) -> None:
         """Milliseconds on air, which the module counts."""
         module = self._session.module
         if (now := module.clock()) < self._transmitted_due:
             return
-        self._transmitted_due = now + TRANSMITTED_EVERY
+        self._transmitted_due = now + TRANSMITTED_INTERVAL_S
         for digits in await module.look_up("ESREG", "SKSREG", "SFD"):
             with suppress(ValueError):
                 seconds = int(digits[:16], 16) / 1000

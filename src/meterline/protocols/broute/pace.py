@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections import deque
 
-REPLY, SLOW_REPLY = 10.0, 20.0
+REPLY_TIMEOUT_S, SLOW_REPLY_TIMEOUT_S = 10.0, 20.0
 """Seconds for a reply of a meter whose pace is not slow, and for a large one: it is two radio frames."""
-LONGEST = 95.0
+LONGEST_REPLY_S = 95.0
 """Seconds after which no reply is waited for: meters were seen to take 90."""
-MARGIN = 1.5
+PATIENCE_FACTOR = 1.5
 """How much longer than usual a reply may take."""
-REMEMBERED = 8
+REPLIES_REMEMBERED = 8
 
 
 class Pace:
     """`note` how long replies took; `patience` is how long to wait for the next one."""
 
     def __init__(self) -> None:
-        self._taken: deque[float] = deque(maxlen=REMEMBERED)
+        self._taken: deque[float] = deque(maxlen=REPLIES_REMEMBERED)
 
     @property
     def known(self) -> bool:
@@ -40,6 +40,6 @@ class Pace:
         """No reply came: the meter may have become slower than any before."""
         self._taken.clear()
 
-    def patience(self, least: float = REPLY) -> float:
+    def patience(self, least: float = REPLY_TIMEOUT_S) -> float:
         """Seconds to wait for a reply before the question is asked again."""
-        return min(max(least, MARGIN * self.usual), LONGEST)
+        return min(max(least, PATIENCE_FACTOR * self.usual), LONGEST_REPLY_S)

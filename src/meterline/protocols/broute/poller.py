@@ -8,8 +8,7 @@ once. Its half-hourly notifications are taken as they come.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 
 from meterline import world
 from meterline.meter.readings import Reading, Rejected, Resolution, Series, Snapshot
@@ -25,26 +24,26 @@ UNITS = (p.COEFFICIENT, p.DIGITS, p.UNIT)
 LIVE = (p.POWER, p.CURRENT, p.IMPORT, p.EXPORT, p.FAULT, p.OPERATION)
 """One question: power and current of one moment bear each other out."""
 CLOCK = (p.TIME, p.DATE)
-HOUR, HALF_HOUR = 3600.0, 1800.0
-ANNOUNCED = 360.0
+HOUR_S, HALF_HOUR_S = 3600.0, 1800.0
+ANNOUNCEMENT_S = 360.0
 """Seconds after a half hour by which the meter has announced its registers (it does within 300)."""
 REST: dict[str, tuple[tuple[int, ...], float]] = {
-    "map": ((p.GET_MAP,), HOUR),
-    "units": (UNITS, HOUR),
-    "identity": ((p.MAKER, p.SERIAL, p.RELEASE), HOUR),
-    "number": ((p.IDENTIFICATION,), HOUR),
-    "half hour": ((p.HALF_HOUR_IMPORT, p.HALF_HOUR_EXPORT), ANNOUNCED),
-    "clock": (CLOCK, HOUR),
+    "map": ((p.GET_MAP,), HOUR_S),
+    "units": (UNITS, HOUR_S),
+    "identity": ((p.MAKER, p.SERIAL, p.RELEASE), HOUR_S),
+    "number": ((p.IDENTIFICATION,), HOUR_S),
+    "half hour": ((p.HALF_HOUR_IMPORT, p.HALF_HOUR_EXPORT), ANNOUNCEMENT_S),
+    "clock": (CLOCK, HOUR_S),
     "minute": ((p.MINUTE,), 0.0),
 }
 """What is asked for beside `LIVE`, the most urgent first, and after how many seconds again."""
 MANDATORY = frozenset(LIVE).union(*(group for group, _ in REST.values())) - {p.IDENTIFICATION, p.MINUTE}
 """What is asked for where the meter does not say what it has: it refuses the rest itself."""
-AGAIN = 60.0
+UNANSWERED_PAUSE_S = 60.0
 """Seconds until a question that got no answer is asked again; twice as many each time, up to an hour."""
-SET = 5.0
+CLOCK_JUMP_S = 5.0
 """Seconds by which our own clock must have jumped to count as set anew."""
-SAME_OFFSET = 120.0
+SAME_OFFSET_S = 120.0
 """Seconds by which two answers about the meter's clock may differ."""
 SILENT_ROUNDS = 2
 """Rounds without a word about the map after which the meter is asked without one."""
@@ -58,13 +57,20 @@ EXPLAINED = (
 )
 
 
-class Asked:
-    """`poll` it; `hear` what it says unasked. Times are the loop's, so that setting the clock moves none of them."""
+class MeterPoller:
+    """Polls one meter, and remembers what of its words still holds.
+
+    All times are by the clock of the event loop, so that setting the clock of the machine moves none of them.
+
+    Attributes:
+        mac: Address of the meter; another MAC is another meter.
+        answered: The last poll got an answer.
+        pace: How long the meter takes to answer.
+    """
 
     def __init__(self, mac: str) -> None:
         self.mac = mac
         self.answered = False
-        """Whether the last poll got an answer."""
         self.pace = Pace()
         self._questions = Questions()
         self._belief = Belief()
@@ -98,10 +104,18 @@ class Asked:
         self._questions.begin()
         self._unanswered.clear()
 
-    async def poll(self, session: Session, until: float = math.inf) -> AsyncGenerator[None, None]:
-        """One round of questions; yields whenever there is something new to show.
+    async def poll(self, session: Session, until: float = math.inf) -> None:
+        """One round of questions. Each reply is shown at once.
 
-        `until`: when the next round is due. Whoever answers slowly is then asked for one thing a round beside `LIVE`.
+        Args:
+            session: Up, with this meter.
+            until: When the next round is due, by the clock of the module. A meter that answers slowly is asked for one thing a
+                round beside `LIVE`.
+
+        Raises:
+            Lost: The session has ended.
+            Held: Nothing may be sent now.
+            CommandFailed, OSError: The module refuses a command; the link is lost.
         """
         self.answered, session.pace = False, self.pace
         clock = session.module.clock
@@ -112,15 +126,12 @@ class Asked:
         for name in ("map", "units"):
             if self._questions.offered and self._has_time(clock(), until):
                 await self._settle(session, name, until)
-        async with aclosing(self._read(session, until)) as reading:
-            async for _ in reading:
-                yield
+        await self._read(session, until)
         if not self.answered:
             return
         for name in REST:
             if self._is_due(name, clock()):
                 await self._settle(session, name, until)
-                yield
                 if not self._has_time(clock(), until):
                     break
         self._explain(session)
@@ -141,21 +152,24 @@ class Asked:
     def _notice_a_set_clock(self, now: float) -> None:
         """What was measured by our clock is measured again once it has been set."""
         skew = world.current.now() - now
-        if self._skew is not None and abs(skew - self._skew) > SET:
+        if self._skew is not None and abs(skew - self._skew) > CLOCK_JUMP_S:
             self._due |= {"clock": now, "half hour": now}
             self._offset = None
             self._lasting.pop(("smartmeter_clock_offset_seconds",), None)
         self._skew = skew
 
-    async def _read(self, session: Session, until: float) -> AsyncGenerator[None, None]:
+    async def _read(self, session: Session, until: float) -> None:
         """Power, current and registers: once, and again at once where the reply leaves something in doubt."""
+        doubts = False
+
+        def take(frame: echonet.Frame) -> None:
+            nonlocal doubts
+            self.answered = True
+            doubts |= self.show(session, frame.properties)
+
         for _ in range(2):
             doubts = False
-            async with aclosing(self._questions.ask(session, LIVE)) as replies:
-                async for frame in replies:
-                    self.answered = True
-                    doubts |= self.show(session, frame.properties)
-                    yield
+            await self._questions.ask(session, LIVE, take)
             if self._unit and self.answered and not self._read_once:
                 self._read_once = doubts = True
             if not doubts or not self._has_time(session.module.clock(), until):
@@ -168,9 +182,7 @@ class Asked:
             if not self._is_due(name, session.module.clock()):
                 return
             said: dict[int, bytes] = {}
-            async with aclosing(self._questions.ask(session, group)) as replies:
-                async for frame in replies:
-                    said |= dict(frame.properties)
+            await self._questions.ask(session, group, lambda frame: said.update(frame.properties))  # noqa: B023
             now = session.module.clock()
             if said:
                 self._unanswered.pop(name, None)
@@ -186,7 +198,7 @@ class Asked:
                 self._due[name] = max(self._due.get(name, now), now + period)
             elif not said and self._questions.offered:
                 self._unanswered[name] = self._unanswered.get(name, 0) + 1
-                self._due[name] = now + min(AGAIN * 2 ** min(self._unanswered[name] - 1, 10), HOUR)
+                self._due[name] = now + min(UNANSWERED_PAUSE_S * 2 ** min(self._unanswered[name] - 1, 10), HOUR_S)
             elif not said or not self._has_time(now, until):
                 return
 
@@ -235,16 +247,16 @@ class Asked:
             session.module.complain(f"the meter's clock (97, 98) does not say a time ({error}): is it set?")
             return True
         offset = max(minute - now, 0.0) + min(minute + 60 - now, 0.0)
-        alike = self._offset is not None and abs(offset - self._offset) <= SAME_OFFSET
+        alike = self._offset is not None and abs(offset - self._offset) <= SAME_OFFSET_S
         self._offset = offset
         if alike:
-            self._keep([Reading(("smartmeter_clock_offset_seconds",), float(round(offset)))], tick + 2 * HOUR)
+            self._keep([Reading(("smartmeter_clock_offset_seconds",), float(round(offset)))], tick + 2 * HOUR_S)
         return alike
 
     def _explain(self, session: Session) -> None:
         """Why there is no power, or no energy."""
         self._rounds += 1
-        since = session.module.clock() - HOUR
+        since = session.module.clock() - HOUR_S
         for what, series, epc in EXPLAINED:
             if self._rounds >= EXPLAINED_AFTER and self._shown.get(series, -math.inf) < since:
                 session.module.complain(f"{what}: {self._why_not(epc, since)}")
@@ -272,22 +284,22 @@ class Asked:
             module.reject(reject._replace(meter=session.meter), complaint(reject.data[0], reject.data[2:], self._unit))
         wrong = {reject.data[0] for reject in malformed}
         kept = self._belief.sift(one for one in said if one.epc not in wrong)
-        for _ in range(self._belief.implausible):
-            module.reject(Rejected("implausible", meter=session.meter), causes.ODD)
+        if self._belief.implausible:
+            module.reject(Rejected("implausible", meter=session.meter, times=self._belief.implausible), causes.IMPLAUSIBLE)
         self._belief.implausible = 0
         return kept
 
     def show(self, session: Session, said: Iterable[echonet.Property]) -> bool:
-        """Leave a snapshot for the driver to yield: what was said now, and what still holds; whether something is in doubt."""
+        """Emit a snapshot: what was said now, and what still holds. Whether something is in doubt."""
         tick = session.module.clock()
         said = self._believable(session, list(said))
         found, _ = readings(said, self._unit)
         self._shown |= {reading.series: tick for reading in found if reading.value is not None}
         fixed = [reading for reading in found if reading.series[0].startswith("smartmeter_fixed_") and "30m" in reading.series]
         if fixed:
-            self._due["half hour"] = tick + HALF_HOUR - world.current.now() % HALF_HOUR + ANNOUNCED
-            self._keep(fixed, self._due["half hour"] + ANNOUNCED)
-        self._keep([reading for reading in found if reading.series[0] == "smartmeter_info"], tick + 3 * HOUR)
+            self._due["half hour"] = tick + HALF_HOUR_S - world.current.now() % HALF_HOUR_S + ANNOUNCEMENT_S
+            self._keep(fixed, self._due["half hour"] + ANNOUNCEMENT_S)
+        self._keep([reading for reading in found if reading.series[0] == "smartmeter_info"], tick + 3 * HOUR_S)
         shown = {series: reading for series, (reading, until) in self._lasting.items() if until > tick}
         shown |= {reading.series: reading for reading in found}
         resolution = Resolution()
@@ -295,5 +307,5 @@ class Asked:
             resolution = Resolution(float(self._unit.watthours), self._unit.energy(self._unit.steps))
         snapshot = Snapshot(tuple(shown.values()), self.mac, meter=session.meter, resolution=resolution, checked=False)
         words = {f"{epc:02X}": edt.hex().upper() for epc, edt in said if edt}
-        session.module.items.append(snapshot._replace(words=words, holds=ROUNDS_HELD * self.pace.usual))
+        session.module.emit(snapshot._replace(words=words, holds=ROUNDS_HELD * self.pace.usual))
         return self._belief.doubts

@@ -7,27 +7,27 @@ refused is asked for alone before it is given up, and a question that gets no an
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.echonet import Frame, Property
 from meterline.protocols.broute.session import Session
 
-MOST = 6
+PROPERTIES_MAX = 6
 """Properties of one question: meters were seen to answer six at most."""
 REFUSALS = 2
 """Times in a row that a property is refused alone until the meter is taken not to have it."""
-FIRST_REST = 60.0
+REFUSED_PAUSE_S = 60.0
 """Seconds until a property is asked for again that was refused (or not answered, while others were) once more than that; four
 times as many after each further time, up to a day; an hour for what people read a meter for.
 """
 CROWDED = 3
 """Times in a row that the same properties are refused beside others, and answered alone, until fewer are asked for at once."""
-FIRST_TRIAL = 300.0
+TRIAL_PAUSE_S = 300.0
 """Seconds until more are asked for at once again; eight times as many after each trial that fails, up to a day."""
-HOUR, DAY = 3600.0, 86_400.0
-ALIVE = 60.0
+HOUR_S, DAY_S = 3600.0, 86_400.0
+ALIVE_S = 60.0
 """Seconds after its last word in which a meter that does not answer a question may be unable to answer that question."""
 
 
@@ -68,17 +68,28 @@ class Questions:
             return "is not in the meter's property map (9F)"
         return "is refused by the meter" if epc in self._refused else "was not answered by the meter"
 
-    async def ask(self, session: Session, group: tuple[int, ...]) -> AsyncGenerator[Frame, None]:
-        """The replies to questions for those of a group that it has. What is refused is in a reply where it was asked alone."""
+    async def ask(self, session: Session, group: tuple[int, ...], take: Callable[[Frame], object]) -> None:
+        """Ask for those properties of a group that the meter has.
+
+        Args:
+            session: Up, with this meter.
+            group: Properties that are asked for together where the meter bears it.
+            take: Takes each reply as it comes. What is refused is in a reply where it was asked alone.
+
+        Raises:
+            Lost: The session has ended.
+            Held: Nothing may be sent now.
+            CommandFailed, OSError: The module refuses a command; the link is lost.
+        """
         clock = session.module.clock
         begun = clock()
         wanted = self._wanted(group, begun)
         waiting = _cut(wanted, self._size(group, begun, session.late_at))
-        most, doubted, silent, crowded, answers = MOST, set[int](), list[int](), set[int](), 0
+        most, doubted, silent, crowded, answers = PROPERTIES_MAX, set[int](), list[int](), set[int](), 0
         while waiting:
             asked = waiting.pop(0)
             frame = await session.get(asked, slow=group == (p.GET_MAP,))
-            alive = session.heard_at >= begun - ALIVE
+            alive = session.heard_at >= begun - ALIVE_S
             if frame is None and len(asked) > 1 and alive and (frame := await session.get(asked[:1], tries=1)):
                 # It is this question that the meter cannot answer.
                 half = len(asked) // 2
@@ -94,7 +105,7 @@ class Questions:
             refused = [epc for epc, edt in said.items() if not edt]
             for epc in refused:
                 session.observe("smartmeter_properties_refused_total", f"{epc:02X}")
-            yield frame._replace(properties=tuple(Property(*one) for one in said.items() if one[1] or len(asked) == 1))
+            take(frame._replace(properties=tuple(Property(*one) for one in said.items() if one[1] or len(asked) == 1)))
             self._note(asked, said, clock())
             if len(asked) == 1:
                 crowded |= doubted & said.keys() - set(refused)
@@ -127,12 +138,12 @@ class Questions:
         if limit and late_at > limit.silent_since:
             limit = self._limits.pop(group) and None
         if limit is None:
-            return MOST
-        return limit.size if now < limit.until else min(2 * limit.size, MOST)
+            return PROPERTIES_MAX
+        return limit.size if now < limit.until else min(2 * limit.size, PROPERTIES_MAX)
 
     def _limit(self, group: tuple[int, ...], size: int, now: float, silent_since: float) -> None:
-        pause = self._limits[group].pause if group in self._limits else FIRST_TRIAL
-        self._limits[group] = Limit(size, now + pause, min(8 * pause, DAY), silent_since)
+        pause = self._limits[group].pause if group in self._limits else TRIAL_PAUSE_S
+        self._limits[group] = Limit(size, now + pause, min(8 * pause, DAY_S), silent_since)
 
     def _bears(self, group: tuple[int, ...], size: int, all_at_once: bool) -> None:
         """So many were answered at once."""
@@ -161,8 +172,8 @@ class Questions:
         """It failed once more, in one of the two ways."""
         times[epc] = times.get(epc, 0) + 1
         if (more := times[epc] - REFUSALS - 1) >= 0:
-            longest = HOUR if epc in (p.POWER, p.CURRENT, p.IMPORT) else DAY
-            self._aside[epc] = now + min(FIRST_REST * 4 ** min(more, 10), longest)
+            longest = HOUR_S if epc in (p.POWER, p.CURRENT, p.IMPORT) else DAY_S
+            self._aside[epc] = now + min(REFUSED_PAUSE_S * 4 ** min(more, 10), longest)
 
 
 def _cut(epcs: list[int], size: int) -> list[list[int]]:

@@ -12,33 +12,35 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from meterline import world
 from meterline.meter.readings import Observation, Rejected
 from meterline.protocols.broute import echonet, skstack
-from meterline.protocols.broute.adapter import KEPT, CommandFailed, Module
+from meterline.protocols.broute.adapter import WAITING_MAX, CommandFailed, Module
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.pace import LONGEST, REPLY, SLOW_REPLY, Pace
+from meterline.protocols.broute.pace import LONGEST_REPLY_S, REPLY_TIMEOUT_S, SLOW_REPLY_TIMEOUT_S, Pace
+from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.skstack import Datagram, Pan
 
 DURATIONS = (6, 7, 8)
 """Exponents of the time a scan stays on a channel: 17.5, 34.7 and 69 s over all of them."""
 ALL_CHANNELS = range(0x21, 0x3D)
-STRAGGLERS = 0.5
+LATE_NETWORKS_S = 0.5
 """Seconds to wait after a scan: some modules print a network after the event that ends it."""
-JOIN = 90.0
+JOIN_TIMEOUT_S = 90.0
 """Seconds for EVENT 24 or 25: a meter that does not answer is given up by the module after 40."""
-TRIES = 3
-BUSY = 5.0
+QUESTION_TRIES = 3
+RESEND_PAUSE_S = 5.0
 """Seconds to leave the air alone after a transmission failed."""
 
 
-REMEMBERED = 32
+QUESTIONS_REMEMBERED = 32
 """Questions whose replies are known, however late."""
 
 
-RESUME = 2.0
+RESUME_TIMEOUT_S = 2.0
 """Seconds for a reply over a session that may stand from before."""
 NO_FRAME = (
     "a datagram of the meter is not ECHONET Lite: the lengths in it do not fit, as after damage between the module and this "
@@ -55,39 +57,43 @@ class Held(Exception):
 
 
 class Session:
-    """With the meter that was joined last."""
+    """The session of a module with one meter at a time.
+
+    Attributes:
+        network: Where the meter is on the air; None before a join or a resume.
+        meter: Name of the meter, in the configuration, that is asked now; empty before the first.
+        joined: Name of the meter that the session was opened with; empty where there is none.
+        notifications: Frames that the meter sent unasked, for whoever takes them.
+        pace: How long the meter takes to answer.
+        heard_at: When the meter sent something last, asked or not, late or not; by the clock of the module.
+        late_at: When a reply came last that nobody waited for any more.
+        rssi: Signal of the meter's last datagram, dBm; None where the module does not say.
+        answers_login: During the last join messages of the log-in came from the meter.
+    """
 
     def __init__(self, module: Module) -> None:
         self.module = module
         self.network: Network | None = None
         self.meter = ""
-        """Whom all this is about: the meter's name in the configuration."""
         self.joined = ""
-        """Whose the session is."""
-        self.notifications: deque[echonet.Frame] = deque(maxlen=KEPT)
-        """What the meter said unasked, for whoever takes it."""
+        self.notifications: deque[echonet.Frame] = deque(maxlen=WAITING_MAX)
         self.pace = Pace()
-        """The meter's."""
         self.heard_at = -math.inf
-        """When the meter said something last, asked or not, late or not."""
         self.late_at = -math.inf
-        """When a reply came last that nobody waited for any more."""
         self.rssi: float | None = None
-        """dBm of the meter's last word."""
         self.answers_login = False
-        """During the last join the meter answered: what it sent arrived."""
-        self._asked: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
+        self._asked: deque[tuple[int, float]] = deque(maxlen=QUESTIONS_REMEMBERED)
         """TIDs of the last questions, and when each was sent."""
         self._tid = world.current.random.randrange(0x10000)
 
     def observe(self, family: str, *labels: str, value: float | None = 1.0, increment: bool = True) -> None:
-        """Leave an observation about this meter for the driver to yield."""
-        self.module.items.append(Observation((family, *labels), value, increment, self.meter))
+        """Emit an observation about this meter."""
+        self.module.emit(Observation((family, *labels), value, increment, self.meter))
 
     def begin(self, meter: str) -> None:
-        """From now on all this is about that meter; nothing of the one before is left."""
+        """Turn to a meter. Nothing of the one before is left."""
         self.meter, self.joined, self.network, self.rssi = meter, "", None, None
-        self.module.up = False
+        self.module.state.apply(SessionEvent.GIVEN_UP)
         self.module.inbox.clear()
         self.notifications.clear()
         self._asked.clear()
@@ -101,18 +107,29 @@ class Session:
         module = self.module
         if await module.look_up("ESREG", "SKSREG", "S0A") != [options.pairing_id]:
             return None
-        self.network, module.partner, module.up = network, network.address, True
+        self.network = network
+        module.state.begin_resume(network.address)
         with suppress(Lost, Held):
             if await self._ask(tuple(epcs)):
-                frame = await self._reply({self._tid}, lambda: 0.0 if module.sent == 1 else RESUME, again=False)
+                frame = await self._reply(
+                    {self._tid}, lambda: 0.0 if module.state.has_failed_transmission else RESUME_TIMEOUT_S, again=False
+                )
                 if frame:
+                    module.state.apply(SessionEvent.RESUME_ANSWERED)
                     self.joined = self.meter
                     return frame
-        module.up = False
+        module.state.apply(SessionEvent.GIVEN_UP)
         return None
 
     async def scan(self, options: Options) -> list[Network]:
-        """Look for the meter's network, longer and longer: all that have its pairing ID, the likeliest first."""
+        """Look for the network of the meter, longer and longer.
+
+        Returns:
+            All networks with the pairing ID of the meter, the likeliest first; empty where no scan found one.
+
+        Raises:
+            CommandFailed, OSError: The module refuses a command; the link is lost.
+        """
         await self._credentials(options)
         narrow = [(duration, options.channel) for duration in DURATIONS[:2] if options.channel]
         for duration, channel in (*narrow, *((duration, None) for duration in DURATIONS)):
@@ -125,14 +142,23 @@ class Session:
         return []
 
     async def sweep(self, mode: int, duration: int, channel: str | None = None) -> list[Pan]:
-        """One scan: all networks that answered. `mode` 2: that of our ID; 3: any."""
+        """One scan.
+
+        Args:
+            mode: 2: networks of the ID that is set; 3: any network.
+            duration: Exponent of the time on each channel, as in `DURATIONS`.
+            channel: Hexadecimal, "21" to "3C"; None: all channels.
+
+        Returns:
+            All networks that answered.
+        """
         mask = 1 << (int(channel, 16) - 0x21) if channel else 0xFFFFFFFF
         seconds = skstack.scan_seconds(duration, 1 if channel else len(ALL_CHANNELS))
         self.module.pans.clear()
         self.module.events.clear()
         await self._start_scan(f"{mode}", f"{mask:08X}", f"{duration:X}")
         await self.module.until(lambda: self._happened(0x22), 2 * seconds + 10)
-        await self.module.until(lambda: False, STRAGGLERS)
+        await self.module.until(lambda: False, LATE_NETWORKS_S)
         return list(self.module.pans)
 
     async def _start_scan(self, *words: str) -> None:
@@ -157,7 +183,18 @@ class Session:
         await self.module.ask("SKSETRBID", options.id)
 
     async def join(self, options: Options, network: Network) -> bool:
-        """Open a session; False where the meter does not let us in, or does not answer."""
+        """Open a session.
+
+        Args:
+            options: Credentials of the meter.
+            network: Where the meter is on the air.
+
+        Returns:
+            False where the meter does not let us in, or does not answer.
+
+        Raises:
+            CommandFailed, OSError: The module refuses a command; the link is lost.
+        """
         module, self.network = self.module, network
         await self._credentials(options)
         await module.ask("SKSREG", "S2", f"{network.channel:X}")
@@ -166,14 +203,15 @@ class Session:
             await module.attempt("SKSREG", "SA2", "1")  # the signal's strength with each datagram
         module.events.clear()
         module.inbox.clear()
-        module.up, module.partner = False, network.address
+        module.state.begin_join(network.address)
         await module.ask("SKJOIN", network.address)
-        await module.until(lambda: self._happened(0x24, 0x25), JOIN)
+        await module.until(lambda: self._happened(0x24, 0x25), JOIN_TIMEOUT_S)
+        module.state.apply(SessionEvent.JOIN_OVER)
         login = (network.address, echonet.PANA_PORT)
         self.answers_login = any((said.source, said.source_port) == login for said in module.inbox)
-        self.observe("smartmeter_session_joins_total", "joined" if module.up else "failed")
-        self.joined = self.meter if module.up else ""
-        return module.up
+        self.observe("smartmeter_session_joins_total", "joined" if module.state.is_up else "failed")
+        self.joined = self.meter if module.state.is_up else ""
+        return module.state.is_up
 
     async def leave(self) -> None:
         """End the session, so that the module can join another meter."""
@@ -182,30 +220,46 @@ class Session:
         with suppress(CommandFailed):  # there is none any more
             await module.ask("SKTERM")
             await module.until(lambda: self._happened(0x27, 0x28), 10.0)
-        module.up = False
+        module.state.apply(SessionEvent.GIVEN_UP)
 
-    async def get(self, epcs: Iterable[int], slow: bool = False, tries: int = TRIES) -> echonet.Frame | None:
-        """The reply to a question for properties, in full or in part; None where none came. Lost, Held: not now.
+    async def get(self, epcs: Iterable[int], slow: bool = False, tries: int = QUESTION_TRIES) -> echonet.Frame | None:
+        """Ask for properties, again when the meter has had as long as it usually takes.
 
-        The question is asked again when the meter has had as long as it usually takes. Of one whose pace is not known a reply
-        is waited for as long as any meter takes.
+        Where the pace of the meter is not known, the last try waits as long as any meter takes.
+
+        Args:
+            epcs: Properties of one question.
+            slow: The reply is a large one.
+            tries: How often the question is asked at most.
+
+        Returns:
+            The reply, in full or in part; None where none came.
+
+        Raises:
+            Lost: The session has ended.
+            Held: Nothing may be sent now.
         """
         epcs, tids, clock = tuple(epcs), set[int](), self.module.clock
-        least, begun, heard = SLOW_REPLY if slow else REPLY, self.module.clock(), False
+        least, begun, heard = SLOW_REPLY_TIMEOUT_S if slow else REPLY_TIMEOUT_S, self.module.clock(), False
         for attempt in range(tries):
             if attempt:
                 self.observe("smartmeter_retries_total", "request")
             sent = await self._ask(epcs)
             tids.add(self._tid)
             last = attempt == tries - 1
-            reply = await self._reply(tids, lambda: self.pace.patience(least) if sent else BUSY, not last)  # noqa: B023
-            heard |= self.module.sent == 0
-            if reply or last or clock() - begun + self.pace.patience(least) > LONGEST:
+            patience = partial(self._patience, least if sent else None)
+            reply = await self._reply(tids, patience, again=not last)
+            heard |= self.module.state.is_delivered
+            if reply or last or clock() - begun + self.pace.patience(least) > LONGEST_REPLY_S:
                 break
-        if reply is None and heard and not self.pace.known and tries == TRIES:
-            rest = begun + LONGEST - clock()
+        if reply is None and heard and not self.pace.known and tries == QUESTION_TRIES:
+            rest = begun + LONGEST_REPLY_S - clock()
             reply = await self._reply(tids, lambda: rest)
         return reply
+
+    def _patience(self, least: float | None) -> float:
+        """Seconds to wait for a reply. `least`: of a meter that is not slow; None: the module did not take the question."""
+        return RESEND_PAUSE_S if least is None else self.pace.patience(least)
 
     async def _ask(self, epcs: tuple[int, ...]) -> bool:
         """Send a question, with a new TID; whether the module took it."""
@@ -215,9 +269,9 @@ class Session:
         return await self._send(echonet.get(self._tid, epcs))
 
     def _check(self) -> None:
-        if self.module.held:
+        if self.module.state.is_held():
             raise Held
-        if not self.module.up:
+        if not self.module.state.may_send():
             raise Lost
 
     async def _send(self, payload: bytes) -> bool:
@@ -225,7 +279,7 @@ class Session:
         return await self.module.send(self.network.address, payload)
 
     async def _reply(self, tids: set[int], patience: Callable[[], float], again: bool = True) -> echonet.Frame | None:
-        """A reply to any of these tries. `patience` is asked anew with each word of the meter: late ones show its pace."""
+        """A reply to any of these tries. `patience` is asked anew with each datagram: late replies show the pace."""
         begun = self.module.clock()
         refused = math.inf
         while True:
@@ -234,10 +288,9 @@ class Session:
                     return frame
                 self._note_late()
             self._check()
-            if self.module.sent == 1 and again:
+            if again and self.module.state.take_failed_transmission():
                 # No acknowledgement came: the question may have been heard all the same.
-                self.module.sent = None
-                refused = self.module.clock() + BUSY
+                refused = self.module.clock() + RESEND_PAUSE_S
             try:
                 await self.module.listen(min(begun + patience(), refused))
             except TimeoutError:
@@ -254,19 +307,38 @@ class Session:
             self._note_late()
 
     def take(self) -> list[echonet.Frame]:
-        """What the meter has said: replies are given back, notifications put aside."""
-        replies = []
+        """Take in the datagrams that have come. Replies are given back, notifications put aside."""
+        if not self.module.inbox:
+            return []
+        replies, notified, rejects, lqi = [], 0, list[Rejected](), None
         while self.module.inbox:
-            frame = self._frame(self.module.inbox.popleft())
-            if frame is None:
+            datagram = self.module.inbox.popleft()
+            if not self._is_from_meter(datagram):
                 continue
-            self._time(frame)
-            if frame.esv in (echonet.INF, echonet.INFC):
-                self.observe("smartmeter_notifications_total")
-                self.notifications.append(frame)
-            else:
-                replies.append(frame)
+            lqi = datagram.lqi if datagram.lqi is not None else lqi
+            frame = echonet.decode(datagram.payload)
+            if isinstance(frame, Rejected):
+                rejects.append(frame)
+            elif datagram.secured:
+                self._time(frame)
+                if frame.esv in (echonet.INF, echonet.INFC):
+                    notified += 1
+                    self.notifications.append(frame)
+                else:
+                    replies.append(frame)
+        self._tell(lqi, rejects, notified)
         return replies
+
+    def _tell(self, lqi: int | None, rejects: list[Rejected], notified: int) -> None:
+        """Emit what the last datagrams tell beside their frames, added up: a flood of them costs no more items."""
+        if lqi is not None:
+            self.rssi = skstack.dbm(lqi)
+            self.observe("smartmeter_radio_rssi_dbm", value=self.rssi, increment=False)
+        if rejects:
+            times = sum(rejected.times for rejected in rejects)
+            self.module.reject(rejects[-1]._replace(meter=self.meter, times=times), NO_FRAME)
+        if notified:
+            self.observe("smartmeter_notifications_total", value=float(notified))
 
     def _time(self, frame: echonet.Frame) -> None:
         """The meter is there; a reply, however late, tells how long it takes."""
@@ -274,22 +346,13 @@ class Session:
         sent = dict(self._asked).get(frame.tid)
         if sent is not None and echonet.answers(frame, frame.tid):
             self.pace.note(self.heard_at - sent)
-            self._asked = deque((one for one in self._asked if one[0] != frame.tid), REMEMBERED)
+            self._asked = deque((one for one in self._asked if one[0] != frame.tid), QUESTIONS_REMEMBERED)
 
-    def _frame(self, datagram: Datagram) -> echonet.Frame | None:
-        """The frame in it, where it is the meter's word to us."""
-        if datagram.destination_port != echonet.PORT or self.network is None or datagram.source != self.network.address:
-            return None
-        if datagram.lqi is not None:
-            self.rssi = skstack.dbm(datagram.lqi)
-            self.observe("smartmeter_radio_rssi_dbm", value=self.rssi, increment=False)
-        frame = echonet.decode(datagram.payload)
-        if isinstance(frame, Rejected):
-            self.module.reject(frame._replace(meter=self.meter), NO_FRAME)
-            return None
-        return frame if datagram.secured else None
+    def _is_from_meter(self, datagram: Datagram) -> bool:
+        at_port = datagram.destination_port == echonet.PORT
+        return at_port and self.network is not None and datagram.source == self.network.address
 
     async def confirm(self, frame: echonet.Frame) -> None:
         """Answer an INFC."""
-        if not self.module.held and self.module.up:
+        if self.module.state.may_send():
             await self._send(echonet.confirmation(frame))

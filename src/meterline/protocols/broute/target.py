@@ -7,7 +7,7 @@ from typing import Any
 
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
-from meterline.protocols.broute.poller import Asked
+from meterline.protocols.broute.poller import MeterPoller
 
 
 class Peer:
@@ -21,7 +21,7 @@ class Peer:
         """Networks with its pairing ID that the last scan heard beside that one, and that were not tried yet."""
         self.trouble = ""
         """What the last failed step said, in words."""
-        self.asked: Asked | None = None
+        self.poller: MeterPoller | None = None
         self.due = 0.0
         self.silent = 0
         """Polls without an answer in a row, nor a late one."""
