@@ -71,7 +71,7 @@ def test_all_values_of_a_silent_meter_vanish_after_stale_after(meter: Meter, clo
     clock.wait(0.1)
     meter.expire()
     assert not meter.up
-    assert not meter.blocks
+    assert not meter.text.blocks
 
 
 def test_a_reading_that_is_not_confirmed_vanishes_although_the_meter_is_up(meter: Meter, clock: Clock) -> None:
