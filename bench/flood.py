@@ -87,7 +87,7 @@ async def _read(protocol: str, link: str, seconds: float) -> tuple[float, float]
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return turns.end(), runtime.meters["one"].received / seconds
+    return turns.end(), runtime.meters["one"].counters.received / seconds
 
 
 async def _quiet(protocol: str) -> float:

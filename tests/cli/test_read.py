@@ -299,7 +299,7 @@ def test_a_quantity_is_written_as_people_write_it(value: float, unit: str, text:
 def test_the_headline_says_that_power_is_fed_in() -> None:
     meter = Meter("roof")
     meter.take(Snapshot((Reading(("smartmeter_power_watts",), -1200),)))
-    meter.observe(Observation(("smartmeter_link_speed_bauds",), 9600))
+    meter.counters.observe(Observation(("smartmeter_link_speed_bauds",), 9600))
     assert headline(meter, language("en")) == "feeding 1,200\u00a0W into the grid"
 
 

@@ -140,19 +140,19 @@ def test_a_scrape_fails_once_no_frame_has_come_for_longer_than_the_time_of_a_fra
 def test_a_scrape_fails_while_the_link_cannot_be_opened() -> None:
     line = Line()
     line.hear(BASE, 2)
-    line.meter.reach.end("lost", line.now)
+    line.meter.counters.reach.end("lost", line.now)
     line.now += 10
     assert line.page.trouble() == ""
     for _ in range(3):
         line.now += 5
-        line.meter.reach.end("unopened", line.now)
+        line.meter.counters.reach.end("unopened", line.now)
         assert "cannot be opened" in line.page.trouble()
     for _ in range(2):  # a bridge without its device accepts and closes
-        line.meter.reach.open(line.now)
+        line.meter.counters.reach.open(line.now)
         line.now += 1
-        line.meter.reach.end("lost", line.now)
+        line.meter.counters.reach.end("lost", line.now)
         assert "cannot be opened" in line.page.trouble()
-    line.meter.reach.open(line.now)
+    line.meter.counters.reach.open(line.now)
     line.now += HOLDS
     assert line.page.trouble() == ""
 
@@ -160,6 +160,6 @@ def test_a_scrape_fails_while_the_link_cannot_be_opened() -> None:
 def test_a_link_that_rests_because_the_meter_is_silent_is_no_failure_of_the_scrape() -> None:
     line = Line()
     line.hear(BASE, 2)
-    line.meter.reach.end("given_up", line.now)
+    line.meter.counters.reach.end("given_up", line.now)
     line.now += 60
     assert line.page.trouble() == ""

@@ -344,7 +344,7 @@ def test_every_metric_of_the_readme_is_there_in_both_formats(row: str, openmetri
         Reading(("smartmeter_current_amperes", "t"), 1.2),
     )
     meter.take(Snapshot(said))
-    meter.observe(Observation(("smartmeter_poll_duration_seconds",), 0.2))
+    meter.counters.observe(Observation(("smartmeter_poll_duration_seconds",), 0.2))
     text = shown.text(openmetrics)
     assert f"\n{row} " in text
     parse = openmetrics_families if openmetrics else text_string_to_metric_families

@@ -34,15 +34,15 @@ class Exporter:
     def answer(self, *readings: Reading, took: float = 0.2) -> None:
         """The meter answers a poll."""
         self.meter.take(Snapshot(readings))
-        self.meter.observe(Observation(("smartmeter_poll_duration_seconds",), took))
+        self.meter.counters.observe(Observation(("smartmeter_poll_duration_seconds",), took))
         self.wait(1)
 
     def see(self, *items: Observation | Rejected) -> None:
         for item in items:
             if isinstance(item, Rejected):
-                self.meter.reject(item)
+                self.meter.counters.reject(item)
             else:
-                self.meter.observe(item)
+                self.meter.counters.observe(item)
         self.wait(1)
 
     @property
@@ -92,7 +92,7 @@ def test_a_failed_scrape_is_counted_by_its_type_once_an_interval_until_one_succe
 @pytest.mark.parametrize(("end", "kind"), [("unopened", "ip_resolve"), ("refused", "auth"), ("given_up", "ip_resolve")])
 def test_how_a_link_ended_is_a_type_of_error(end: str, kind: str) -> None:
     exporter = Exporter()
-    exporter.meter.reach.end(end, exporter.now)  # type: ignore[arg-type]
+    exporter.meter.counters.reach.end(end, exporter.now)  # type: ignore[arg-type]
     exporter.wait(3 * INTERVAL)
     assert set(exporter.errors) == {kind}
     assert exporter.errors[kind] >= 3
@@ -101,9 +101,9 @@ def test_how_a_link_ended_is_a_type_of_error(end: str, kind: str) -> None:
 def test_a_device_that_was_lost_for_a_moment_is_no_error() -> None:
     exporter = Exporter()
     exporter.answer(Reading(POWER, 366))
-    exporter.meter.reach.end("lost", exporter.now)
+    exporter.meter.counters.reach.end("lost", exporter.now)
     exporter.wait(20)
-    exporter.meter.reach.open(exporter.now)
+    exporter.meter.counters.reach.open(exporter.now)
     exporter.wait(30)
     exporter.answer(Reading(POWER, 366))
     assert exporter.errors == {}
@@ -125,7 +125,7 @@ def test_a_module_that_falls_silent_after_values_is_a_query_that_fails() -> None
     exporter = Exporter()
     exporter.answer(Reading(POWER, 366))
     before = exporter.value("last_scrape_timestamp_seconds")
-    exporter.meter.reach.end("given_up", exporter.now)
+    exporter.meter.counters.reach.end("given_up", exporter.now)
     exporter.wait(10 * INTERVAL)
     assert set(exporter.errors) == {"query"}
     assert exporter.value("last_scrape_timestamp_seconds") == before

@@ -35,14 +35,14 @@ class Oracle:
         about: dict[tuple[str, ...], float] = {
             ("smartmeter_up",): float(self._meter.up),
             ("smartmeter_last_frame_timestamp_seconds",): self._meter.last_frame_at,
-            ("smartmeter_frames_total",): self._meter.frames,
-            ("smartmeter_received_bytes_total",): self._meter.received,
-            ("smartmeter_link_opened_total",): self._meter.opened,
+            ("smartmeter_frames_total",): self._meter.counters.frames,
+            ("smartmeter_received_bytes_total",): self._meter.counters.received,
+            ("smartmeter_link_opened_total",): self._meter.counters.opened,
             ("smartmeter_line_accepted_ratio",): 1.0,
-            ("smartmeter_meter_swaps_total",): self._meter.swaps,
-            ("smartmeter_defects_total",): self._meter.defects,
-            **{("smartmeter_rejected_total", reason): self._meter.rejected[reason] for reason in REASONS},
-            **self._meter.observed,
+            ("smartmeter_meter_swaps_total",): self._meter.counters.swaps,
+            ("smartmeter_defects_total",): self._meter.counters.defects,
+            **{("smartmeter_rejected_total", reason): self._meter.counters.rejected[reason] for reason in REASONS},
+            **self._meter.counters.observed,
         }
         shown = {**about, **{series: entry.value for series, entry in self._meter._entries.items()}}
         families: list[Metric] = []
@@ -72,7 +72,7 @@ def simulated(mode: str, name: str = "home", **facts: object) -> Meter:
         source.advance(NOW + second)
         for frame in assembler.feed(decoder.feed(source.frame())):
             meter.take(readings(frame))
-    meter.observe(Observation(("smartmeter_link_speed_bauds",), 9600))
+    meter.counters.observe(Observation(("smartmeter_link_speed_bauds",), 9600))
     return meter
 
 
@@ -134,7 +134,7 @@ def test_counters_about_the_line_move_during_pure_noise() -> None:
     meter = Meter("home")
     page = Page([meter])
     for _ in range(3):
-        meter.reject(Rejected("malformed"))
+        meter.counters.reject(Rejected("malformed"))
     assert 'smartmeter_rejected_total{meter="home",reason="malformed"} 3.0' in page.text()
 
 

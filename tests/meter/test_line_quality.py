@@ -72,11 +72,11 @@ def test_it_is_not_judged_by_a_few_seconds_or_by_little() -> None:
 def test_what_is_implausible_did_arrive() -> None:
     meter = Meter("home", clock=Clock())
     meter.take(Snapshot((), words={"PAPP": "00390"}))
-    meter.reject(Rejected("implausible"))
-    assert meter.line.accepted_ratio == 1.0
-    meter.reject(Rejected("checksum"))
+    meter.counters.reject(Rejected("implausible"))
+    assert meter.counters.line.accepted_ratio == 1.0
+    meter.counters.reject(Rejected("checksum"))
     meter.refresh()
-    assert f'{RATIO}{{meter="home"}} 0.5\n' in "".join(meter.texts)
+    assert f'{RATIO}{{meter="home"}} 0.5\n' in "".join(meter.text.columns)
 
 
 def test_the_gauge_goes_with_what_it_was_made_of() -> None:
@@ -84,10 +84,10 @@ def test_the_gauge_goes_with_what_it_was_made_of() -> None:
     meter = Meter("home", clock=clock)
     meter.take(Snapshot(()))
     meter.refresh()
-    assert RATIO in "".join(meter.texts)
+    assert RATIO in "".join(meter.text.columns)
     clock.now += 100
     meter.refresh()
-    assert RATIO not in "".join(meter.texts)
+    assert RATIO not in "".join(meter.text.columns)
 
 
 def test_hints_are_bounded_and_gone_when_the_link_is_opened_again() -> None:
@@ -105,8 +105,8 @@ def test_the_page_of_the_meter_shows_what_is_wrong_with_its_remedy() -> None:
     meter = Meter("home", clock=clock)
     for language in map(spoken, codes()):
         assert details(meter, language)["diagnosis"].startswith('<tr><td colspan="2">')
-    meter.line.note(Hint("<b>lines</b> are trimmed", remedy="set it to <raw>"))
-    meter.line.trouble = "nothing arrives & nobody knows why"
+    meter.counters.line.note(Hint("<b>lines</b> are trimmed", remedy="set it to <raw>"))
+    meter.counters.line.trouble = "nothing arrives & nobody knows why"
     rows = details(meter, spoken("fr"))["diagnosis"]
     assert [re.sub(r"<[^>]+>", "|", row) for row in rows.split('<tr lang="en">')[1:]] == [
         "|nothing arrives &amp; nobody knows why||||",
@@ -121,7 +121,7 @@ def test_detect_says_that_most_is_lost_in_words() -> None:
     meter.take(Snapshot((), words={"PAPP": "00390"}))
     assert list(Trial(meter, [Hint("it is strange", remedy="mend it")], "").notes) == ["it is strange; mend it"]
     for _ in range(3):
-        meter.reject(Rejected("checksum"))
+        meter.counters.reject(Rejected("checksum"))
     (text,) = Trial(meter, [], "").notes
     assert text.startswith("most of what arrives is damaged: 25% of it is accepted")
 
@@ -148,9 +148,9 @@ def test_the_log_says_once_that_most_is_lost_and_once_that_it_is_over(
 
             meter.advance(1_763_800_000)
             await speak("most of what arrives is damaged", faults)
-            assert runtime.meters["home"].line.lossy
+            assert runtime.meters["home"].counters.line.lossy
             await speak("whole again", Faults())
-            assert not runtime.meters["home"].line.lossy
+            assert not runtime.meters["home"].counters.line.lossy
 
     run(test())
     lines = [text for text in said(caplog) if "most of what arrives" in text]
@@ -163,8 +163,8 @@ def test_a_good_line_accepts_everything() -> None:
     async def test() -> None:
         async with talking(fake()) as url, reading(tic("home", url)) as runtime:
             await until(lambda: runtime.meters["home"].value(*POWER))
-            assert runtime.meters["home"].line.accepted_ratio == 1.0
-            assert not runtime.meters["home"].line.trouble
+            assert runtime.meters["home"].counters.line.accepted_ratio == 1.0
+            assert not runtime.meters["home"].counters.line.trouble
 
     run(test())
 
@@ -183,8 +183,8 @@ def test_a_hint_that_nobody_repeats_is_no_longer_shown_and_the_latest_stay() -> 
 
 def test_the_page_does_not_say_that_nothing_is_strange_where_most_is_lost() -> None:
     meter = Meter("home", clock=Clock())
-    meter.reject(Rejected("checksum"))
-    meter.line.lossy = True
+    meter.counters.reject(Rejected("checksum"))
+    meter.counters.line.lossy = True
     rows = details(meter, spoken("en"))["diagnosis"]
     assert "most of what arrives is damaged: 0% of the groups or replies of the last minute accepted" in rows
 
@@ -192,5 +192,5 @@ def test_the_page_does_not_say_that_nothing_is_strange_where_most_is_lost() -> N
 def test_labels_of_a_newer_meter_are_no_damage() -> None:
     meter = Meter("home", clock=Clock())
     meter.take(Snapshot((), words={"PAPP": "00390"}))
-    meter.reject(Rejected("unknown_label", times=3))
-    assert meter.line.accepted_ratio == 1.0
+    meter.counters.reject(Rejected("unknown_label", times=3))
+    assert meter.counters.line.accepted_ratio == 1.0

@@ -46,20 +46,20 @@ def says(*readings: tuple[Series, Value], address: str | None = None, **facts: o
 
 def test_there_is_no_value_before_the_first_frame(meter: Meter) -> None:
     assert not meter.up
-    assert not meter.blocks
+    assert not meter.text.blocks
 
 
 def test_a_reading_is_shown_with_the_meters_name(meter: Meter) -> None:
     meter.take(says((POWER, 1230)))
     assert meter.up
-    assert meter.blocks == {POWER[0]: f'{POWER[0]}{{meter="home"}} 1230.0\n'}
+    assert meter.text.blocks == {POWER[0]: f'{POWER[0]}{{meter="home"}} 1230.0\n'}
 
 
 def test_a_name_with_quotes_and_percent_signs_is_escaped(clock: Clock) -> None:
     meter = Meter('a"b%s\\', clock=clock)
     meter.take(says((POWER, 1), (NAME, "100 %")))
-    assert meter.blocks[POWER[0]] == POWER[0] + r'{meter="a\"b%s\\"} 1.0' + "\n"
-    assert meter.blocks[NAME[0]] == NAME[0] + r'{meter="a\"b%s\\",name="100 %"} 1.0' + "\n"
+    assert meter.text.blocks[POWER[0]] == POWER[0] + r'{meter="a\"b%s\\"} 1.0' + "\n"
+    assert meter.text.blocks[NAME[0]] == NAME[0] + r'{meter="a\"b%s\\",name="100 %"} 1.0' + "\n"
 
 
 def test_all_values_of_a_silent_meter_vanish_after_stale_after(meter: Meter, clock: Clock) -> None:
@@ -67,11 +67,11 @@ def test_all_values_of_a_silent_meter_vanish_after_stale_after(meter: Meter, clo
     clock.wait(10)
     meter.expire()
     assert meter.up
-    assert len(meter.blocks) == 2
+    assert len(meter.text.blocks) == 2
     clock.wait(0.1)
     meter.expire()
     assert not meter.up
-    assert not meter.blocks
+    assert not meter.text.blocks
 
 
 def test_a_reading_that_is_not_confirmed_vanishes_although_the_meter_is_up(meter: Meter, clock: Clock) -> None:
@@ -82,7 +82,7 @@ def test_a_reading_that_is_not_confirmed_vanishes_although_the_meter_is_up(meter
         meter.expire()
     assert meter.value(*POWER) == 1230
     assert meter.value(*SUBSCRIBED) is None
-    assert SUBSCRIBED[0] not in meter.blocks
+    assert SUBSCRIBED[0] not in meter.text.blocks
 
 
 def test_a_missing_reading_does_not_flicker(meter: Meter, clock: Clock) -> None:
@@ -107,7 +107,7 @@ def test_while_short_frames_run_the_others_stay_for_thirty_seconds(meter: Meter,
 def test_none_means_that_there_is_none_now(meter: Meter) -> None:
     meter.take(says((POWER, 1230)))
     meter.take(says((POWER, None)))
-    assert not meter.blocks
+    assert not meter.text.blocks
 
 
 def test_a_register_that_falls_is_held_back_and_counted(meter: Meter, clock: Clock) -> None:
@@ -115,7 +115,7 @@ def test_a_register_that_falls_is_held_back_and_counted(meter: Meter, clock: Clo
     clock.wait(1)
     meter.take(says((EXPORT, 4000)))
     assert meter.value(*EXPORT) == 5000
-    assert meter.rejected["implausible"] == 1
+    assert meter.counters.rejected["implausible"] == 1
 
 
 def test_a_register_that_jumps_is_held_back_and_counted(meter: Meter, clock: Clock) -> None:
@@ -125,7 +125,7 @@ def test_a_register_that_jumps_is_held_back_and_counted(meter: Meter, clock: Clo
     clock.wait(1)
     meter.take(says((PEAK, 1_056_440)))
     assert meter.value(*PEAK) == 1_056_440
-    assert meter.rejected["implausible"] == 1
+    assert meter.counters.rejected["implausible"] == 1
 
 
 def test_what_was_held_back_is_believed_when_the_next_one_bears_it_out(meter: Meter, clock: Clock) -> None:
@@ -142,7 +142,7 @@ def test_two_different_damages_in_a_row_are_not_believed(meter: Meter, clock: Cl
         clock.wait(1)
         meter.take(says((PEAK, value)))
     assert meter.value(*PEAK) == 5000
-    assert meter.rejected["implausible"] == 4
+    assert meter.counters.rejected["implausible"] == 4
 
 
 def test_damage_between_two_right_values_does_not_hold_back_the_second(meter: Meter, clock: Clock) -> None:
@@ -172,7 +172,7 @@ def test_after_a_long_silence_a_register_may_have_risen_by_as_much_as_the_time_a
     clock.wait(3600)
     meter.take(says((SUBSCRIBED, 6000), (PEAK, 24_000)))
     assert meter.value(*PEAK) is None
-    assert meter.rejected["implausible"] == 1
+    assert meter.counters.rejected["implausible"] == 1
 
 
 def test_a_damaged_low_value_after_a_silence_is_held_back_too(meter: Meter, clock: Clock) -> None:
@@ -278,16 +278,16 @@ def test_a_total_is_no_fresher_than_its_oldest_register(meter: Meter, clock: Clo
 def test_another_address_is_believed_when_two_frames_in_a_row_say_it(meter: Meter) -> None:
     meter.take(says((PEAK, 5000), (POWER, 1), address="042175000001"))
     meter.take(says((PEAK, 70), (POWER, 2), address="042175000002"))
-    assert (meter.swaps, meter.value(*PEAK), meter.value(*POWER)) == (0, 5000, 1)
+    assert (meter.counters.swaps, meter.value(*PEAK), meter.value(*POWER)) == (0, 5000, 1)
     meter.take(says((PEAK, 70), address="042175000002"))
-    assert (meter.swaps, meter.value(*PEAK), meter.value(*POWER)) == (1, 70, None)
+    assert (meter.counters.swaps, meter.value(*PEAK), meter.value(*POWER)) == (1, 70, None)
 
 
 def test_one_damaged_address_changes_nothing(meter: Meter, clock: Clock) -> None:
     for address in ("042175000001", "042175000801", "042175000001", "042175000801", "042175000001"):
         clock.wait(1)
         meter.take(says((PEAK, 5000), address=address))
-    assert meter.swaps == 0
+    assert meter.counters.swaps == 0
     assert meter.value(*PEAK) == 5000
 
 
@@ -306,7 +306,7 @@ def test_values_of_a_link_that_dies_in_short_frames_go_with_the_meter(meter: Met
     clock.wait(10.5)
     meter.expire()
     assert not meter.up
-    assert not meter.blocks
+    assert not meter.text.blocks
 
 
 def test_a_frame_without_an_address_is_the_known_meters(meter: Meter) -> None:
@@ -317,17 +317,17 @@ def test_a_frame_without_an_address_is_the_known_meters(meter: Meter) -> None:
 
 def test_what_a_driver_says_about_itself_stays(meter: Meter, clock: Clock) -> None:
     speed = ("smartmeter_link_speed_bauds",)
-    meter.observe(Observation(speed, 1200))
-    meter.observe(Observation(speed, 9600))
+    meter.counters.observe(Observation(speed, 1200))
+    meter.counters.observe(Observation(speed, 9600))
     clock.wait(100)
     meter.expire()
-    assert meter.observed == {speed: 9600}
-    meter.observe(Observation(speed, 2, increment=True))
-    assert meter.observed == {speed: 9602}
+    assert meter.counters.observed == {speed: 9600}
+    meter.counters.observe(Observation(speed, 2, increment=True))
+    assert meter.counters.observed == {speed: 9602}
 
 
 def test_rejects_are_counted_by_reason(meter: Meter) -> None:
-    meter.reject(Rejected("checksum", b"x"))
-    meter.reject(Rejected("checksum", b"y"))
-    assert meter.rejected["checksum"] == 2
-    assert meter.rejected["malformed"] == 0
+    meter.counters.reject(Rejected("checksum", b"x"))
+    meter.counters.reject(Rejected("checksum", b"y"))
+    assert meter.counters.rejected["checksum"] == 2
+    assert meter.counters.rejected["malformed"] == 0

@@ -205,6 +205,6 @@ class TestMeter:
         for value in range(0, 30_001, 1000):  # a kilowatt-hour a minute
             meter.take(Snapshot((Reading(IMPORT, value), Reading(EXPORT, value))))
             now[0] += 60.0
-        assert (meter.rejected["implausible"] == 0) is (allowed > 40_000)
+        assert (meter.counters.rejected["implausible"] == 0) is (allowed > 40_000)
         if allowed > 40_000:
             assert meter.value(*IMPORT) == meter.value(*EXPORT) == 30_000

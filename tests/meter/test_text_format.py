@@ -107,12 +107,12 @@ def test_a_meter_shows_what_its_driver_observed() -> None:
     meter = Meter('a"b', clock=lambda: 0.0)
     durations = (0.25, 3.5, 120.0)
     for seconds in durations:
-        meter.observe(Observation((FAMILY,), seconds, increment=True))
-    (text,) = (text for family, text in zip(CATALOGUE, meter.texts, strict=True) if family.name == FAMILY)
+        meter.counters.observe(Observation((FAMILY,), seconds, increment=True))
+    (text,) = (text for family, text in zip(CATALOGUE, meter.text.columns, strict=True) if family.name == FAMILY)
     assert text == oracle(*durations, meter='a"b')
 
 
 def test_a_meter_shows_an_empty_histogram_when_told_to() -> None:
     meter = Meter("home", clock=lambda: 0.0)
-    meter.observe(Observation((FAMILY,), None))
-    assert oracle() in meter.texts
+    meter.counters.observe(Observation((FAMILY,), None))
+    assert oracle() in meter.text.columns

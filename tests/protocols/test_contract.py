@@ -72,7 +72,7 @@ async def tried(name: str) -> tuple[Trial, bytes]:
     async with served(name) as (url, meter), open_link(url, PROTOCOLS[name].serial) as link:
         link.tap = sent.extend
         options = {meter.name: meter.options}
-        trial = await try_reading(PROTOCOLS[name], link, options, LIMIT, lambda meter: meter.frames >= FRAMES)
+        trial = await try_reading(PROTOCOLS[name], link, options, LIMIT, lambda meter: meter.counters.frames >= FRAMES)
     return trial, bytes(sent)
 
 
@@ -115,8 +115,8 @@ def test_a_protocol_recognises_its_own_line_and_loses_nothing(name: str) -> None
         async with served(name) as (url, meter), open_link(url, PROTOCOLS[name].serial) as link:
             assert (await try_protocol(link, PROTOCOLS[name])).is_sure
             options = {meter.name: meter.options}
-            trial = await try_reading(PROTOCOLS[name], link, options, LIMIT, lambda meter: meter.frames >= 1)
-            assert trial.meter.frames, trial.trouble
+            trial = await try_reading(PROTOCOLS[name], link, options, LIMIT, lambda meter: meter.counters.frames >= 1)
+            assert trial.meter.counters.frames, trial.trouble
 
     run(test())
 

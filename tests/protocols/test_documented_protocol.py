@@ -61,11 +61,11 @@ def test_at_60_kilowatts_its_energy_is_shown_and_billed(ember: Any) -> None:
     async def test() -> None:
         async with line() as (url, write), reading(MeterConfig("mill", url, "ember", tariffs=tariffs())) as runtime:
             mill = runtime.meters["mill"]
-            await until(lambda: mill.opened)
+            await until(lambda: mill.counters.opened)
             for step in range(361):  # half an hour, a line each five seconds
                 write(sent(ember, round(step * 60_000 * 5 / 3600), 120_300 + step // 4 * 100))
                 await asyncio.sleep(5)
-            assert not mill.rejected["implausible"]
+            assert not mill.counters.rejected["implausible"]
             assert mill.value(*IMPORT) == 30_000 + 4_411_020
             assert mill.value(*FIRST_EXPORT) == 120_300 + 9_000
             assert mill.value(*EXPORT) == 120_300 + 9_000 + 88_000
@@ -89,7 +89,7 @@ def test_its_device_is_opened_with_its_own_settings(ember: Any, monkeypatch: pyt
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("mill", url, "ember")) as runtime:
-            await until(lambda: runtime.meters["mill"].opened)
+            await until(lambda: runtime.meters["mill"].counters.opened)
 
     run(test())
     assert opened[0]["baudrate"] == 9600

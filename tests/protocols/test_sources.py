@@ -23,10 +23,14 @@ SOURCES: dict[str, dict[str, str]] = {
     name: import_module(f"meterline.protocols.{name}.sources").sources() for name in PROTOCOLS
 }
 
+GIVEN_BY_NO_METER_YET = {"smartmeter_energy_export_tariff_watthours_total"}
+"""Families for the protocols that others add: `docs/add-a-protocol.md` has one that gives them."""
+
 
 @pytest.mark.parametrize("family", CATALOGUE, ids=lambda family: family.name)
 def test_a_family_has_sources_exactly_where_a_meter_gives_its_values(family: Family) -> None:
-    assert any(family.name in texts for texts in SOURCES.values()) == (family.origin == "meter")
+    expected = family.origin == "meter" and family.name not in GIVEN_BY_NO_METER_YET
+    assert any(family.name in texts for texts in SOURCES.values()) == expected
 
 
 def test_every_field_of_the_tic_is_the_source_of_something() -> None:

@@ -33,12 +33,12 @@ def test_a_meter_that_is_configured_as_before_is_not_touched() -> None:
             assert list(runtime.meters) == ["two", "one"]
             assert runtime.meters["one"] is before
             await until(lambda: runtime.meters["two"].value(*POWER))
-            assert before.opened == 1
+            assert before.counters.opened == 1
             await runtime.change(Config((tic("one", one),)))
             assert list(runtime.meters) == ["one"]
-            frames = before.frames
-            await until(lambda: before.frames > frames)
-            assert before.opened == 1
+            frames = before.counters.frames
+            await until(lambda: before.counters.frames > frames)
+            assert before.counters.opened == 1
 
     run(test())
 
@@ -48,10 +48,10 @@ def test_a_meter_whose_link_changes_goes_on_counting_on_the_new_one() -> None:
         meter = fake()
         async with talking(meter) as old, talking(meter) as new, reading(tic("home", old), for_ever=True) as runtime:
             await until(lambda: runtime.meters["home"].value(*POWER))
-            frames = runtime.meters["home"].frames
+            frames = runtime.meters["home"].counters.frames
             await runtime.change(Config((tic("home", new),)))
-            await until(lambda: runtime.meters["home"].opened == 2)
-            await until(lambda: runtime.meters["home"].frames > frames)
+            await until(lambda: runtime.meters["home"].counters.opened == 2)
+            await until(lambda: runtime.meters["home"].counters.frames > frames)
 
     run(test())
 
@@ -59,10 +59,10 @@ def test_a_meter_whose_link_changes_goes_on_counting_on_the_new_one() -> None:
 def test_a_link_is_free_for_another_name_at_once() -> None:
     async def test() -> None:
         async with talking(fake()) as url, reading(tic("old", url), for_ever=True) as runtime:
-            await until(lambda: runtime.meters["old"].frames)
+            await until(lambda: runtime.meters["old"].counters.frames)
             await runtime.change(Config((tic("new", url),)))
-            await until(lambda: runtime.meters["new"].frames)
-            assert runtime.meters["new"].opened == 1
+            await until(lambda: runtime.meters["new"].counters.frames)
+            assert runtime.meters["new"].counters.opened == 1
 
     run(test())
 
@@ -152,16 +152,16 @@ def test_a_name_on_another_link_keeps_its_counters_and_nothing_that_was_true_of_
         async with talking(fake()) as url, reading(tic("home", url), for_ever=True) as runtime:
             meter = runtime.meters["home"]
             await until(lambda: meter.value(*POWER))
-            meter.observe(Observation(("smartmeter_session_up",), 1))
-            meter.observe(Observation(("smartmeter_polls_failed_total",), 3, increment=True))
-            frames = meter.frames
+            meter.counters.observe(Observation(("smartmeter_session_up",), 1))
+            meter.counters.observe(Observation(("smartmeter_polls_failed_total",), 3, increment=True))
+            frames = meter.counters.frames
             await runtime.change(Config((tic("home", "/dev/ttyNONE"),)))
             assert meter.value(*POWER) is None
             assert not meter.up
             text = Page(runtime.meters.values()).text()
             assert "smartmeter_session_up" not in text
             assert 'smartmeter_polls_failed_total{meter="home"} 3.0' in text
-            assert meter.frames >= frames
+            assert meter.counters.frames >= frames
 
     run(test())
 

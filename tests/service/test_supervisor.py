@@ -57,8 +57,8 @@ def test_a_broken_meter_costs_its_neighbour_nothing(caplog: pytest.LogCaptureFix
                     write(os.urandom(100))
                     await asyncio.sleep(0.05)
                 assert runtime.meters["home"].value(*POWER)
-                assert sum(runtime.meters["noise"].rejected.values()) > 10
-                assert not runtime.meters["noise"].blocks
+                assert sum(runtime.meters["noise"].counters.rejected.values()) > 10
+                assert not runtime.meters["noise"].text.blocks
                 assert sorted(runtime.silent()) == ["noise", "nowhere"]
 
     run(test())
@@ -81,7 +81,7 @@ def test_a_meter_that_is_unplugged_and_plugged_in_again_is_found_by_its_path(
         assert runtime.meters["home"].value(*POWER) is None
         async with talking(meter, path):
             await until(lambda: runtime.meters["home"].value(*POWER))
-            assert runtime.meters["home"].opened == 2
+            assert runtime.meters["home"].counters.opened == 2
             await until(lambda: "the meter speaks again" in caplog.text)
         await runtime_context.__aexit__(None, None, None)
 
@@ -116,7 +116,7 @@ def test_a_bridge_that_restarts_is_connected_to_again() -> None:
 def test_a_silent_line_is_opened_again_and_again() -> None:
     async def test() -> None:
         async with line() as (url, _), reading(tic("home", url)) as runtime:
-            await until(lambda: runtime.meters["home"].opened >= 2)
+            await until(lambda: runtime.meters["home"].counters.opened >= 2)
             assert not runtime.meters["home"].up
 
     run(test())
@@ -129,7 +129,7 @@ def test_a_half_open_connection_is_noticed_by_its_silence() -> None:
             await asyncio.sleep(3600)
 
         async with bridge(serve) as url, reading(tic("home", url)) as runtime:
-            await until(lambda: runtime.meters["home"].opened >= 2)
+            await until(lambda: runtime.meters["home"].counters.opened >= 2)
 
     run(test())
 
@@ -150,7 +150,10 @@ def test_the_speed_is_detected_and_again_after_the_mode_changes() -> None:
             home = runtime.meters["home"]
 
             def read(mode: str, speed: int) -> bool:
-                return home.value("smartmeter_info", "mode") == mode and home.observed["smartmeter_link_speed_bauds",] == speed
+                return (
+                    home.value("smartmeter_info", "mode") == mode
+                    and home.counters.observed["smartmeter_link_speed_bauds",] == speed
+                )
 
             await until(lambda: read("standard", 9600))
             meter.mode = "historic"
@@ -174,9 +177,9 @@ def test_a_lossy_line_gives_values_and_honest_counters_and_no_wrong_register(fau
             reading(MeterConfig("home", url, "tic", Options(baud=9600))) as runtime,
         ):
             home = runtime.meters["home"]
-            await until(lambda: home.frames > 60)
+            await until(lambda: home.counters.frames > 60)
             assert home.value(*POWER) is not None
-            assert faults.eot or sum(home.rejected.values()) > 0
+            assert faults.eot or sum(home.counters.rejected.values()) > 0
             shown = home.value("smartmeter_energy_import_watthours_total")
             assert shown is None or before - 1 <= float(shown) <= sum(meter.registers.values())
 
@@ -196,10 +199,10 @@ def test_a_capture_ends_once_and_its_values_vanish(tmp_path: Path, caplog: pytes
     async def test() -> None:
         async with reading(MeterConfig("home", f"file:{capture}")) as runtime:
             await until(lambda: runtime.meters["home"].value(*POWER))
-            assert runtime.meters["home"].frames == 3
+            assert runtime.meters["home"].counters.frames == 3
             await until(lambda: not runtime.meters["home"].up)
             assert runtime.meters["home"].value(*POWER) is None
-            assert runtime.meters["home"].opened == 1
+            assert runtime.meters["home"].counters.opened == 1
 
     run(test())
     assert caplog.text.count("the capture has ended") == 1
@@ -211,9 +214,9 @@ def test_a_file_that_is_no_capture_is_said_and_counted(tmp_path: Path) -> None:
 
     async def test() -> None:
         async with reading(tic("home", f"file:{noise}")) as runtime:
-            await until(lambda: sum(runtime.meters["home"].rejected.values()) > 100)
+            await until(lambda: sum(runtime.meters["home"].counters.rejected.values()) > 100)
             assert not runtime.meters["home"].up
-            assert not runtime.meters["home"].blocks
+            assert not runtime.meters["home"].text.blocks
 
     run(test())
 
@@ -255,7 +258,9 @@ def test_a_bridge_at_the_wrong_speed_is_told_what_to_do_and_a_module_is_not_spok
     async def test() -> None:
         async with bridge(serve) as url, reading(MeterConfig("home", url)) as runtime:
             await until(lambda: "set the bridge to the meter's speed" in caplog.text)
-            assert runtime.meters["home"].line.trouble.startswith("only noise arrives: this is no meter, or the wrong speed")
+            assert runtime.meters["home"].counters.line.trouble.startswith(
+                "only noise arrives: this is no meter, or the wrong speed"
+            )
 
     run(test())
     assert "SKVER" not in caplog.text
@@ -297,7 +302,7 @@ def test_a_line_of_nuls_is_said_to_be_noise(caplog: pytest.LogCaptureFixture) ->
     async def test() -> None:
         async with line() as (url, write), reading(tic("home", url)) as runtime:
             await repeat(write, b"\x00A\x00\x00" * 25, lambda: "NULs arrives" in caplog.text)
-            assert sum(runtime.meters["home"].rejected.values())
+            assert sum(runtime.meters["home"].counters.rejected.values())
 
     run(test())
     assert caplog.text.count("hardly anything but NULs arrives") == 1
@@ -309,8 +314,8 @@ def test_no_hint_is_given_while_the_speed_is_still_being_tried(caplog: pytest.Lo
             talking(fake("historic"), real_speed=True) as url,
             reading(MeterConfig("home", url, "tic", stale_after=5)) as runtime,
         ):
-            await until(lambda: runtime.meters["home"].frames >= 2)
-            assert runtime.meters["home"].observed["smartmeter_link_speed_bauds",] == 1200
+            await until(lambda: runtime.meters["home"].counters.frames >= 2)
+            assert runtime.meters["home"].counters.observed["smartmeter_link_speed_bauds",] == 1200
 
     run(test())
     assert "noise" not in caplog.text
@@ -330,9 +335,9 @@ def test_parity_bits_are_dropped_with_one_hint(caplog: pytest.LogCaptureFixture)
 
     async def test() -> None:
         async with bridge(serve) as url, reading(MeterConfig("home", url)) as runtime:
-            await until(lambda: runtime.meters["home"].frames > 20)
+            await until(lambda: runtime.meters["home"].counters.frames > 20)
             assert runtime.meters["home"].value(*POWER)
-            assert not sum(runtime.meters["home"].rejected.values())
+            assert not sum(runtime.meters["home"].counters.rejected.values())
 
     run(test())
     assert caplog.text.count("the line is read as 8N1") == 1
@@ -343,7 +348,7 @@ def test_a_frame_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
 
     async def test() -> None:
         async with talking(fake()) as url, reading(tic("home", url)) as runtime:
-            await until(lambda: runtime.meters["home"].frames > 30)
+            await until(lambda: runtime.meters["home"].counters.frames > 30)
 
     run(test())
     assert len([record for record in caplog.records if record.name == "meterline"]) == 1
@@ -384,11 +389,11 @@ def test_a_refused_meter_waits_the_longest_pause(monkeypatch: pytest.MonkeyPatch
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
-            await until(lambda: runtime.meters["home"].opened == 1)
+            await until(lambda: runtime.meters["home"].counters.opened == 1)
             await asyncio.sleep(runtime_module.REFUSED_PAUSE - 1)
-            assert runtime.meters["home"].opened == 1
+            assert runtime.meters["home"].counters.opened == 1
             await asyncio.sleep(2)
-            assert runtime.meters["home"].opened == 2
+            assert runtime.meters["home"].counters.opened == 2
 
     run(test())
     assert caplog.text.count("refused: wrong password") == 1
@@ -401,7 +406,7 @@ def test_a_defect_of_ours_is_counted_and_does_not_end_the_meter(
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
-            await until(lambda: runtime.meters["home"].defects >= 2)
+            await until(lambda: runtime.meters["home"].counters.defects >= 2)
             assert runtime.meters["home"].value(*POWER) == 5
 
     run(test())
@@ -418,8 +423,8 @@ def test_every_kind_of_item_reaches_the_meter(monkeypatch: pytest.MonkeyPatch, c
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
             home = runtime.meters["home"]
             await until(lambda: "mind the gap" in caplog.text)
-            assert home.rejected["checksum"] == 1
-            assert home.observed == {speed: 1200}
+            assert home.counters.rejected["checksum"] == 1
+            assert home.counters.observed == {speed: 1200}
             assert not home.up
 
     run(test())
@@ -443,7 +448,9 @@ def test_what_describes_a_link_goes_with_it_and_what_was_counted_stays(monkeypat
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
             home = runtime.meters["home"]
             await until(lambda: "smartmeter_session_up" in Page([home]).text())
-            await until(lambda: home.observed == {("smartmeter_session_up",): 0.0, ("smartmeter_polls_failed_total",): 3.0})
+            await until(
+                lambda: home.counters.observed == {("smartmeter_session_up",): 0.0, ("smartmeter_polls_failed_total",): 3.0}
+            )
             text = Page([home]).text()
             for gone in ("link_speed_bauds", "radio_rssi_dbm", "radio_limited", "session_start_timestamp_seconds"):
                 assert f"smartmeter_{gone}" not in text
@@ -463,11 +470,11 @@ def test_the_speed_of_a_line_goes_with_its_device_and_comes_back_with_it(tmp_pat
             home = runtime.meters["home"]
             for opened in (1, 2):
                 async with talking(fake(), path):
-                    await until(lambda: home.observed.get(speed) == 1200)
-                    assert home.opened >= opened
-                await until(lambda: speed not in home.observed)
-                assert home.frames
-                assert home.received
+                    await until(lambda: home.counters.observed.get(speed) == 1200)
+                    assert home.counters.opened >= opened
+                await until(lambda: speed not in home.counters.observed)
+                assert home.counters.frames
+                assert home.counters.received
 
     run(test())
 
@@ -513,7 +520,7 @@ def test_another_meter_on_the_same_link_is_counted_as_a_swap() -> None:
                     meter.advance(1_763_800_000 + second)
                     write(meter.frame())
                     await asyncio.sleep(0.12)
-            await until(lambda: runtime.meters["home"].swaps == 1)
+            await until(lambda: runtime.meters["home"].counters.swaps == 1)
             assert runtime.meters["home"].address == fake(number=2).address
 
     run(test())
@@ -538,7 +545,7 @@ def test_an_empty_frame_is_no_sign_of_life() -> None:
             for _ in range(10):
                 write(encode_frame([]))
                 await asyncio.sleep(0.05)
-            assert runtime.meters["home"].frames == 0
+            assert runtime.meters["home"].counters.frames == 0
 
     run(test())
 
@@ -592,7 +599,7 @@ def test_a_link_that_flaps_is_said_once_and_slows_down(caplog: pytest.LogCapture
     async def test() -> None:
         async with bridge(serve) as url, reading(tic("home", url)) as runtime:
             await asyncio.sleep(120)
-            assert runtime.meters["home"].opened <= 20  # 200 without slowing down
+            assert runtime.meters["home"].counters.opened <= 20  # 200 without slowing down
 
     run(test())
     assert connections > 5
@@ -612,7 +619,7 @@ def test_a_link_that_flaps_between_two_troubles_says_each_once(
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
-            await until(lambda: runtime.meters["home"].opened >= 10)
+            await until(lambda: runtime.meters["home"].counters.opened >= 10)
 
     run(test())
     assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == ["in use by process 999", "lost"]
@@ -622,7 +629,7 @@ def test_a_meter_knows_how_its_links_ended_and_since_when_none_can_be_had(tmp_pa
     async def test() -> None:
         path = str(tmp_path / "linky")
         async with reading(tic("home", path)) as runtime:
-            reach = runtime.meters["home"].reach
+            reach = runtime.meters["home"].counters.reach
 
             def lost_since() -> float | None:
                 return reach.lost_since(runtime.clock())
@@ -679,7 +686,7 @@ def test_the_log_ends_with_what_is_so_of_a_line_that_is_bad_good_and_bad_again(c
         for seconds, accepted, rejected in ((150, 9, 1), (150, 1, 19), (150, 9, 1), (7200, 1, 19)):
             for _ in range(seconds):
                 now += 1
-                meter.line.count(accepted, rejected)
+                meter.counters.line.count(accepted, rejected)
                 judge(meter)
 
     asyncio.run(test())
@@ -715,17 +722,17 @@ def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_def
         runtime = Runtime(Config((MeterConfig("home", link),)))
         following, meter = follower(runtime), runtime.meters["home"]
         following._say("refused: {}; next try in 300 s", Refused("a module", "it needs credentials", Wire(link).url))
-        assert meter.line.trouble == "refused: a module; it needs credentials; next try in 300 s"
+        assert meter.counters.line.trouble == "refused: a module; it needs credentials; next try in 300 s"
         following._say("{}", errors.lost(link, None))
-        assert meter.line.trouble == "the other side closed the connection"
+        assert meter.counters.line.trouble == "the other side closed the connection"
         assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == [
             "refused: tcp://bridge:1: a module; it needs credentials; next try in 300 s",
             "tcp://bridge:1: the other side closed the connection",
         ]
         following._say_defect(KeyError("PRM 0123456789"))
-        assert "0123456789" not in meter.line.trouble
+        assert "0123456789" not in meter.counters.line.trouble
         await runtime.change(Config((MeterConfig("home", "tcp://elsewhere:1"),)))
-        assert meter.line.trouble == "", "that of another link"
+        assert meter.counters.line.trouble == "", "that of another link"
 
     asyncio.run(test())
 

@@ -101,7 +101,7 @@ class Program:
         """What /metrics shows of costs, of the families that 0.1.0 has."""
         self.books.refresh()
         families = sorted(set(BILLING_FAMILIES) - NEW_FAMILIES)
-        return "".join(meter.texts[COLUMNS[family]] for meter in self.meters.values() for family in families)
+        return "".join(meter.text.columns[COLUMNS[family]] for meter in self.meters.values() for family in families)
 
 
 def readings(registers: Mapping[str, int]) -> Iterator[Reading]:
@@ -164,7 +164,10 @@ def test_a_place_on_the_air_that_0_1_0_kept_is_joined_without_a_scan(folder: Pat
     on_air = [FakeMeter(), FakeMeter(number=2, channel=0x35)]
     seen = virtual_time.run(0.2, on_air, memory=memory)
     assert up(seen)
-    assert [meter.observed.get(("smartmeter_radio_scans_total", "found"), 0) for meter in seen.meters.values()] == [0, 0]
+    assert [meter.counters.observed.get(("smartmeter_radio_scans_total", "found"), 0) for meter in seen.meters.values()] == [
+        0,
+        0,
+    ]
     assert memory == {"meter0": kept["家"], "meter1": kept["annexe"]}
 
 

@@ -86,7 +86,7 @@ class Program:
         """Labels (without the meter's) → value of the lines of a family that a page shows now."""
         self.books.refresh()
         found = {}
-        for line in self.meter.texts[COLUMNS[family]].splitlines():
+        for line in self.meter.text.columns[COLUMNS[family]].splitlines():
             series, _, value = line.rpartition(" ")
             labels = re.findall(r'(\w+)="([^"]*)"', series)
             found[",".join(text for name, text in labels if name != "meter")] = float(value)
@@ -102,7 +102,7 @@ class Program:
     def look(self) -> None:
         """The counters of /metrics never fall."""
         self.books.refresh()
-        for text in self.meter.texts:
+        for text in self.meter.text.columns:
             for line in text.splitlines():
                 series, _, value = line.rpartition(" ")
                 if "_cost_total" in series or "_credit_total" in series or "_cost_estimated" in series:

@@ -74,11 +74,11 @@ async def supervised(url: str) -> Any:
 
     runtime = Runtime(Config((MeterConfig("home", url),)))
     running, meter = asyncio.create_task(runtime.run()), runtime.meters["home"]
-    while not meter.reach.ends and not meter.defects:  # noqa: ASYNC110 (nobody is told of an end)
+    while not meter.counters.reach.ends and not meter.counters.defects:  # noqa: ASYNC110 (nobody is told of an end)
         await asyncio.sleep(0.1)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    return [meter.defects, sorted(meter.reach.ends), meter.line.trouble]
+    return [meter.counters.defects, sorted(meter.counters.reach.ends), meter.counters.line.trouble]
 
 
 async def poured(data: bytes, ask: Callable[[str], Awaitable[Any]]) -> Any:

@@ -89,7 +89,9 @@ def cut_at(data: bytes, places: list[int]) -> list[bytes]:
 def mutated(data: bytes, mutations: list[tuple[int, str, int]]) -> bytes:
     stream = bytearray(data)
     for place, kind, byte in mutations:
-        place %= len(stream)
+        place %= max(len(stream), 1)
+        if not stream:
+            break
         if kind == "flip":
             stream[place] ^= 1 << byte % 8
         elif kind == "lose":

@@ -127,10 +127,14 @@ class Watched:
         return next(iter(self.meters.values()))
 
     def count(self, family: str, *labels: str) -> float:
-        return self.meter.observed.get((family, *labels), 0.0)
+        return self.meter.counters.observed.get((family, *labels), 0.0)
 
     def retries(self) -> dict[str, float]:
-        return {series[1]: count for series, count in self.meter.observed.items() if series[0] == "smartmeter_retries_total"}
+        return {
+            series[1]: count
+            for series, count in self.meter.counters.observed.items()
+            if series[0] == "smartmeter_retries_total"
+        }
 
 
 def take(watched: Watched, item: Item) -> None:
@@ -140,9 +144,9 @@ def take(watched: Watched, item: Item) -> None:
             watched.meters[name].take(item)
         case Rejected():
             watched.rejects[item.reason] += item.times
-            watched.meters[name].reject(item)
+            watched.meters[name].counters.reject(item)
         case Observation():
-            watched.meters[name].observe(item)
+            watched.meters[name].counters.observe(item)
         case Hint():
             watched.hints.append(item.text)
 
@@ -204,4 +208,7 @@ def run(
 
 
 def up(watched: Watched) -> bool:
-    return all("smartmeter_up" in "".join(meter.texts) and " 1.0\n" in meter.texts[0] for meter in watched.meters.values())
+    return all(
+        "smartmeter_up" in "".join(meter.text.columns) and " 1.0\n" in meter.text.columns[0]
+        for meter in watched.meters.values()
+    )

@@ -109,7 +109,7 @@ class Books:
             self.keep([book])
             self._reminders.pop(meter, None)
             for family in BILLING_FAMILIES:
-                book.meter.show(family, [])
+                book.meter.text.show(family, [])
 
     @property
     def due(self) -> bool:

@@ -32,11 +32,13 @@ async def _detect(url: str) -> None:
         progress(lambda passed: f"{passed:.0f} s: listening{f' at {link.baud} baud' if link.baud else ''} on {link.url}"),
     ):
         protocol = await detect_protocol(link)
-        trial = await try_reading(protocol, link, {"home": None}, LONG_ENOUGH, lambda meter: meter.frames == ENOUGH_FRAMES)
+        trial = await try_reading(
+            protocol, link, {"home": None}, LONG_ENOUGH, lambda meter: meter.counters.frames == ENOUGH_FRAMES
+        )
         baud, options = link.baud, protocol.suggested_options(link)
     for text in trial.notes:
         print(f"note: {text}", file=sys.stderr)
-    said, unsaid = trial.description, trial.meter.frames and "not said"
+    said, unsaid = trial.description, trial.meter.counters.frames and "not said"
     facts = {
         "protocol": protocol.name,
         "mode": said["mode"],

@@ -172,7 +172,7 @@ def _nothing(end: BaseException | None, link: str, seconds: float) -> Exception:
 
 
 def _complain(meter: Meter) -> None:
-    print(f"meterline: {meter.line.trouble}", file=sys.stderr)
+    print(f"meterline: {meter.counters.line.trouble}", file=sys.stderr)
 
 
 async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Callable[[Meter], None] = _complain) -> None:
@@ -183,10 +183,10 @@ async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Cal
     meter = reading.meter
 
     def on_frame(meter: Meter) -> None:
-        meter.line.trouble = ""
+        meter.counters.line.trouble = ""
         show(meter)
 
-    async with progress(lambda passed: "" if meter.frames else _waiting(reading, passed)):
+    async with progress(lambda passed: "" if meter.counters.frames else _waiting(reading, passed)):
         while True:
             try:
                 await reading.follow(on_frame)
@@ -197,11 +197,11 @@ async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Cal
             except Refused as error:
                 raise UserError(f"read: {error}", 1) from None
             except OSError as error:
-                if not meter.frames:
+                if not meter.counters.frames:
                     raise UserError(f"read: {error}", 1) from None
                 trouble = f"{error}; trying again"
-                if trouble != meter.line.trouble:
-                    meter.line.trouble = trouble
+                if trouble != meter.counters.line.trouble:
+                    meter.counters.line.trouble = trouble
                     complain(meter)
             await world.current.sleep(PAUSE)
 
@@ -223,7 +223,7 @@ async def _draw(reading: _Reading, screen: _Screen) -> None:
 
 
 def _waiting(reading: _Reading, passed: float) -> str:
-    return f"{passed:.0f} s: {reading.meter.frames} frames of {reading.link}"
+    return f"{passed:.0f} s: {reading.meter.counters.frames} frames of {reading.link}"
 
 
 def _show_json(meter: Meter) -> None:
@@ -254,7 +254,7 @@ class _Screen:
 
     def show(self, meter: Meter) -> None:
         size = shutil.get_terminal_size()
-        last = f"{_time_of_day()}  {meter.line.trouble}".rstrip()[: size.columns]
+        last = f"{_time_of_day()}  {meter.counters.line.trouble}".rstrip()[: size.columns]
         lines = [*_block(meter, self._language)[: size.lines - 2], last]
         print(f"{self._start}\x1b[H" + "\x1b[K\n".join(lines) + "\x1b[J", end="", flush=True)
         self._start = ""
@@ -266,7 +266,7 @@ def _block(meter: Meter, language: Language) -> list[str]:
         (headline(meter, language) or language.say("no_reading"))
         if meter.up
         else language.say("silent")
-        if meter.frames
+        if meter.counters.frames
         else language.say("never")
     )
     pairs = rows(meter, language)

@@ -97,7 +97,7 @@ class Page:
         """Why there is nothing to scrape; empty where there is, and while the meter is silent after its first frame."""
         meter, now = self._meter, self._meter.clock()
         self._spoken = self._spoken or any(self._expected(mode, meter.said.known()) for mode in LABELS)
-        lost_since = meter.reach.lost_since(now)
+        lost_since = meter.counters.reach.lost_since(now)
         if lost_since is not None and now - lost_since > meter.stale_after:
             return "the link to the meter cannot be opened"
         if not self._spoken and now - self._started > meter.stale_after:

@@ -112,7 +112,7 @@ class Page:
         return "".join(pieces)
 
     def _daemon(self, openmetrics: bool) -> Iterator[str]:
-        name, up, spoken = {"name": self._settings.name}, self._meter.up, bool(self._meter.frames)
+        name, up, spoken = {"name": self._settings.name}, self._meter.up, bool(self._meter.counters.frames)
         states = {"items-ok": up, "items-ko": spoken and not up}
         yield family("daemon_config", "info", "", [("_info", name | {"version": __version__}, 1)], openmetrics)
         rounds = self._rounds.samples(name | {"status": "loop-time"}, self._started_at)

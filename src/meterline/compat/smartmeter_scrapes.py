@@ -58,7 +58,7 @@ class Scrapes:
 
     def look(self) -> None:
         """Count what has happened, and the intervals in which nothing was read."""
-        now, troubles, given_up = self._meter.clock(), self._troubles(), self._meter.reach.ends["given_up"]
+        now, troubles, given_up = self._meter.clock(), self._troubles(), self._meter.counters.reach.ends["given_up"]
         news: list[Kind] = [kind for kind, times in troubles.items() if times > self._seen[kind]]
         silent = given_up > self._given_up or now - self._heard > self._meter.freshness()
         self._seen, self._given_up = troubles, given_up
@@ -76,11 +76,11 @@ class Scrapes:
 
     @property
     def _answered(self) -> Histogram:
-        return self._meter.histograms.get(POLLS) or Histogram(FAMILIES[POLLS].buckets)
+        return self._meter.counters.histograms.get(POLLS) or Histogram(FAMILIES[POLLS].buckets)
 
     def _troubles(self) -> dict[Kind, float]:
         """What was seen to fail, and how often: the first step on the way to a value comes first."""
-        observed, ends = self._meter.observed, self._meter.reach.ends
+        observed, ends = self._meter.counters.observed, self._meter.counters.reach.ends
         return {
             "ip_resolve": observed.get(("smartmeter_radio_scans_total", "empty"), 0.0) + ends["unopened"],
             "auth": observed.get(("smartmeter_session_joins_total", "failed"), 0.0) + ends["refused"],
@@ -93,7 +93,7 @@ class Scrapes:
 
     def _take_poll(self, now: float) -> None:
         """A poll was answered: with nothing that could be read, it is a scrape that failed."""
-        rejected = sum(self._meter.rejected.values())
+        rejected = sum(self._meter.counters.rejected.values())
         if self._new:
             self._succeed(now)
         else:
@@ -104,8 +104,8 @@ class Scrapes:
 
     def _note(self, kind: Kind, now: float) -> None:
         """Why scrapes fail from now on; the one that was going on has failed."""
-        if kind == "query" and sum(self._meter.rejected.values()) > self._rejected:
-            kind, self._rejected = "parse", sum(self._meter.rejected.values())
+        if kind == "query" and sum(self._meter.counters.rejected.values()) > self._rejected:
+            kind, self._rejected = "parse", sum(self._meter.counters.rejected.values())
         begun, self._why, self._new = self._why is not None, kind, False
         if not begun:
             self._fail(kind, max(now - self._begins, 0.0), now)

@@ -80,7 +80,7 @@ class Page:
         for meter in meters:
             meter.refresh()
         pieces: list[str] = []
-        families = zip(*[meter.texts for meter in meters], strict=True)
+        families = zip(*[meter.text.columns for meter in meters], strict=True)
         for header, texts in zip(self._headers[openmetrics], families, strict=False):  # no meters, no families
             if any(texts):
                 pieces.append(header)

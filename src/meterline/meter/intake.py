@@ -17,8 +17,8 @@ def take_item(meter: Meter, item: Item, timed: bool) -> None:
     if isinstance(item, Snapshot):
         meter.take(item, timed)
     elif isinstance(item, Rejected):
-        meter.reject(item)
+        meter.counters.reject(item)
     elif isinstance(item, Observation):
-        meter.observe(item)
+        meter.counters.observe(item)
     else:
-        meter.line.note(item)
+        meter.counters.line.note(item)

@@ -1,4 +1,4 @@
-"""One meter: per reading its last believed value, when it was confirmed, and the text that /metrics shows of it.
+"""One meter: per reading its last believed value, and when it was confirmed.
 
 What the decoder cannot judge is judged here, with a clock and a memory:
   plausible   a register that falls, or rises faster than power allows, is held back until the next value bears it out
@@ -14,13 +14,12 @@ from itertools import chain
 from operator import attrgetter
 
 from meterline import world
-from meterline.meter.families import CATALOGUE, COLUMNS, FAMILIES, REGISTERS
-from meterline.meter.line_quality import Counted, Line
-from meterline.meter.link_reach import Reach
+from meterline.meter.families import REGISTERS
+from meterline.meter.link_counters import LinkCounters
 from meterline.meter.plausibility import DEFAULT_MAX_POWER_VA, Mark, Registers
 from meterline.meter.raw_fields import Said
-from meterline.meter.readings import REASONS, Observation, Reading, Rejected, Series, Snapshot, Text, Total
-from meterline.meter.text_format import Histogram, block, escape
+from meterline.meter.readings import Reading, Series, Snapshot, Text, Total
+from meterline.meter.text_cache import TextCache
 
 SHORT_FRAMES_STALE_AFTER = 30.0
 """Seconds while short frames run: in a three-phase overload the indexes come every 15 to 20 s."""
@@ -51,32 +50,27 @@ _SEEN_AT = attrgetter("seen.at")
 
 
 class Meter:
-    """`take` snapshots, `reject` rejects, `observe` observations; `texts` is what a scrape shows of them."""
+    """The accepted readings of one meter.
+
+    Attributes:
+        counters: Counters of its link, and what its driver observes.
+        text: What /metrics shows of both.
+    """
 
     def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] | None = None) -> None:
         self.name = name
-        self.label = escape(name)
+        self.text = TextCache(name)
         self.stale_after = stale_after
         self.follows_pace = True
         """A slow meter has longer than `stale_after`; False where a person chose that."""
         self.max_power_va = DEFAULT_MAX_POWER_VA
         """The highest power that the rise of a register may imply: a fact of the meter's protocol."""
         self.clock = clock or world.current.monotonic
-        self.texts = [""] * len(CATALOGUE)
-        """The sample lines of each family, in the order of the catalogue; empty for what is not shown now."""
-        self._written: dict[str, float | None] = {}
-        self._moved = True
         self.keeps_words = False
-        self.observed: dict[Series, float] = {}
-        self.histograms: dict[str, Histogram] = {}
+        self.counters = LinkCounters(self.text, self.clock)
         self.registers: dict[Series, float] = {}
         """What the last snapshot said of its counters, as far as it is believed."""
         self.address: str | None = None
-        self.frames = self.opened = self.swaps = self.defects = 0
-        self._link: Counted | None = None
-        self._received, self.reach = 0, Reach()
-        self.rejected = dict.fromkeys(REASONS, 0)
-        self.line = Line(self.clock)
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
@@ -98,33 +92,13 @@ class Meter:
         self._apart: list[Entry] = []
         """Entries that the last snapshot did not confirm."""
         self.said = Said()
-        for family in self.blocks:
-            self.texts[COLUMNS[family]] = ""
+        self.text.clear()
 
-    def attach(self, link: Counted) -> None:
-        """A link to this meter was opened; the one before is gone."""
-        self._received = self.received
-        self._link = link
-        self.line.begin()
-        self.opened += 1
-        self.reach.open(self.clock())
-        self._moved = True
-
-    def count_defect(self) -> None:
-        """Our own code failed while it read this meter."""
-        self.defects += 1
-        self._moved = True
-
-    @property
-    def blocks(self) -> dict[str, str]:
-        """Family → its sample lines, of what the meter says."""
-        texts = zip(CATALOGUE, self.texts, strict=True)
-        return {family.name: text for family, text in texts if text and family.origin == "meter"}
-
-    @property
-    def received(self) -> int:
-        """Bytes read from all links so far."""
-        return self._received + (self._link.received if self._link else 0)
+    def move(self) -> None:
+        """Forget what the former line said: the meter is read over another one from now on. Counters keep their values."""
+        self.start_anew()
+        self.counters.move()
+        self.last_frame = -math.inf
 
     @property
     def up(self) -> bool:
@@ -141,10 +115,6 @@ class Meter:
         self.expire()
         entry = self._entries.get(series)
         return entry.value if entry else None
-
-    def show(self, family: str, shown: Iterable[tuple[Series, float]]) -> None:
-        """Let /metrics show these values of a family, and no others."""
-        self.texts[COLUMNS[family]] = block(family, self.label, shown)
 
     @property
     def readings(self) -> dict[Series, float | str]:
@@ -163,15 +133,13 @@ class Meter:
 
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
         """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
-        now, self._moved = self.clock(), True
-        self.frames, self._holds = self.frames + 1, snapshot.holds
-        self.line.count(len(snapshot.words) or 1, 0)
-        self.reach.hear()
+        now, self._holds = self.clock(), snapshot.holds
+        self.counters.count_frame(len(snapshot.words) or 1)
         self.last_frame, self.last_frame_at = now, round(world.current.now(), 3)
         if snapshot.short:
             self._last_short = now
         if self._is_stranger(snapshot.address, now):
-            self.rejected["implausible"] += 1
+            self.counters.rejected["implausible"] += 1
             self.registers.clear()
             return
         self.said.take(snapshot if self.keeps_words else None, now)
@@ -193,7 +161,7 @@ class Meter:
         moment = self._moment
         self._apart = [entry for entry in self._apart if entry.seen is not moment]
         self._render(changed)
-        self._write_about()
+        self.counters.write(self.last_frame_at)
 
     def _confirm_but(self, series: Iterable[Series], totals: Iterable[Total], now: float) -> None:
         """Confirm what the last snapshot confirmed, but for these: they are judged by when they were said last."""
@@ -221,64 +189,12 @@ class Meter:
             settled &= self._believe(reading, now, timed, changed) or value is None
         return settled
 
-    def reject(self, rejected: Rejected) -> None:
-        """Count it."""
-        self.rejected[rejected.reason] += rejected.times
-        if rejected.reason != "implausible":
-            whole = rejected.reason == "unknown_label"  # of a newer meter, and not damaged
-            self.line.count(rejected.times * whole, rejected.times * (not whole))
-        self._moved = True
-
-    def observe(self, observation: Observation) -> None:
-        """A driver's word about itself: stays until it says otherwise."""
-        series, value, increment, _ = observation
-        family = series[0]
-        if FAMILIES[family].type == "histogram":
-            histogram = self.histograms.setdefault(family, Histogram(FAMILIES[family].buckets))
-            if value is not None:
-                histogram.observe(value)
-            self.texts[COLUMNS[family]] = histogram.lines(family, self.label)
-            return
-        if value is None:
-            self.observed.pop(series, None)
-        else:
-            self.observed[series] = value + (self.observed.get(series, 0.0) if increment else 0.0)
-        shown = [(known, value) for known, value in self.observed.items() if known[0] == family]
-        self.texts[COLUMNS[family]] = block(family, self.label, shown)
-
     def refresh(self) -> None:
-        """Bring `texts` up to date: what nobody confirms any more, and what moved without a frame."""
-        now, written = self.clock(), self._written
+        """Bring the text up to date: readings that nobody confirms any more, and counters that moved without a frame."""
+        now = self.clock()
         if now - self._oldest > self.stale_after:
             self.expire()
-        if self._moved or written["smartmeter_received_bytes_total"] != self.received:
-            self._write_about()
-        up, ratio = float(now - self.last_frame <= self.patience), "smartmeter_line_accepted_ratio"
-        if written.get("smartmeter_up") != up:
-            self._write("smartmeter_up", up)
-        if self.line.rejected or not up or written.get(ratio) != 1.0:  # a clean line stays at 1
-            self._write(ratio, self.line.accepted_ratio)
-
-    def _write_about(self) -> None:
-        """Counters about the line. Called with every frame, so that a scrape of many meters finds little left to write."""
-        self._moved = False
-        self._write("smartmeter_frames_total", self.frames)
-        self._write("smartmeter_received_bytes_total", self.received)
-        self._write("smartmeter_link_opened_total", self.opened)
-        self._write("smartmeter_meter_swaps_total", self.swaps)
-        self._write("smartmeter_defects_total", self.defects)
-        if self.frames:
-            self._write("smartmeter_last_frame_timestamp_seconds", self.last_frame_at)
-        rejected = "smartmeter_rejected_total"
-        if self._written.get(rejected) != (count := sum(self.rejected.values())):
-            self._written[rejected] = count
-            shown = [((rejected, why), n) for why, n in self.rejected.items()]
-            self.texts[COLUMNS[rejected]] = block(rejected, self.label, shown)
-
-    def _write(self, family: str, value: float | None) -> None:
-        if self._written.get(family) != value:
-            self._written[family] = value
-            self.texts[COLUMNS[family]] = "" if value is None else block(family, self.label, [((family,), value)])
+        self.counters.refresh(now - self.last_frame <= self.patience, self.last_frame_at)
 
     def expire(self) -> None:
         """Drop what nobody has confirmed for too long."""
@@ -310,7 +226,7 @@ class Meter:
             return True
         self.start_anew()
         self.address = address
-        self.swaps += 1
+        self.counters.swaps += 1
         return False
 
     def _believe(self, reading: Reading, now: float, timed: bool, changed: set[str]) -> bool:
@@ -324,7 +240,7 @@ class Meter:
             shown = Mark(float(entry.value), entry.seen.at) if entry else None
             plausible = self._registers.plausible(series, shown, Mark(float(value), now), timed, self.patience)
             if not plausible:
-                self.rejected["implausible"] += plausible is False
+                self.counters.rejected["implausible"] += plausible is False
                 return False
             self.registers[series] = float(value)
         elif type(value) is Text and not self._agreed(series, entry, value):
@@ -377,4 +293,4 @@ class Meter:
             if series[0] in found:
                 found[series[0]].append((series, entry.value))
         for family, shown in found.items():
-            self.texts[COLUMNS[family]] = block(family, self.label, shown) if shown else ""
+            self.text.show(family, shown)

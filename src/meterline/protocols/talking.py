@@ -106,7 +106,7 @@ async def diagnose_by_listening(
     from meterline.protocols.trial import try_reading  # only a diagnosis needs it
 
     trial = await try_reading(protocol, link, meters, seconds)
-    frames, bad = trial.meter.frames, sum(trial.meter.rejected.values())
+    frames, bad = trial.meter.counters.frames, sum(trial.meter.counters.rejected.values())
     rate = bad / max(frames + bad, 1)
     said = ", ".join(f"{key} {value}" for key, value in trial.description.items() if value)
     if not frames:

@@ -47,7 +47,7 @@ class Trial(NamedTuple):
     def notes(self) -> Iterator[str]:
         """What is wrong, in sentences."""
         yield from dict.fromkeys(hint.sentence for hint in self.hints)
-        ratio = self.meter.line.accepted_ratio
+        ratio = self.meter.counters.line.accepted_ratio
         if ratio is not None and ratio < LOSSY:
             yield f"most of what arrives is damaged: {ratio:.0%} of it is accepted; meterline doctor looks for the cause"
         if self.trouble:

@@ -22,7 +22,6 @@ from meterline.link.url import Bridge, parse_url, shown
 from meterline.logs import News, Reminders, about
 from meterline.meter.families import FAMILIES
 from meterline.meter.intake import take_item
-from meterline.meter.line_quality import Line
 from meterline.meter.link_reach import End
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Item, Observation, Refused, Silent, Snapshot
@@ -98,7 +97,8 @@ class Runtime:
         for meter in config.meters:
             self.meters[meter.name] = known.pop(meter.name) if meter.name in known else Meter(meter.name, clock=self.clock)
             if before.get(meter.name, (meter.link, meter.protocol)) != (meter.link, meter.protocol):
-                _let_go(self.meters[meter.name])
+                self.meters[meter.name].move()
+                _forget_link(self.meters[meter.name], None)
             self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(self._links[meter.link]))
             self.meters[meter.name].follows_pace = meter.stale_after is None
         for name in known:
@@ -116,21 +116,13 @@ class Runtime:
     def ready(self) -> bool:
         """Every meter has spoken, or its first deadline has passed."""
         now = self.clock()
-        return all(meter.frames or now - self.started > meter.stale_after for meter in self.meters.values())
-
-
-def _let_go(meter: Meter) -> None:
-    """It is read over another line from now on: what was counted stays, what was so of the old one goes."""
-    meter.start_anew()
-    meter.line = Line(meter.clock)
-    meter.last_frame = -math.inf
-    _forget_link(meter, None)
+        return all(meter.counters.frames or now - self.started > meter.stale_after for meter in self.meters.values())
 
 
 def _forget_link(meter: Meter, up: float | None = 0.0) -> None:
     """The link is gone, and with it what its driver said of it. What was counted stays; what was `up` is not any more."""
-    for series in [series for series in meter.observed if FAMILIES[series[0]].type != "counter"]:
-        meter.observe(Observation(series, up if series[0].endswith("_up") else None))
+    for series in [series for series in meter.counters.observed if FAMILIES[series[0]].type != "counter"]:
+        meter.counters.observe(Observation(series, up if series[0].endswith("_up") else None))
 
 
 def _by_link(config: Config) -> dict[str, tuple[MeterConfig, ...]]:
@@ -199,7 +191,7 @@ class _Follower:
                 pause = next(self._pauses)
             except Exception as error:  # our own defect: never the end of the other meters
                 for meter in self._all:
-                    meter.count_defect()
+                    meter.counters.count_defect()
                 self._say_defect(error)
                 pause = next(self._pauses)
             await world.current.sleep(pause)
@@ -207,11 +199,11 @@ class _Follower:
     def _end(self, end: End) -> None:
         """Let the meters know how their link ended."""
         for meter in self._all:
-            meter.reach.end(end, meter.clock())
+            meter.counters.reach.end(end, meter.clock())
 
     async def _read(self, link: Link) -> None:
         for meter in self._all:
-            meter.attach(link)
+            meter.counters.attach(link)
         if self._protocol:
             protocol = PROTOCOLS[self._protocol]
         else:
@@ -252,8 +244,8 @@ class _Follower:
 
     def _speaks(self, meter: Meter) -> None:
         """It speaks; what was wrong is over once it has spoken for a while, so that a flapping link stays quiet and slow."""
-        now, meter.line.trouble = meter.clock(), ""
-        if meter.frames == 1:
+        now, meter.counters.line.trouble = meter.clock(), ""
+        if meter.counters.frames == 1:
             log.info("the meter speaks", extra=about(meter.name))
         self._runtime.on_frame(meter)
         if self._speaking_since is None:
@@ -264,10 +256,10 @@ class _Follower:
 
     def _judge(self, meter: Meter) -> None:
         """Say when most of what arrives is lost, and when that is over: again and again, until the log says what is so."""
-        if meter.line.turns():
+        if meter.counters.line.turns():
             self._unsaid.add(meter.name)
         if meter.name in self._unsaid:
-            loss = meter.line.loss
+            loss = meter.counters.line.loss
             if self._lines[meter.name].tell(logging.INFO if loss.good else logging.WARNING, loss.sentence, meter.name):
                 self._unsaid.discard(meter.name)
 
@@ -287,7 +279,7 @@ class _Follower:
         """On the page of each meter of the link."""
         self._troubled = True
         for meter in self._all:
-            meter.line.trouble = trouble
+            meter.counters.line.trouble = trouble
 
     def _tell(self, level: int, text: str, defect: Exception | None = None) -> None:
         """News of the link: of its meter, or of all that share it."""

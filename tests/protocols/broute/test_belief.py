@@ -128,7 +128,7 @@ class TestRegister:
             meter.take(Snapshot((Reading(IMPORT, value),), checked=False))
             values.append(meter.value(*IMPORT))
         assert values == [None, None, 1_100.0, 1_200.0]
-        assert meter.rejected["implausible"] == 1, "the first one is not wrong yet"
+        assert meter.counters.rejected["implausible"] == 1, "the first one is not wrong yet"
 
     def test_with_a_checksum_the_first_value_is_shown_at_once(self) -> None:
         meter = Meter("home", 90, lambda: 0.0)
@@ -167,7 +167,7 @@ class TestOnTheWire:
         seen = run(0.2, [FakeMeter(overrides={0xE7: (366).to_bytes(4), 0xE8: bytes.fromhex("001C000C")})], act=note)
         assert done
         assert values == {366}
-        assert seen.meter.rejected["implausible"] == 1
+        assert seen.meter.counters.rejected["implausible"] == 1
 
     def test_a_damaged_first_register_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         values = set[Any]()

@@ -40,7 +40,7 @@ def test_what_the_meter_sends_is_what_is_shown() -> None:
     assert seen.meter.value("smartmeter_power_watts") == -1500
     assert seen.meter.value("smartmeter_current_amperes", "r") == -1.0
     assert seen.meter.value("smartmeter_current_amperes", "t") is None
-    assert 'phase="t"' not in "".join(seen.meter.texts)
+    assert 'phase="t"' not in "".join(seen.meter.text.columns)
 
 
 def test_what_the_meter_says_is_kept_as_it_says_it_where_somebody_looks() -> None:
@@ -89,7 +89,7 @@ def test_a_wrap_of_the_register_is_a_reset_and_not_a_wrong_value() -> None:
     assert max(values) > 99_999_000
     assert values[-1] < 100_000
     assert sum(later < before for before, later in pairwise(values)) == 1
-    assert seen.meter.rejected["implausible"] == 0
+    assert seen.meter.counters.rejected["implausible"] == 0
 
 
 RECOVERED = {
@@ -134,7 +134,7 @@ def test_after_each_fault_the_meter_is_read_again(fault: str, form: dict[str, An
     seen = run(2.3, faults=RECOVERED[fault], act=note, step=5, **form)
     assert last, "never up"
     assert last[-1] > 2 * HOUR, "not up any more"
-    assert seen.meter.frames > 50
+    assert seen.meter.counters.frames > 50
 
 
 def test_every_fault_of_the_simulator_has_a_test() -> None:
@@ -170,7 +170,7 @@ def test_a_weak_signal_is_never_taken_for_wrong_credentials() -> None:
 def test_values_vanish_after_three_silent_polls() -> None:
     def note(seen: Watched) -> None:
         now = asyncio.get_running_loop().time()
-        if seen.meter.frames:
+        if seen.meter.counters.frames:
             seen.shown.append((now - seen.meter.last_frame, seen.meter.value("smartmeter_power_watts")))
 
     seen = run(1, faults=Faults(outage=(1800, 900)), act=note)
@@ -188,7 +188,7 @@ def test_days_with_lost_replies_renewals_and_a_nightly_outage() -> None:
     def scrape(seen: Watched) -> None:
         nonlocal oldest
         seen.meter.refresh()
-        shown = bool(seen.meter.texts[COLUMNS["smartmeter_power_watts"]])
+        shown = bool(seen.meter.text.columns[COLUMNS["smartmeter_power_watts"]])
         missing[not shown] += 1
         if shown:
             oldest = max(oldest, asyncio.get_running_loop().time() - seen.meter.last_frame)
@@ -201,7 +201,7 @@ def test_days_with_lost_replies_renewals_and_a_nightly_outage() -> None:
     # It is out of reach for an hour a day, and then found again within ten minutes at most.
     assert missing[True] / missing.total() < (3600 + 600) / 86_400
     assert seen.count("smartmeter_session_renewals_total") >= days
-    assert seen.meter.rejected == dict.fromkeys(seen.meter.rejected, 0)
+    assert seen.meter.counters.rejected == dict.fromkeys(seen.meter.counters.rejected, 0)
     assert seen.meter.value("smartmeter_energy_import_watthours_total") == pytest.approx(meter.imported, abs=200)
 
 
@@ -218,7 +218,7 @@ def test_a_lost_link_in_mid_session_comes_back_without_a_scan(powered: bool) -> 
     lost: list[float] = []
 
     def lose(seen: Watched) -> None:
-        if seen.meter.frames > 20 and not lost:
+        if seen.meter.counters.frames > 20 and not lost:
             lost.append(asyncio.get_running_loop().time())
             seen.link.lose()
             if not powered:
@@ -235,7 +235,7 @@ def test_a_lost_link_means_that_the_session_is_down() -> None:
     downs: list[float] = []
 
     def lose(seen: Watched) -> None:
-        if seen.meter.frames > 20 and not seen.errors:
+        if seen.meter.counters.frames > 20 and not seen.errors:
             seen.link.lose()
         elif seen.errors and len(downs) < 3:
             downs.append(seen.count("smartmeter_session_up"))
@@ -316,8 +316,8 @@ def test_several_meters_share_a_module_each_with_its_own_values() -> None:
     powers = [meter.value("smartmeter_power_watts") for meter in seen.meters.values()]
     assert powers == [100, 200, 300]
     assert max(ages) < 225, "a meter was not visited in three rotations"
-    assert [meter.observed[("smartmeter_radio_scans_total", "found")] for meter in seen.meters.values()] == [1, 1, 1]
-    assert all(meter.swaps == 0 for meter in seen.meters.values())
+    assert [meter.counters.observed[("smartmeter_radio_scans_total", "found")] for meter in seen.meters.values()] == [1, 1, 1]
+    assert all(meter.counters.swaps == 0 for meter in seen.meters.values())
 
 
 def test_one_refused_meter_does_not_hold_up_the_others() -> None:
@@ -334,7 +334,7 @@ def test_one_refused_meter_does_not_hold_up_the_others() -> None:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         assert watched.meters["good"].up
-        assert not watched.meters["bad"].frames
+        assert not watched.meters["bad"].counters.frames
         return watched
 
     seen = play(scene)
@@ -358,7 +358,7 @@ def test_no_secret_is_in_anything_that_is_said() -> None:
         meter = FakeMeter()
         said: list[str] = []
         seen = run(0.4, [meter], faults=faults)
-        said += [*seen.hints, *seen.errors, repr(seen.memory), "".join(seen.meter.texts)]
+        said += [*seen.hints, *seen.errors, repr(seen.memory), "".join(seen.meter.text.columns)]
         for secret in (meter.id, meter.password, PASSWORD):
             assert secret not in "".join(said)
 
@@ -406,7 +406,7 @@ def test_a_datagram_of_another_sender_or_in_clear_is_no_value() -> None:
 
 def test_the_poll_histogram_counts_rounds() -> None:
     seen = run(0.5)
-    text = "".join(seen.meter.texts)
+    text = "".join(seen.meter.text.columns)
     count = next(
         float(line.split()[1]) for line in text.splitlines() if line.startswith("smartmeter_poll_duration_seconds_count")
     )

@@ -43,7 +43,7 @@ def test_values_over_a_pseudo_terminal(dual: bool, binary: bool) -> None:
             await until(lambda: meter.value("smartmeter_energy_import_watthours_total"))
             assert isinstance(meter.value(*POWER), int)
             assert meter.stale_after == 30
-            assert meter.rejected == dict.fromkeys(meter.rejected, 0)
+            assert meter.counters.rejected == dict.fromkeys(meter.counters.rejected, 0)
 
     run(test())
 
@@ -56,12 +56,12 @@ def test_a_terminal_that_goes_and_comes_back_in_mid_session_needs_no_scan(tmp_pa
         meter = runtime.meters["tokyo"]
         async with responder.on_pty(plugged, path):
             await until(lambda: meter.value(*POWER))
-            before = meter.frames
-        await until(lambda: not meter.observed[("smartmeter_session_up",)])
+            before = meter.counters.frames
+        await until(lambda: not meter.counters.observed[("smartmeter_session_up",)])
         async with responder.on_pty(plugged, path):
-            await until(lambda: meter.frames > before)
-            assert meter.opened >= 2
-            assert meter.observed[SCANS] == 1
+            await until(lambda: meter.counters.frames > before)
+            assert meter.counters.opened >= 2
+            assert meter.counters.observed[SCANS] == 1
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
 
@@ -77,7 +77,7 @@ def test_a_restart_needs_no_scan(tmp_path: Path) -> None:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         state.close()
-        return runtime.meters["tokyo"].observed[SCANS]
+        return runtime.meters["tokyo"].counters.observed[SCANS]
 
     async def test() -> None:
         async with responder.on_tcp(module, "127.0.0.1", 0) as link:

@@ -15,7 +15,7 @@ from support.virtual_time import play
 from meterline.config.schema import Config, MeterConfig
 from meterline.link.open import open_link
 from meterline.link.stream import AHEAD, CHUNK, MAX_READ, MAX_RESTED, PACE, Form, Tap
-from meterline.meter.meter import Meter
+from meterline.meter.link_counters import LinkCounters
 from meterline.meter.readings import Item, Rejected
 from meterline.protocols import broute, tic
 from meterline.protocols.broute import skstack
@@ -93,7 +93,7 @@ def test_a_turn_of_the_loop_decodes_one_read_and_counts_its_rejects(
 ) -> None:
     decoded, rejects = Turns(), Turns()
     counted(monkeypatch, DECODERS[protocol], "feed", decoded, len)
-    counted(monkeypatch, Meter, "reject", rejects, lambda _: 1)
+    counted(monkeypatch, LinkCounters, "reject", rejects, lambda _: 1)
 
     async def test() -> None:
         async with pouring(KINDS[kind]) as url:

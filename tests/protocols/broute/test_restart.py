@@ -71,7 +71,7 @@ def test_a_session_that_stands_is_used(monkeypatch: pytest.MonkeyPatch, dual: bo
     assert second.seen.count("smartmeter_session_up") == 1
     assert second.seen.retries() == dict.fromkeys(second.seen.retries(), 0.0)
     assert b"SKRESET" not in second.seen.link.written
-    assert ("smartmeter_session_start_timestamp_seconds",) not in second.seen.meter.observed, "nobody knows"
+    assert ("smartmeter_session_start_timestamp_seconds",) not in second.seen.meter.counters.observed, "nobody knows"
 
 
 def test_a_module_that_lost_its_power_is_joined_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_a_power_that_does_not_fit_its_current_is_not_shown_after_a_restart(monk
     monkeypatch.setattr(MemoryLink, "read", read)
     second = Second(monkeypatch)
     assert damaged
-    assert second.seen.meter.rejected["implausible"] == 1
+    assert second.seen.meter.counters.rejected["implausible"] == 1
     assert isinstance(second.power, int)
     assert second.power < 20_000
 

@@ -99,7 +99,7 @@ class TestUnits:
         seen = run(0.5, [old], act=exchange)
         assert not wrong
         assert seen.meter.value(*ENERGY) == 700_000
-        assert seen.meter.swaps == 1
+        assert seen.meter.counters.swaps == 1
 
 
 class TestSession:
@@ -112,7 +112,7 @@ class TestSession:
 
         seen = run(0.3, faults=Faults(lies=True), act=join)
         assert seen.errors
-        assert seen.meter.frames == 0
+        assert seen.meter.counters.frames == 0
 
     @pytest.mark.parametrize("number", [0x24, 0x26, 0x28, 0x29])
     def test_an_event_of_another_address_is_not_about_our_session(self, number: int) -> None:
@@ -143,7 +143,7 @@ class TestSession:
     def test_the_signal_is_not_shown_of_a_meter_that_is_not_heard(self) -> None:
         seen = run(0.9, faults=Faults(outage=(3600, 1800)))
         assert not up(seen)
-        assert ("smartmeter_radio_rssi_dbm",) not in seen.meter.observed
+        assert ("smartmeter_radio_rssi_dbm",) not in seen.meter.counters.observed
 
     def test_pauses_stay_finite_however_long_a_meter_is_dead(self) -> None:
         async def scene() -> float:

@@ -65,8 +65,8 @@ def page(data: bytes) -> str:
     for frame in (*assembler.feed(decoder.feed(data)), assembler.close()):
         if frame:
             meter.take(readings(frame), timed=False)
-    shown = [family for family in CATALOGUE if family.name in meter.blocks]
-    return "".join(family.header(openmetrics=False) + meter.blocks[family.name] for family in shown)
+    shown = [family for family in CATALOGUE if family.name in meter.text.blocks]
+    return "".join(family.header(openmetrics=False) + meter.text.blocks[family.name] for family in shown)
 
 
 def main() -> None:

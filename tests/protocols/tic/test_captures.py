@@ -197,14 +197,14 @@ class TestReal:
         expected = last_numbers(data)
         assert len(expected) >= 5
         assert {series: meter.value(*series) for series in expected} == expected
-        assert meter.rejected["implausible"] == 0
+        assert meter.counters.rejected["implausible"] == 0
 
     def test_the_total_is_the_sum_of_its_registers(self, folder: Path, name: str) -> None:
         meter = Meter("home", clock=lambda: 0.0)
         for frame in frames_of((folder / f"{name}.bin").read_bytes()):
             meter.take(readings(frame), timed=False)
         total = meter.value("smartmeter_energy_import_watthours_total")
-        registers = meter.blocks.get("smartmeter_energy_import_tariff_watthours_total", "").splitlines()
+        registers = meter.text.blocks.get("smartmeter_energy_import_tariff_watthours_total", "").splitlines()
         if total is not None and len(registers) in (1, 2, 6, 10):  # none was lost to damage
             assert sum(float(line.rpartition(" ")[2]) for line in registers) == total
 

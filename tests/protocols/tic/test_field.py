@@ -107,7 +107,7 @@ def test_run_serves_its_values_and_says_what_is_wrong(folder: Path, name: str, c
 
     def done(meter: Meter) -> bool:
         served = all(meter.value(*series) is not None for series in (ENERGY, POWER))
-        return (served or not expected.serves) and expected.log in caplog.text and meter.received > 8000
+        return (served or not expected.serves) and expected.log in caplog.text and meter.counters.received > 8000
 
     async def test() -> None:
         async with arriving((folder / f"{name}.bin").read_bytes()) as url, reading(tic("home", url)) as runtime:

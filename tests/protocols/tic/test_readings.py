@@ -876,5 +876,5 @@ def test_fuzz_every_legal_frame_gives_readings_that_a_meter_can_show(frame: Fram
     meter.take(snapshot)
     for series, value in snapshot.readings:
         assert value is None or isinstance(value, str) == (FAMILIES[series[0]].type == "info")
-    for family, text in meter.blocks.items():
+    for family, text in meter.text.blocks.items():
         assert text.startswith(f"{family}{{")

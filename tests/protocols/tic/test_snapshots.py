@@ -78,14 +78,14 @@ STEPS = st.builds(
 
 def state(meter: Meter) -> dict[str, object]:
     """Everything that is shown of a meter, and what others are told."""
-    texts = list(meter.texts)
+    texts = list(meter.text.columns)
     texts[COLUMNS["smartmeter_last_frame_timestamp_seconds"]] = ""  # by the clock on the wall
     return {
         "readings": meter.readings,
         "texts": texts,
         "registers": dict(meter.registers),
-        "rejected": dict(meter.rejected),
-        "counted": (meter.frames, meter.swaps, meter.address),
+        "rejected": dict(meter.counters.rejected),
+        "counted": (meter.counters.frames, meter.counters.swaps, meter.address),
         "confirmed": {series: meter.confirmed(*series) for series in meter.readings},
     }
 

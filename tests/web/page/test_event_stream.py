@@ -345,7 +345,7 @@ def test_a_stream_of_many_meters_tells_of_those_on_its_page() -> None:
         async with paged(*(f"m{n:03d}" for n in range(120))) as (url, live), listening(url, "?page=2") as heard:
             slots = (await heard.message())["slots"]
             assert len(slots) == 50 * 3 + 1
-            live.meters["m000"].reject(Rejected("checksum"))
+            live.meters["m000"].counters.reject(Rejected("checksum"))
             live.meters["m051"].take(power(815))
             assert "119 of 120" in (await heard.slot("1.power", "815"))["slots"]["summary"]
 

@@ -148,10 +148,10 @@ def test_rejects_are_counted_in_words() -> None:
     found = meter(("power_watts", 1))
     assert texts(found)["line"] == "Line nothing rejected"
     for _ in range(1200):
-        found.reject(Rejected("checksum"))
-    found.reject(Rejected("implausible"))
+        found.counters.reject(Rejected("checksum"))
+    found.counters.reject(Rejected("implausible"))
     assert texts(found)["line"].startswith("Line 1,201 rejected"), "a moment of damage is not a damaged line"
-    found.line.lossy = True
+    found.counters.line.lossy = True
     lossy, _, rejects = texts(found)["line"].partition(" Line ")
     assert lossy == "Damage most of what arrives is damaged: 0\u00a0% accepted in the last minute".replace("\u00a0", " ")
     assert rejects == "1,201 rejected: 1,200 with a wrong checksum, 1 held back as implausible"
@@ -160,11 +160,11 @@ def test_rejects_are_counted_in_words() -> None:
 
 def test_the_radio_of_a_session_is_shown_and_none_of_one_that_is_over() -> None:
     found = meter(("power_watts", 1))
-    found.observe(Observation(("smartmeter_radio_rssi_dbm",), -84.2))
-    found.observe(Observation(("smartmeter_session_start_timestamp_seconds",), 1e9))
-    found.observe(Observation(("smartmeter_session_up",), 1.0))
+    found.counters.observe(Observation(("smartmeter_radio_rssi_dbm",), -84.2))
+    found.counters.observe(Observation(("smartmeter_session_start_timestamp_seconds",), 1e9))
+    found.counters.observe(Observation(("smartmeter_session_up",), 1.0))
     assert re.match(r"Radio session since 2001-09-09 \d\d:\d\d Signal -84 dBm, weak", texts(found)["line"])
-    found.observe(Observation(("smartmeter_session_up",), 0.0))
+    found.counters.observe(Observation(("smartmeter_session_up",), 0.0))
     assert texts(found)["line"] == "Radio session none Line nothing rejected"
 
 
@@ -259,7 +259,7 @@ def test_the_number_of_the_delivery_point_is_nowhere_even_where_metrics_show_it(
         for whole in assembler.feed(decoder.feed(frame)):
             found.take(readings(whole, True))
     prm = found.words["PRM"]
-    assert prm in found.blocks["smartmeter_info"], "else this test says nothing"
+    assert prm in found.text.blocks["smartmeter_info"], "else this test says nothing"
     parts = card(found, ENGLISH, lambda name: None, History(found.clock)) | details(found, ENGLISH)
     assert all(prm not in part and ">PRM<" not in part for part in parts.values())
     assert ("smartmeter_info", "prm") not in dict(shown(found))

@@ -50,6 +50,6 @@ def test_lines_and_indentation_of_a_template_are_not_in_the_page() -> None:
 
 def test_a_path_that_no_encoding_has_is_shown_with_question_marks() -> None:
     meter = Meter("home")
-    meter.line.trouble = "/dev/tty\udcff: no such device"
+    meter.counters.line.trouble = "/dev/tty\udcff: no such device"
     assert "/dev/tty?: no such device" in details(meter, ENGLISH)["diagnosis"]
     assert "<td>/dev/tty?</td>" in configuration(MeterConfig("home", "/dev/tty\udcff"), ENGLISH)

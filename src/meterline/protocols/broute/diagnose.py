@@ -84,9 +84,11 @@ def _has_a_clock(meter: Meter) -> bool:
 
 def _let_in(trial: Trial) -> Finding:
     meter = trial.meter
-    if meter.frames:
+    if meter.counters.frames:
         said = ", ".join(filter(None, trial.description.values()))
-        return ok(f"meter {meter.name!r} lets us in and answers: {meter.frames} replies" + (f", {said}" if said else ""))
+        return ok(
+            f"meter {meter.name!r} lets us in and answers: {meter.counters.frames} replies" + (f", {said}" if said else "")
+        )
     if cause := next((hint for hint in reversed(trial.hints) if not hint.good), None):
         return fault(f"meter {meter.name!r} is heard, but not read: {cause.text}", cause.remedy)
     return fault(f"meter {meter.name!r} is heard, but does not answer", trial.trouble or _NEARER)

@@ -183,6 +183,6 @@ def damage(data: bytes) -> Iterator[Finding]:
 def spoken(trial: Trial) -> Finding:
     """Which meter it is."""
     said = ", ".join(f"{key} {value}" for key, value in trial.description.items() if value)
-    if trial.meter.frames:
-        return ok(f"{trial.meter.frames} frames: {said or 'the meter did not say what it is'}")
+    if trial.meter.counters.frames:
+        return ok(f"{trial.meter.counters.frames} frames: {said or 'the meter did not say what it is'}")
     return fault("no frame", trial.trouble or WIRES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TypeAlias
 
 from meterline.link.stream import Link
@@ -78,20 +77,34 @@ class Listener:
 
     async def _listen(self, heard: Heard, deadline: float, take: Take) -> bool:
         """Listen at one speed up to the deadline, which moves with each valid group. True where `take` has had enough."""
-        decoder, clock, link = Decoder(), self._clock, self._link
-        while clock() < deadline:
-            with suppress(TimeoutError):
-                # One time-out for many reads: setting one for each costs more than decoding what was read.
-                async with asyncio.timeout_at(deadline):
-                    while clock() < deadline:
-                        data = await link.read()
-                        events = decoder.feed(data)
-                        before = heard.symptoms.groups
-                        heard.take(data, events)
-                        if heard.symptoms.groups > before and heard.sure:
-                            deadline = clock() + self._silence
-                        if take(data, events):
-                            return True
+        decoder, clock, link, loop = Decoder(), self._clock, self._link, asyncio.get_running_loop()
+        timer: asyncio.TimerHandle | None = None
+
+        def look() -> None:
+            nonlocal timer
+            if clock() >= deadline:
+                limit.reschedule(clock())
+            else:
+                timer = loop.call_at(deadline, look)
+
+        try:
+            # One timer for many reads: a time-out for each costs more than decoding what was read.
+            async with asyncio.timeout(None) as limit:
+                look()
+                while clock() < deadline:
+                    data = await link.read()
+                    events = decoder.feed(data)
+                    before = heard.symptoms.groups
+                    heard.take(data, events)
+                    if heard.symptoms.groups > before and heard.sure:
+                        deadline = clock() + self._silence
+                    if take(data, events):
+                        return True
+        except TimeoutError:
+            pass
+        finally:
+            if timer:
+                timer.cancel()
         return False
 
     def _complaint(self) -> Silent:

@@ -22,16 +22,16 @@ _text_of = lru_cache(maxsize=1024)(text_of)
 def details(meter: Meter, language: Language) -> dict[str, str]:
     """The tables' rows."""
     counters: list[tuple[Series, float | str]] = [
-        (("smartmeter_frames_total",), meter.frames),
-        (("smartmeter_received_bytes_total",), meter.received),
-        (("smartmeter_link_opened_total",), meter.opened),
-        (("smartmeter_meter_swaps_total",), meter.swaps),
-        (("smartmeter_defects_total",), meter.defects),
-        *meter.observed.items(),
+        (("smartmeter_frames_total",), meter.counters.frames),
+        (("smartmeter_received_bytes_total",), meter.counters.received),
+        (("smartmeter_link_opened_total",), meter.counters.opened),
+        (("smartmeter_meter_swaps_total",), meter.counters.swaps),
+        (("smartmeter_defects_total",), meter.counters.defects),
+        *meter.counters.observed.items(),
     ]
     words = said(meter)
-    if meter.line.accepted_ratio is not None:
-        counters.insert(1, (("smartmeter_line_accepted_ratio",), meter.line.accepted_ratio))
+    if meter.counters.line.accepted_ratio is not None:
+        counters.insert(1, (("smartmeter_line_accepted_ratio",), meter.counters.line.accepted_ratio))
     return {
         "diagnosis": _diagnosis(meter, language),
         "readings": _readings(shown(meter), language) or render("nothing", language, key="no_readings"),
@@ -48,9 +48,9 @@ def configuration(config: MeterConfig, language: Language) -> str:
 
 def _diagnosis(meter: Meter, language: Language) -> str:
     """What is wrong with its line, as the log says it."""
-    findings = [(hint.text, hint.remedy) for hint in meter.line.hints]
-    if meter.line.trouble:
-        findings.insert(0, (meter.line.trouble, ""))
+    findings = [(hint.text, hint.remedy) for hint in meter.counters.line.hints]
+    if meter.counters.line.trouble:
+        findings.insert(0, (meter.counters.line.trouble, ""))
     if not findings:
         return render("nothing", language, key="diagnosis_none")
     return render("diagnosis", language, findings=[(printable(problem), printable(remedy)) for problem, remedy in findings])

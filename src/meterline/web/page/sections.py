@@ -40,7 +40,9 @@ def card(meter: Meter, language: Language, today: Today, history: History) -> di
         "alert": _alert(now.overload, now.phases, language),
         "power": _power(now, language),
         "state": _state(now.state, False, language),
-        "seen": escape(language.say("last_frame", ago=_age(meter, language)) if meter.frames else language.say("never")),
+        "seen": escape(
+            language.say("last_frame", ago=_age(meter, language)) if meter.counters.frames else language.say("never")
+        ),
         "chart": _chart(meter.name, history, language),
         "energy": _energy(now.imported, now.exported, drawn_today, language),
         "tariff": _tariff(now.tariff, now.tariff_name, now.colours, language),
@@ -55,7 +57,7 @@ def row(meter: Meter, language: Language) -> dict[str, str]:
     return {
         "power": watts(taken) if taken else "–",
         "state": _state(state(meter), bool(meter.value("smartmeter_overload")), language),
-        "seen": escape(_age(meter, language) if meter.frames else language.say("never")),
+        "seen": escape(_age(meter, language) if meter.counters.frames else language.say("never")),
     }
 
 

@@ -62,7 +62,7 @@ class Facts(NamedTuple):
 
 def state(meter: Meter) -> str:
     """speaking, silent, or waiting for its first frame."""
-    return "speaking" if meter.up else "silent" if meter.frames else "waiting"
+    return "speaking" if meter.up else "silent" if meter.counters.frames else "waiting"
 
 
 def power(meter: Meter) -> Power | None:
@@ -88,7 +88,7 @@ def balance(meter: Meter) -> Power | None:
 
 def facts(meter: Meter) -> Facts:
     """All of it."""
-    observed = meter.observed
+    observed = meter.counters.observed
     session = observed.get(("smartmeter_session_up",))
     tariff, name = meter.value("smartmeter_tariff_info", "tariff"), meter.value("smartmeter_tariff_info", "name")
     return Facts(
@@ -104,8 +104,8 @@ def facts(meter: Meter) -> Facts:
         colours=_colours(meter),
         imported=_number(meter, "smartmeter_energy_import_watthours_total"),
         exported=_number(meter, "smartmeter_energy_export_watthours_total"),
-        accepted=meter.line.accepted_ratio if meter.line.lossy else None,
-        rejected=tuple((reason, count) for reason, count in meter.rejected.items() if count),
+        accepted=meter.counters.line.accepted_ratio if meter.counters.line.lossy else None,
+        rejected=tuple((reason, count) for reason, count in meter.counters.rejected.items() if count),
         signal=observed.get(("smartmeter_radio_rssi_dbm",)) if session else None,
         session=observed.get(("smartmeter_session_start_timestamp_seconds",), 0.0) if session else session,
     )
