@@ -73,7 +73,7 @@ def test_nothing_of_a_french_household_is_in_it(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_japanese_household_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda met: met.frames > 2)
+    monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda meter: meter.counters.frames > 2)
     link, out, config = tmp_path / "tanaka", tmp_path / "report.zip", tmp_path / "meterline.yml"
     meter, seed = FakeMeter(number=0x4321), 0x4321
     options = f"{{id: '{meter.id}', password: '{meter.password}', interval: 10}}"

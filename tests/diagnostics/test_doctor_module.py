@@ -45,7 +45,7 @@ def wrong(findings: list[Finding]) -> list[Finding]:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """One reply is enough, and what does not come is not waited for."""
     monkeypatch.setattr("meterline.protocols.tic.PROBE", 0.3)
-    monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda meter: meter.frames > 2)
+    monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda meter: meter.counters.frames > 2)
     monkeypatch.setattr("meterline.protocols.broute.diagnose.LONG_ENOUGH", 3.0)
 
 

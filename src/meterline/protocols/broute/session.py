@@ -132,13 +132,19 @@ class Session:
         """
         await self._credentials(options)
         narrow = [(duration, options.channel) for duration in DURATIONS[:2] if options.channel]
-        for duration, channel in (*narrow, *((duration, None) for duration in DURATIONS)):
-            found = [pan for pan in await self.sweep(2, duration, channel) if pan.pairing_id in (None, options.pairing_id)]
-            self.observe("smartmeter_radio_scans_total", "found" if found else "empty")
-            if found:
-                found.sort(key=lambda pan: (pan.mac != options.mac, -pan.lqi))
-                networks = {pan.mac: Network(pan.channel, pan.pan_id, pan.mac, pan.lqi) for pan in reversed(found)}
-                return [*networks.values()][::-1]
+        empty = 0
+        try:
+            for duration, channel in (*narrow, *((duration, None) for duration in DURATIONS)):
+                found = [pan for pan in await self.sweep(2, duration, channel) if pan.pairing_id in (None, options.pairing_id)]
+                if found:
+                    self.observe("smartmeter_radio_scans_total", "found")
+                    found.sort(key=lambda pan: (pan.mac != options.mac, -pan.lqi))
+                    networks = {pan.mac: Network(pan.channel, pan.pan_id, pan.mac, pan.lqi) for pan in reversed(found)}
+                    return [*networks.values()][::-1]
+                empty += 1
+        finally:
+            if empty:  # at once: the sweeps of one search are one trouble for whoever counts troubles
+                self.observe("smartmeter_radio_scans_total", "empty", value=float(empty))
         return []
 
     async def sweep(self, mode: int, duration: int, channel: str | None = None) -> list[Pan]:
