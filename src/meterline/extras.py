@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import sysconfig
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2]
@@ -31,6 +31,8 @@ def _wanted(extra: str, package: str) -> str:
     pinned = SOURCE / "requirements" / f"{extra}.txt"
     if pinned.is_file():
         return f"--require-hashes -r {shlex.quote(str(pinned))}"
+    from importlib import metadata  # large, and only needed for this advice
+
     try:
         metadata.version("meterline")
     except metadata.PackageNotFoundError:
