@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -32,7 +31,7 @@ class Line:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._steps: deque[list[int]] = deque()
+        self._steps: list[list[int]] = []
         """Number of the step, accepted in it, rejected in it."""
         self._accepted = self.rejected = 0
         """Of the last minute, as far as it was looked at."""
@@ -85,7 +84,7 @@ class Line:
 
     def _forget(self, now: float) -> None:
         while self._steps and self._steps[0][0] <= now // STEP - STEPS:
-            _, accepted, rejected = self._steps.popleft()
+            _, accepted, rejected = self._steps.pop(0)
             self._accepted -= accepted
             self.rejected -= rejected
 

@@ -92,7 +92,7 @@ def check(body: bytes) -> Group | Rejected:
     else:
         right = bool(known.timestamp(timestamp))
     if right and known.data(data):
-        return Group(label, timestamp, data)
+        return Group(known.label, timestamp, data)  # one string for each label, however many groups are kept
     return Rejected("malformed", body)
 
 
