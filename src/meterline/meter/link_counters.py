@@ -39,7 +39,9 @@ class LinkCounters:
         self._link: Counted | None = None
         self._received = 0
         self._moved = True
-        self._rejects_written = -1
+        self._rejects_written = self._bytes_written = -1
+        self._up_written: bool | None = None
+        self._ratio_written: float | None = None
 
     @property
     def received(self) -> int:
@@ -104,7 +106,8 @@ class LinkCounters:
         self._moved = False
         write = self._text.write
         write("smartmeter_frames_total", self.frames)
-        write("smartmeter_received_bytes_total", self.received)
+        self._bytes_written = self.received
+        write("smartmeter_received_bytes_total", self._bytes_written)
         write("smartmeter_link_opened_total", self.opened)
         write("smartmeter_meter_swaps_total", self.swaps)
         write("smartmeter_defects_total", self.defects)
@@ -115,9 +118,13 @@ class LinkCounters:
             self._text.show(_REJECTED, [((_REJECTED, reason), times) for reason, times in self.rejected.items()])
 
     def refresh(self, up: bool, last_frame_at: float) -> None:
-        """Write what moved without a frame."""
-        if self._moved or self._text.written("smartmeter_received_bytes_total") != self.received:
+        """Write what moved without a frame. Called for every meter at each scrape."""
+        link = self._link
+        if self._moved or (link and self._bytes_written != self._received + link.received):
             self.write(last_frame_at)
-        self._text.write("smartmeter_up", float(up))
-        if self.line.rejected or not up or self._text.written(_ACCEPTED) != 1.0:  # a clean line stays at 1
-            self._text.write(_ACCEPTED, self.line.accepted_ratio)
+        if up is not self._up_written:
+            self._up_written = up
+            self._text.write("smartmeter_up", float(up))
+        if self.line.rejected or not up or self._ratio_written != 1.0:  # a clean line stays at 1
+            self._ratio_written = self.line.accepted_ratio
+            self._text.write(_ACCEPTED, self._ratio_written)

@@ -37,10 +37,6 @@ class TextCache:
             self._written[family] = value
             self.columns[COLUMNS[family]] = "" if value is None else block(family, self.label, [((family,), value)])
 
-    def written(self, family: str) -> float | None:
-        """The value that `write` was given last."""
-        return self._written.get(family)
-
     @property
     def blocks(self) -> dict[str, str]:
         """Family → its lines, of what the meter says."""
