@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Protocol
 
@@ -31,8 +32,8 @@ class Line:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._steps: list[list[int]] = []
-        """Number of the step, accepted in it, rejected in it."""
+        self._steps = array("q")
+        """Number of a step, accepted in it, rejected in it; then of the next step: small, since each meter has twelve."""
         self._accepted = self.rejected = 0
         """Of the last minute, as far as it was looked at."""
         self._since = 0.0
@@ -71,22 +72,23 @@ class Line:
     def count(self, accepted: int, rejected: int) -> None:
         """So many groups, or replies, were accepted and rejected."""
         now = self._clock()
-        if not self._steps or self._steps[-1][0] != now // STEP:
+        steps = self._steps
+        if not steps or steps[-3] != now // STEP:
             self._forget(now)
-            if not self._steps:
+            if not steps:
                 self._since = now
-            self._steps.append([int(now // STEP), 0, 0])
-        latest = self._steps[-1]
-        latest[1] += accepted
-        latest[2] += rejected
+            steps.extend((int(now // STEP), 0, 0))
+        steps[-2] += accepted
+        steps[-1] += rejected
         self._accepted += accepted
         self.rejected += rejected
 
     def _forget(self, now: float) -> None:
-        while self._steps and self._steps[0][0] <= now // STEP - STEPS:
-            _, accepted, rejected = self._steps.pop(0)
-            self._accepted -= accepted
-            self.rejected -= rejected
+        steps = self._steps
+        while steps and steps[0] <= now // STEP - STEPS:
+            self._accepted -= steps[1]
+            self.rejected -= steps[2]
+            del steps[:3]
 
     @property
     def accepted_ratio(self) -> float | None:
