@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bench.table import Row, ratio, show
-from meterline.billing.billing import KEEP_EVERY, Books
+from meterline.billing.billing import KEEP_EVERY, BillingService
 from meterline.billing.tariff import Period, Standing, Tariffs
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Reading, Snapshot
@@ -38,7 +38,7 @@ async def _day(registers: tuple[str, ...], meters: int, every: float) -> int:
     with tempfile.TemporaryDirectory() as folder:
         now = float(MIDNIGHT + 12 * 3600)
         state = State(folder)
-        books = Books(state, lambda: now)
+        books = BillingService(state, lambda: now)
         prices = dict.fromkeys(registers, Decimal("0.2"))
         contract = Tariffs("EUR", (Period(date(2025, 1, 1), registers=prices, standing=Standing(Decimal(15), "month")),))
         known = [Meter(f"meter-{n}", clock=lambda: now) for n in range(meters)]

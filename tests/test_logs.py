@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from meterline.logs import DAY, QUIET, REMEMBERED, News, Reminders, about, set_up
+from meterline.logs import DAY, QUIET, REMEMBERED, Reminders, RepeatFilter, about, set_up
 
 LOGGER = logging.getLogger("meterline")
 
@@ -81,10 +81,10 @@ class Hours:
         return self.now
 
 
-def flap(seconds: float, *states: str, every: float = 20.0, clock: Hours | None = None) -> News:
+def flap(seconds: float, *states: str, every: float = 20.0, clock: Hours | None = None) -> RepeatFilter:
     """A link that changes between states."""
     clock = clock or Hours()
-    news = News(clock)
+    news = RepeatFilter(clock)
     while clock.now < seconds:
         for state in states:
             news.tell(logging.WARNING, state, "home")

@@ -41,11 +41,11 @@ def about(meter: str) -> dict[str, str]:
     return {"meter": meter}
 
 
-class News:
-    """What is so with one link: a change is a line, but the same line not twice in `QUIET` seconds.
+class RepeatFilter:
+    """Writes the states of one link to the log: each change is a line, but the same line not twice in `QUIET` seconds.
 
-    So a link that flaps stays quiet. What was held back is written when its time has come and it is (again) so, with how
-    often it was; so the log never ends with what is long past, as long as `tell` is called while it lasts.
+    So a link that flaps stays quiet. A line that was held back is written as soon as it may be, if it is still so, with how
+    often it was held back. The log never ends with a state that is long past, as long as `tell` is called while a state lasts.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -55,7 +55,17 @@ class News:
         """Text, whatever its numbers → when it was written, and how often it was held back since."""
 
     def tell(self, level: int, text: str, meter: str = "", defect: Exception | None = None) -> bool:
-        """Whether the log says so now. `meter`: the one that it is about, where it is one."""
+        """Write a state, or hold it back.
+
+        Args:
+            level: Of `logging`.
+            text: The state in words. Two texts that differ in numbers only are the same state.
+            meter: The name of the meter, where the state is of one meter.
+            defect: An error of our own code, whose traceback belongs to the line.
+
+        Returns:
+            Whether the log says so now.
+        """
         kind = re.sub(r"[0-9]+", "0", text)
         changed, self._now = kind != self._now, kind
         if kind == self._written and not changed:

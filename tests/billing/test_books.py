@@ -19,9 +19,9 @@ from support.sample_tariffs import PARIS, TOKYO, Contract, tariffs, unix
 
 from meterline.billing import billing as books_module
 from meterline.billing.account import Account
-from meterline.billing.billing import KEEP_EVERY, Kept
+from meterline.billing.billing import KEEP_EVERY, PendingWrite
 from meterline.billing.calendar import Calendar
-from meterline.billing.clock import IS_SET
+from meterline.billing.clock import EARLIEST_UNIX
 from meterline.billing.meter_account import SURE_AFTER
 from meterline.billing.pricing import EXPORT
 from meterline.billing.tariff import WHOLE
@@ -307,7 +307,7 @@ class TestClock:
         clock.now = NOON + 3600
         program.speak(HCHC=3000)
         assert program.account.totals.costs == {"HCHC": D("0.2")}
-        assert IS_SET < NOON
+        assert EARLIEST_UNIX < NOON
 
     @pytest.mark.parametrize("kept", [True, False])
     def test_one_that_was_years_ahead_is_noticed_and_goes_on_today(
@@ -571,9 +571,9 @@ class TestKept:
         program.speak(HCHC=1000)
         program.speak(HCHC=1100)
         (book,) = program.books._books.values()
-        earlier = Kept(book)
+        earlier = PendingWrite(book)
         program.speak(HCHC=1200)
-        later = Kept(book)
+        later = PendingWrite(book)
         assert later.settle(True)
         assert not earlier.settle(True)
         assert program.account.kept.costs == later.totals.costs != earlier.totals.costs

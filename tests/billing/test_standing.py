@@ -18,7 +18,7 @@ from support.decoder_contract import fuzz
 from support.sample_tariffs import PARIS, tariffs, unix
 
 from meterline.billing.account import Account
-from meterline.billing.billing import Books
+from meterline.billing.billing import BillingService
 from meterline.billing.calendar import Calendar
 from meterline.billing.codec import from_json
 from meterline.billing.totals import Day
@@ -56,7 +56,7 @@ class Machine:
 
     def start(self) -> None:
         self.state = State(str(self.folder))
-        self.books = Books(
+        self.books = BillingService(
             self.state,
             lambda: self.now + self.off,
             lambda: float(self.now - self.booted),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from meterline.billing import clock as wall
-from meterline.billing.clock import IS_SET, TRIAL, Wall, synchronised
+from meterline.billing.clock import CONFIRM_S, EARLIEST_UNIX, TrustedClock, synchronised
 
 NOON = 1_780_000_000
 HOUR = 3600
@@ -19,7 +19,7 @@ class Clock:
 
     def __init__(self, shows: float = NOON) -> None:
         self.shows, self.monotonic = shows, 0.0
-        self.wall = Wall(lambda: self.shows)
+        self.wall = TrustedClock(lambda: self.shows)
         self.wall.moment(self.monotonic)
 
     def after(self, seconds: float) -> int | None:
@@ -38,7 +38,7 @@ def test_one_that_was_never_set_is_not() -> None:
     assert clock.after(100) is None
     clock.shows = NOON
     assert clock.after(1) == NOON + 1
-    assert IS_SET < NOON
+    assert EARLIEST_UNIX < NOON
 
 
 def test_one_that_is_corrected_by_minutes_is_believed_at_once() -> None:
@@ -60,7 +60,7 @@ def test_a_jump_back_is_tried_for_an_hour_also_soon_after_a_start() -> None:
     clock.after(30)
     clock.shows -= DAY
     assert clock.after(1) is None
-    assert clock.after(TRIAL - 2) is None
+    assert clock.after(CONFIRM_S - 2) is None
     assert clock.after(2) == int(clock.shows)
 
 
@@ -70,7 +70,7 @@ def test_a_jump_later_is_believed_when_it_has_held_for_an_hour() -> None:
         clock.after(DAY)
         clock.shows += jump
         assert clock.after(1) is None
-        assert clock.after(TRIAL - 2) is None
+        assert clock.after(CONFIRM_S - 2) is None
         assert clock.after(2) == int(clock.shows)
 
 
@@ -90,7 +90,7 @@ def test_another_jump_begins_its_own_trial() -> None:
     clock.after(HOUR - 10)
     clock.shows += DAY
     assert clock.after(20) is None
-    assert clock.after(TRIAL) == int(clock.shows)
+    assert clock.after(CONFIRM_S) == int(clock.shows)
 
 
 def test_the_kernel_says_whether_its_clock_is_kept_right_or_not_at_all() -> None:

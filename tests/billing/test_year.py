@@ -23,7 +23,7 @@ from support.billing_worlds import memory, wall
 from support.sample_tariffs import PARIS, TOKYO, tariffs, unix
 
 from meterline.billing.account import Account
-from meterline.billing.billing import KEEP_EVERY, Books
+from meterline.billing.billing import KEEP_EVERY, BillingService
 from meterline.billing.meter_account import SURE_AFTER
 from meterline.billing.tariff import Tariffs
 from meterline.meter.meter import Meter
@@ -111,7 +111,7 @@ class Desk:
     clock: SimpleNamespace
     generation: int = 0
     kept_at: int = 0
-    books: Books = field(init=False)
+    books: BillingService = field(init=False)
     meters: list[Meter] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -119,7 +119,7 @@ class Desk:
 
     def start(self) -> None:
         self.state = State(str(self.folder / str(self.generation)))
-        self.books = Books(self.state)
+        self.books = BillingService(self.state)
         self.meters = [Meter(name, clock=lambda: float(self.clock.now)) for name in self.contracts]
         for meter in self.meters:
             self.books.open(meter, self.contracts[meter.name], self.zone.key, self.by_tariff)

@@ -33,7 +33,7 @@ from prometheus_client.registry import Collector
 from support.live_meters import LIMIT, fake, fetch, free_port, line, talking
 
 from meterline import __version__
-from meterline.billing.billing import Books
+from meterline.billing.billing import BillingService
 from meterline.billing.meter_account import SURE_AFTER
 from meterline.billing.tariff import Period, Standing, Tariffs
 from meterline.compat.linky_json import KEYS, adapt
@@ -179,7 +179,7 @@ class Stage:
         self.meter = Meter("m", clock=lambda: self.now)
         rates = {"BASE": Decimal("0.2516")}
         settings = Settings("linky-exporter", "linky", 240.0, 0.0, 1, Decimal("15.48"), rates)._replace(**changed)
-        self.books = Books(State(), lambda: A_DAY_IN_2026 + self.now)
+        self.books = BillingService(State(), lambda: A_DAY_IN_2026 + self.now)
         contract = Period(date(1970, 1, 1), registers=rates, standing=Standing(settings.monthly, "month"))
         self.books.open(self.meter, Tariffs("EUR", (contract,)), "Europe/Paris", by_tariff=True)
         self.page = Page(self.meter, self.books, settings)

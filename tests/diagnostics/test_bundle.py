@@ -24,7 +24,7 @@ from meterline.protocols import broute, tic
 from meterline.protocols.api import ok
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
 from meterline.protocols.broute.skstack import link_local
-from meterline.protocols.tic.speed_probe import Heard
+from meterline.protocols.tic.speed_probe import SpeedProbe
 from meterline.simulation import responder
 
 
@@ -217,7 +217,7 @@ def test_the_name_of_a_meter_becomes_its_number() -> None:
 
 def test_a_line_whose_protocol_is_not_known_is_only_counted() -> None:
     case = Case("/dev/ttyUSB0", (MeterConfig("home", "/dev/ttyUSB0"),))
-    heard = Heard(9600, 5.0)
+    heard = SpeedProbe(9600, 5.0)
     heard.take(b"PASSWORD 0123456789AB" * 3, [])
     case.counts = [heard.counts]
     found = report(Config(case.meters), None, case)

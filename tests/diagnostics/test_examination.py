@@ -25,7 +25,7 @@ from meterline.link.processes import Process
 from meterline.protocols.api import Finding
 from meterline.protocols.tic import diagnose
 from meterline.protocols.tic.frames import ETX, STX
-from meterline.protocols.tic.speed_probe import Heard
+from meterline.protocols.tic.speed_probe import SpeedProbe
 from meterline.simulation.line import Faults, Write
 
 
@@ -229,7 +229,7 @@ def test_the_meter_of_a_company_is_named() -> None:
 
 
 def test_a_trickle_is_no_noise() -> None:
-    heard = Heard(9600, 5.0)
+    heard = SpeedProbe(9600, 5.0)
     heard.take(b"\xff" * 7, [])
     assert diagnose.nothing_valid([heard]).text.startswith("hardly anything arrives")
 

@@ -10,7 +10,7 @@ from support.live_meters import POWER, fake, line, reading, run, said, talking, 
 
 from meterline.locale import codes
 from meterline.locale import language as spoken
-from meterline.meter.line_quality import MOST_HINTS, SHOWN_FOR, Line
+from meterline.meter.line_quality import MOST_HINTS, SHOWN_FOR, LineQuality
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Hint, Rejected, Snapshot
 from meterline.protocols.trial import Trial
@@ -27,7 +27,7 @@ class Clock:
         return self.now
 
 
-def minutes(line: Line, clock: Clock, accepted: int, rejected: int, seconds: int) -> list[int]:
+def minutes(line: LineQuality, clock: Clock, accepted: int, rejected: int, seconds: int) -> list[int]:
     """The seconds in which it turns."""
     turns = []
     for second in range(seconds):
@@ -40,7 +40,7 @@ def minutes(line: Line, clock: Clock, accepted: int, rejected: int, seconds: int
 
 def test_the_ratio_is_that_of_the_last_minute() -> None:
     clock = Clock()
-    found = Line(clock)
+    found = LineQuality(clock)
     assert found.accepted_ratio is None
     minutes(found, clock, 3, 1, 60)
     assert found.accepted_ratio == 0.75
@@ -54,7 +54,7 @@ def test_the_ratio_is_that_of_the_last_minute() -> None:
 
 def test_it_turns_once_when_most_is_lost_and_once_when_that_is_over() -> None:
     clock = Clock()
-    found = Line(clock)
+    found = LineQuality(clock)
     assert minutes(found, clock, 9, 1, 120) == []
     assert len(minutes(found, clock, 1, 9, 300)) == 1
     assert found.lossy
@@ -65,8 +65,8 @@ def test_it_turns_once_when_most_is_lost_and_once_when_that_is_over() -> None:
 
 def test_it_is_not_judged_by_a_few_seconds_or_by_little() -> None:
     clock = Clock()
-    assert minutes(Line(clock), clock, 0, 50, 15) == []
-    assert minutes(Line(clock), clock, 0, 1, 15) == []
+    assert minutes(LineQuality(clock), clock, 0, 50, 15) == []
+    assert minutes(LineQuality(clock), clock, 0, 1, 15) == []
 
 
 def test_what_is_implausible_did_arrive() -> None:
@@ -91,7 +91,7 @@ def test_the_gauge_goes_with_what_it_was_made_of() -> None:
 
 
 def test_hints_are_bounded_and_gone_when_the_link_is_opened_again() -> None:
-    found = Line(Clock())
+    found = LineQuality(Clock())
     found.note(Hint("it works", good=True))
     for number in range(100):
         found.note(Hint(f"{number} is strange"))
@@ -171,7 +171,7 @@ def test_a_good_line_accepts_everything() -> None:
 
 def test_a_hint_that_nobody_repeats_is_no_longer_shown_and_the_latest_stay() -> None:
     clock = Clock()
-    found = Line(clock)
+    found = LineQuality(clock)
     for number in range(MOST_HINTS + 1):
         found.note(Hint(f"{number} is strange"))
     assert found.hints[0].text == "1 is strange", "the oldest gave way"

@@ -672,7 +672,7 @@ def test_only_a_stale_after_that_nobody_chose_follows_a_slow_meter() -> None:
 
 
 def follower(runtime: Runtime) -> Any:
-    return runtime_module._Follower(runtime, runtime.config.meters, 1)
+    return runtime_module._LinkSupervisor(runtime, runtime.config.meters, 1)
 
 
 def test_the_log_ends_with_what_is_so_of_a_line_that_is_bad_good_and_bad_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,7 +18,7 @@ import pytest
 from support import virtual_time
 from support.virtual_time import up
 
-from meterline.billing.billing import Books
+from meterline.billing.billing import BillingService
 from meterline.cli.cost import cost
 from meterline.config.schema import MeterConfig, load
 from meterline.meter.families import BILLING_FAMILIES, COLUMNS
@@ -72,7 +72,7 @@ class Program:
     def __init__(self, folder: Path) -> None:
         self.clock = SimpleNamespace(now=float(OPENED_AT))
         self.state = State(str(folder))
-        self.books = Books(self.state, now=lambda: self.clock.now)
+        self.books = BillingService(self.state, now=lambda: self.clock.now)
         self.meters: dict[str, Meter] = {}
         for config in load(str(OLD / "meters.yml")).meters:
             self._open(config)

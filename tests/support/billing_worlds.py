@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from meterline.billing.account import Account
-from meterline.billing.billing import KEEP_EVERY, Books
+from meterline.billing.billing import KEEP_EVERY, BillingService
 from meterline.billing.meter_account import SURE_AFTER
 from meterline.billing.pricing import EXPORT
 from meterline.billing.tariff import WHOLE
@@ -30,7 +30,7 @@ ADDRESS = "042175000001"
 
 
 class Program:
-    """`Books` over a real file, and a meter fed with snapshots; killed, it leaves the file as it is."""
+    """`BillingService` over a real file, and a meter fed with snapshots; killed, it leaves the file as it is."""
 
     def __init__(self, contract: Contract, folder: Path, clock: SimpleNamespace) -> None:
         self.contract, self.folder, self.clock = contract, folder, clock
@@ -41,7 +41,7 @@ class Program:
 
     def start(self) -> None:
         self.state = State(str(self.folder / str(self.generation)))
-        self.books = Books(self.state)
+        self.books = BillingService(self.state)
         self.meter = Meter("home", clock=lambda: float(self.clock.now))
         self.books.open(self.meter, self.contract.tariffs, self.contract.zone.key, WHOLE not in self.contract.registers)
         self.look()

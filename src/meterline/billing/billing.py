@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 from meterline import world
 from meterline.billing.account import Account, History, Subject
 from meterline.billing.calendar import Calendar
-from meterline.billing.clock import IS_SET, JUMP, TRIAL, Wall
+from meterline.billing.clock import CONFIRM_S, EARLIEST_UNIX, STEP_MAX_S, TrustedClock
 from meterline.billing.codec import from_json, to_json
-from meterline.billing.meter_account import Book, step_and_end
+from meterline.billing.meter_account import MeterAccount, step_and_end
 from meterline.billing.tariff import Tariffs
 from meterline.billing.totals import Day, days_from_json
 from meterline.logs import Reminders, about
@@ -41,8 +41,11 @@ OPEN_AGAIN = 60.0
 """Seconds until books that could not be read are tried again."""
 
 
-class Books:
-    """`open` a meter, `take` its snapshots, `refresh` before a page, `run` beside the meters, `close` at the end."""
+class BillingService:
+    """Books what the registers of all meters rise by, and keeps the accounts.
+
+    `open` a meter, `take` its snapshots, `refresh` before a page, `run` beside the meters, `close` at the end.
+    """
 
     def __init__(
         self,
@@ -62,8 +65,8 @@ class Books:
         self._boot = secrets.token_hex(8) if boot == "" else boot or ""
         self._synchronised = synchronised
         self.now = now or world.current.now
-        self._wall = Wall(self.now)
-        self._books: dict[str, Book] = {}
+        self._wall = TrustedClock(self.now)
+        self._books: dict[str, MeterAccount] = {}
         self._later: dict[str, tuple[float, Callable[[], None]]] = {}
         """Books that could not be read yet: when to try again, and how."""
         self._due = asyncio.Event()
@@ -71,7 +74,14 @@ class Books:
         self._reminders: dict[str, Reminders] = {}
 
     def open(self, meter: Meter, tariffs: Tariffs | None, zone: str, by_tariff: bool) -> None:
-        """Begin or go on with the books of a meter. `zone`: of its country; `by_tariff`: it has a register for each tariff."""
+        """Begin the account of a meter, or go on with it.
+
+        Args:
+            meter: The meter; its counters of energy are booked.
+            tariffs: Prices of the configuration; None: only energy is booked.
+            zone: IANA name of the time zone of its country; `tariffs` may name another.
+            by_tariff: The meter has a register for each tariff.
+        """
         calendar = Calendar((tariffs and tariffs.time_zone) or ZoneInfo(zone), tariffs)
         known = self._books.get(meter.name)
         if known and known.by_tariff == by_tariff and known.account.calendar.same(calendar):
@@ -90,11 +100,11 @@ class Books:
             account = self._recall(meter.name, calendar, history)
         account.max_power_va = meter.max_power_va
         account.standing.boot, account.standing.synchronised = self._boot, self._synchronised
-        book = self._books[meter.name] = Book(meter, account, by_tariff)
+        book = self._books[meter.name] = MeterAccount(meter, account, by_tariff)
         now = int(self.now())
         book.show_kept(now)
         book.show_prices(now)
-        if now >= IS_SET:
+        if now >= EARLIEST_UNIX:
             self._say(meter, ("prices",), book.look_ahead(now))
 
     def account(self, meter: str) -> Account | None:
@@ -125,7 +135,12 @@ class Books:
         return float(day.watthours), float(day.cost) if currency else None, currency or None
 
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
-        """Book what the registers of a snapshot say, that the meter has taken already."""
+        """Book what the registers of a meter rose by.
+
+        Args:
+            meter: Has taken the snapshot already: its `registers` are those that it believes.
+            snapshot: Says the contract, and the steps of the registers.
+        """
         book = self._books.get(meter.name) or self._open_again(meter)
         if book is None:
             return
@@ -149,16 +164,16 @@ class Books:
         while account.complaints:
             self._say(meter, *account.complaints.popitem())
 
-    def _open_again(self, meter: Meter) -> Book | None:
+    def _open_again(self, meter: Meter) -> MeterAccount | None:
         at, again = self._later.get(meter.name, (math.inf, lambda: None))
         if meter.clock() >= at:
             again()
         return self._books.get(meter.name)
 
-    def _is_time(self, book: Book, now: int, monotonic: float) -> bool:
+    def _is_time(self, book: MeterAccount, now: int, monotonic: float) -> bool:
         """Whether it can be booked now. A clock behind the books, or far ahead, is believed when it has been so for a while."""
         account = book.account
-        behind, far = account.at - now > JUMP, 0 < account.at < now - FAR and not book.booked
+        behind, far = account.at - now > STEP_MAX_S, 0 < account.at < now - FAR and not book.booked
         if not (behind or far):
             book.doubted_since = None
             return True
@@ -167,7 +182,7 @@ class Books:
             what = "an earlier time than the books" if behind else "a time long after the last one in the books"
             held = f"this machine shows {what}: nothing is booked for an hour, unless its clock is set"
             self._say(book.meter, ("clock", "behind" if behind else "far"), held)
-        if monotonic - book.doubted_since < TRIAL:
+        if monotonic - book.doubted_since < CONFIRM_S:
             return False
         book.doubted_since = None
         if far:
@@ -198,7 +213,7 @@ class Books:
                 everything_at = loop.time() + KEEP_EVERY
                 due = list(self._books.values())
             self._due.clear()
-            batch = [Kept(book) for book in due if book.account.changed or book.account.due]
+            batch = [PendingWrite(book) for book in due if book.account.changed or book.account.due]
             self._writing = world.current.in_thread(self._state.book, *_rows(batch))
             self._settle(batch, await asyncio.shield(self._writing))
 
@@ -208,15 +223,15 @@ class Books:
             await self._writing
         self.keep()
 
-    def keep(self, books: Iterable[Book] | None = None) -> None:
+    def keep(self, books: Iterable[MeterAccount] | None = None) -> None:
         """Keep these now, or all."""
         if books is None:
             self._due.clear()
         every = self._books.values() if books is None else books
-        batch = [Kept(book) for book in every if book.account.changed or book.account.due]
+        batch = [PendingWrite(book) for book in every if book.account.changed or book.account.due]
         self._settle(batch, self._state.book(*_rows(batch)))
 
-    def _settle(self, batch: list[Kept], written: bool) -> None:
+    def _settle(self, batch: list[PendingWrite], written: bool) -> None:
         now = int(self.now())
         for kept in batch:
             if kept.settle(written) and self._books.get(kept.book.meter.name) is kept.book:
@@ -244,10 +259,10 @@ class Books:
                 log.warning("%s", text, extra=about(meter.name))
 
 
-class Kept:
-    """What is written of one account, as it stands now."""
+class PendingWrite:
+    """The rows of one account as they stand now, on their way to the disk."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: MeterAccount) -> None:
         self.book = book
         book.batches += 1
         self._number = book.batches
@@ -271,7 +286,7 @@ class Kept:
         return False
 
 
-def _rows(batch: Iterable[Kept]) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
+def _rows(batch: Iterable[PendingWrite]) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
     """For the state: open books by meter, and days."""
     days = [(kept.book.meter.name, day.isoformat(), it.to_json()) for kept in batch for day, it in kept.days.items()]
     return {kept.book.meter.name: kept.record for kept in batch}, days

@@ -1,4 +1,4 @@
-"""The clock on the wall, as far as it can be believed.
+"""The wall clock of this machine, as far as it can be trusted.
 
 A machine without a battery begins with a clock that is late, and is told the time a little later; a clock may be set wrong, and
 right again. A jump is what differs from the monotonic clock.
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-IS_SET = 1_735_689_600
+EARLIEST_UNIX = 1_735_689_600
 """2025: a machine without a battery begins in 1970."""
-JUMP = 3600
+STEP_MAX_S = 3600
 """Seconds that the clock may move by itself."""
-TRIAL = 3600.0
+CONFIRM_S = 3600.0
 """Seconds for which a jump must hold to be believed; and for which, after a start, one ahead is believed at once."""
 TIMESYNC = Path("/run/systemd/timesync/synchronized")
 """Of this start of the machine: see systemd-timesyncd.service(8)."""
@@ -45,8 +45,8 @@ def _question() -> Callable[[], int]:
     return lambda: int(call(ctypes.memset(answer, 0, 512)))
 
 
-class Wall:
-    """`moment` is what it shows, or None while that is in doubt."""
+class TrustedClock:
+    """The wall clock, compared with a clock that does not jump. A step of more than `STEP_MAX_S` must hold for `CONFIRM_S`."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
@@ -55,21 +55,28 @@ class Wall:
         self._doubted_since: float | None = None
 
     def moment(self, monotonic: float) -> int | None:
-        """Whole seconds of Unix time. `monotonic`: now, by a clock that does not jump."""
+        """The time of now.
+
+        Args:
+            monotonic: Seconds of now by a clock that does not jump.
+
+        Returns:
+            Whole seconds of Unix time; None while the clock is not set, or a step is unconfirmed.
+        """
         now = int(self.now())
-        if now < IS_SET:
+        if now < EARLIEST_UNIX:
             return None
         offset = now - monotonic
         if self._started is None:
             self._started, self._offset = monotonic, offset
-        step, young = offset - self._offset, monotonic - self._started < TRIAL
-        if abs(step) > JUMP and not (young and step > 0) and not self._held(offset, monotonic):
+        step, young = offset - self._offset, monotonic - self._started < CONFIRM_S
+        if abs(step) > STEP_MAX_S and not (young and step > 0) and not self._held(offset, monotonic):
             return None
         self._offset, self._doubted_since = offset, None
         return now
 
     def _held(self, offset: float, monotonic: float) -> bool:
-        """The jump was there long enough."""
-        if self._doubted_since is None or abs(offset - self._doubted) > JUMP:
+        """The step has held for long enough."""
+        if self._doubted_since is None or abs(offset - self._doubted) > STEP_MAX_S:
             self._doubted, self._doubted_since = offset, monotonic
-        return monotonic - self._doubted_since >= TRIAL
+        return monotonic - self._doubted_since >= CONFIRM_S

@@ -11,8 +11,8 @@ SURE_AFTER = 3
 """Frames that name the same contract in a row: it is free text, and a damaged one may pass the checksum."""
 
 
-class Agreement:
-    """Takes what the meter says of its contract with each frame."""
+class ContractCheck:
+    """Compares the contract that the meter names, frame by frame, with the prices of the configuration."""
 
     def __init__(self) -> None:
         self.contract: Contract | None = None

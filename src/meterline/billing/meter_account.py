@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from meterline.billing.account import Account
 from meterline.billing.calendar import ONE_DAY
-from meterline.billing.clock import IS_SET
-from meterline.billing.contract_check import Agreement
-from meterline.billing.price_lapses import Lapse, to_come
+from meterline.billing.clock import EARLIEST_UNIX
+from meterline.billing.contract_check import ContractCheck
+from meterline.billing.price_lapses import PriceLapse, to_come
 from meterline.billing.pricing import EXPORT, names
 from meterline.billing.tariff import WHOLE, Terms
 from meterline.meter.meter import Meter
@@ -35,8 +35,8 @@ _LIVE = (
 )
 
 
-class Book:
-    """One meter and its account."""
+class MeterAccount:
+    """The account of one meter: which registers are booked, and what /metrics shows of the account."""
 
     def __init__(self, meter: Meter, account: Account, by_tariff: bool) -> None:
         self.meter, self.account = meter, account
@@ -50,10 +50,10 @@ class Book:
         self._last = -math.inf
         self._day_ends = 0
         self._price_changes = 0
-        self._agreement = Agreement()
+        self._agreement = ContractCheck()
         self._compared: tuple[Contract | None, Terms | None] | None = None
         """What was compared last; None where it is not shown."""
-        self._lapse: Lapse | None = None
+        self._lapse: PriceLapse | None = None
         """What makes prices unknown, now or next."""
         self._soon: str | None = None
         """The same in words, where it is so now or soon."""
@@ -127,7 +127,7 @@ class Book:
         family = "smartmeter_price"
         prices = account.prices(now)
         self.meter.text.show(family, [((family, account.currency, tariff), float(price)) for tariff, price in prices.items()])
-        if now >= IS_SET:
+        if now >= EARLIEST_UNIX:
             self._show_known(now)
         if now >= self._price_changes:
             change = account.calendar.change_after(now)
@@ -187,7 +187,7 @@ class Book:
         if self._compared and self.meter.clock() - self.meter.last_frame > self.meter.freshness():
             self._compared = None
             self.meter.text.show(_MATCH, [])
-        if self.account.currency and now >= IS_SET:
+        if self.account.currency and now >= EARLIEST_UNIX:
             if now >= self._price_changes:
                 self.show_prices(now)
             self.look_ahead(now)

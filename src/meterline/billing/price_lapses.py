@@ -15,8 +15,8 @@ from meterline.billing.tariff import Levy, Tariffs
 from meterline.billing.time_conditions import HOLIDAY
 
 
-class Lapse(NamedTuple):
-    """Days on which prices are not known, from `since` on, before `until`."""
+class PriceLapse(NamedTuple):
+    """Local days on which a price is not known, from `since` on, before `until`; None: for good."""
 
     since: date
     until: date | None
@@ -29,24 +29,26 @@ class Lapse(NamedTuple):
         return self.since <= day and (self.until is None or day < self.until)
 
 
-def lapses(tariffs: Tariffs) -> list[Lapse]:
+def lapses(tariffs: Tariffs) -> list[PriceLapse]:
     """All, in their order."""
     return sorted((*_of_periods(tariffs), *_of_levies(tariffs), *_of_holidays(tariffs)), key=lambda lapse: lapse.since)
 
 
-def to_come(tariffs: Tariffs, today: date) -> list[Lapse]:
+def to_come(tariffs: Tariffs, today: date) -> list[PriceLapse]:
     """Those of today and later."""
     return [lapse for lapse in lapses(tariffs) if lapse.until is None or lapse.until > today]
 
 
-def _of_periods(tariffs: Tariffs) -> Iterator[Lapse]:
+def _of_periods(tariffs: Tariffs) -> Iterator[PriceLapse]:
     first, last = tariffs.periods[0], tariffs.periods[-1]
-    yield Lapse(date.min, first.since, f"the first period begins on {first.since}: nothing has a price before")
+    yield PriceLapse(date.min, first.since, f"the first period begins on {first.since}: nothing has a price before")
     if last.until:
-        yield Lapse(last.until, None, f"the last period ends on {last.until}: nothing has a price from then on; add a period")
+        yield PriceLapse(
+            last.until, None, f"the last period ends on {last.until}: nothing has a price from then on; add a period"
+        )
 
 
-def _of_levies(tariffs: Tariffs) -> Iterator[Lapse]:
+def _of_levies(tariffs: Tariffs) -> Iterator[PriceLapse]:
     begin, end = tariffs.periods[0].since, tariffs.periods[-1].until
     for kind in ("per_kwh", "percent"):
         levies = [levy for levy in tariffs.levies if getattr(levy, kind) is not None]
@@ -59,7 +61,7 @@ def _of_levies(tariffs: Tariffs) -> Iterator[Lapse]:
             if missing <= 0:
                 continue
             until = next((later for later in edges[number + 1 :] if _raised(levies, later) >= before), None)
-            yield Lapse(edge, until, _ended(ended, missing, edge, until, kind))
+            yield PriceLapse(edge, until, _ended(ended, missing, edge, until, kind))
 
 
 def _ended(ended: list[str], missing: int, edge: date, until: date | None, kind: str) -> str:
@@ -73,10 +75,10 @@ def _raised(levies: list[Levy], day: date) -> int:
     return sum(levy.holds(day) for levy in levies)
 
 
-def _of_holidays(tariffs: Tariffs) -> Iterator[Lapse]:
+def _of_holidays(tariffs: Tariffs) -> Iterator[PriceLapse]:
     """The list of holidays is over, where a price hangs on it. Those of a country go on."""
     asked = any(HOLIDAY in rate.days.numbers for period in tariffs.periods for rate in period.times or ())
     if asked and tariffs.holidays and isinstance(tariffs.holidays, tuple):
         last, end = max(tariffs.holidays), tariffs.periods[-1].until
         if last < (end or date.max) - ONE_DAY:
-            yield Lapse(last + ONE_DAY, None, f"holidays: the last one listed is {last}; add those that follow")
+            yield PriceLapse(last + ONE_DAY, None, f"holidays: the last one listed is {last}; add those that follow")

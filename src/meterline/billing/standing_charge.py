@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from meterline.billing.calendar import ONE_DAY
-from meterline.billing.clock import TRIAL
+from meterline.billing.clock import CONFIRM_S
 from meterline.billing.totals import ZERO
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class StandingCharges:
                 self.began_after, account.changed = None, True
                 return
             sure, late = bool(self.synchronised()), at - age - account.began
-            if abs(late) >= SET and (sure or late < 0 or age <= TRIAL):
+            if abs(late) >= SET and (sure or late < 0 or age <= CONFIRM_S):
                 account.began, account.changed = at - int(age), True
             if sure:
                 self.sure, self.began_after, account.changed = True, None, True

@@ -25,7 +25,7 @@ RECENT = 31
 """Days that are shown where nobody says which."""
 
 
-class Books(NamedTuple):
+class StoredBooks(NamedTuple):
     """What is kept of one meter."""
 
     meter: str
@@ -74,7 +74,7 @@ def _check_range(since: date | None, until: date | None) -> None:
         raise UserError(f"--to {until}: is before --from {since}")
 
 
-def _books(folder: str | None, meter: str | None) -> list[Books]:
+def _books(folder: str | None, meter: str | None) -> list[StoredBooks]:
     """UserError says where nothing is kept."""
     folder = folder or default_folder()
     path = Path(folder) / FILE
@@ -97,12 +97,12 @@ def _books(folder: str | None, meter: str | None) -> list[Books]:
     return found
 
 
-def _read(state: State, name: str) -> Books:
+def _read(state: State, name: str) -> StoredBooks:
     account: dict[str, Any] = state.account(name) or {}
     days = days_from_json(state.days(name)) | days_from_json(account.get("days", {}))
     # A clock that was ahead leaves days that have given back what was booked on them.
     booked = {day: it for day, it in days.items() if it.lines or it.standing or it.export}
-    return Books(name, str(account.get("currency", "")), int(account.get("reading_day", 1)), booked)
+    return StoredBooks(name, str(account.get("currency", "")), int(account.get("reading_day", 1)), booked)
 
 
 def _label(by: By, reading_day: int) -> Callable[[date], str]:
@@ -131,7 +131,7 @@ def _facts(row: Row) -> dict[str, Any]:
     return {"currency": row.currency, "days": row.days, **texts, "other_costs": others, "tariffs": tariffs}
 
 
-def _print_table(books: Books, by: By, found: list[Row], total: Row) -> None:
+def _print_table(books: StoredBooks, by: By, found: list[Row], total: Row) -> None:
     """A dash where a column says nothing; ~ before energy that was spread over a gap, ? where some had no price.
 
     What days cost in another currency stands in a column of its own.
@@ -156,7 +156,7 @@ def _print_table(books: Books, by: By, found: list[Row], total: Row) -> None:
     print()
 
 
-def _cells(row: Row, tariffs: list[str], books: Books, total: Row) -> list[str]:
+def _cells(row: Row, tariffs: list[str], books: StoredBooks, total: Row) -> list[str]:
     day, currency = row.day, books.currency
     cells = [row.label, "~" * _is_spread(day) + kwh(day.watthours)]
     cells += [kwh(day.lines[tariff].watthours) if tariff in day.lines else "–" for tariff in tariffs]

@@ -19,7 +19,7 @@ from meterline.meter.meter import Meter
 from meterline.service import systemd
 from meterline.service.supervisor import Runtime
 from meterline.store import State
-from meterline.web.http.server import Face, application, listen, urls
+from meterline.web.http.server import MetricsSource, application, listen, urls
 
 if TYPE_CHECKING:
     from meterline.web.http.reloading import Rules
@@ -29,7 +29,7 @@ log = logging.getLogger("meterline")
 
 ENOUGH_FILES = 16_384
 
-MakeFace: TypeAlias = Callable[[Runtime], Face]
+MakeFace: TypeAlias = Callable[[Runtime], MetricsSource]
 
 
 class Web(NamedTuple):

@@ -15,7 +15,7 @@ from meterline.meter.readings import Series
 from meterline.meter.text_format import labels, number
 from meterline.protocols.tic.contracts import CONTRACT_OF
 from meterline.protocols.tic.fields import FIELDS, STANDARD
-from meterline.web.http.server import Face
+from meterline.web.http.server import MetricsSource
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -77,10 +77,10 @@ def register(label: str) -> Series | None:
     return series if series and series[0] in REGISTERS else None
 
 
-def face(meter: Meter, job: str, prm: bool) -> Face:
+def face(meter: Meter, job: str, prm: bool) -> MetricsSource:
     """What is served."""
     page = Page(meter, job, prm)
-    return Face(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, trouble=page.trouble)
+    return MetricsSource(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, trouble=page.trouble)
 
 
 class Page:

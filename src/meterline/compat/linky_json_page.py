@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
 from meterline import __version__, world
-from meterline.billing.billing import Books
+from meterline.billing.billing import BillingService
 from meterline.meter.meter import Meter
 from meterline.meter.text_format import Histogram, labels, number
 from meterline.protocols.tic.contracts import CONTRACT_OF
 from meterline.protocols.tic.fields import FIELDS, HISTORIC, IMPORT_BY_TARIFF
-from meterline.web.http.server import Face
+from meterline.web.http.server import MetricsSource
 
 log = logging.getLogger("meterline")
 
@@ -60,11 +60,11 @@ class Settings(NamedTuple):
     """As configured."""
 
 
-def face(meter: Meter, books: Books, settings: Settings) -> Face:
+def face(meter: Meter, books: BillingService, settings: Settings) -> MetricsSource:
     """What is served. Inside a running loop: the rounds go on where nobody scrapes."""
     page = Page(meter, books, settings)
     page.watching = asyncio.get_running_loop().create_task(page.watch())
-    return Face(page.text, home_is_metrics=True)
+    return MetricsSource(page.text, home_is_metrics=True)
 
 
 class Page:
@@ -72,7 +72,7 @@ class Page:
 
     watching: asyncio.Task[None] | None = None
 
-    def __init__(self, meter: Meter, books: Books, settings: Settings) -> None:
+    def __init__(self, meter: Meter, books: BillingService, settings: Settings) -> None:
         meter.keeps_words = True
         self._meter, self._books, self._settings = meter, books, settings
         self._prefix = f"{settings.namespace}_" if settings.namespace else ""

@@ -9,18 +9,18 @@ from meterline import world
 from meterline.compat.smartmeter_scrapes import Scrapes
 from meterline.meter.meter import Meter
 from meterline.meter.text_format import number
-from meterline.web.http.server import Face
+from meterline.web.http.server import MetricsSource
 
 LONGEST = 10.0
 """Seconds: the last of client_golang's default buckets, which are among ours."""
 LOOK_EVERY = 1.0
 
 
-def face(meter: Meter, interval: float) -> Face:
+def face(meter: Meter, interval: float) -> MetricsSource:
     """What is served. Inside a running loop: scrapes are counted where nobody looks."""
     page = Page(meter, interval)
     page.watching = asyncio.get_running_loop().create_task(page.watch())
-    return Face(page.text)
+    return MetricsSource(page.text)
 
 
 def go(value: float) -> str:

@@ -27,8 +27,8 @@ class Counted(Protocol):
     received: int
 
 
-class Line:
-    """`count` what is accepted and rejected; `accepted_ratio` is that of the last minute."""
+class LineQuality:
+    """Counts the accepted and rejected groups or replies of the last minute, and holds the hints about the line."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

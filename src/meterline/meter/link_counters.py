@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from meterline.meter.families import FAMILIES
-from meterline.meter.line_quality import Counted, Line
-from meterline.meter.link_reach import Reach
+from meterline.meter.line_quality import Counted, LineQuality
+from meterline.meter.link_reach import LinkReach
 from meterline.meter.readings import REASONS, Observation, Rejected, Series
 from meterline.meter.text_cache import TextCache
 from meterline.meter.text_format import Histogram
@@ -32,7 +32,7 @@ class LinkCounters:
         self.frames = self.opened = self.swaps = self.defects = 0
         self.rejected = dict.fromkeys(REASONS, 0)
         self.observed: dict[Series, float] = {}
-        self.line, self.reach = Line(clock), Reach()
+        self.line, self.reach = LineQuality(clock), LinkReach()
         self._clock = clock
         self._text = text
         self.histograms: dict[str, Histogram] = {}
@@ -59,7 +59,7 @@ class LinkCounters:
 
     def move(self) -> None:
         """Judge the line anew: the meter is read over another one. Counters keep their values."""
-        self.line = Line(self._clock)
+        self.line = LineQuality(self._clock)
 
     def count_frame(self, groups: int) -> None:
         """Count a valid frame of so many groups."""

@@ -14,8 +14,8 @@ HOLDS = 5.0
 """Seconds that a link must be open to count as one: a bridge without its device accepts a connection and closes it."""
 
 
-class Reach:
-    """`open` and `end` links, and `hear` the meter. Times are those of the meter's clock."""
+class LinkReach:
+    """How the links of a meter ended, and since when none can be had. Times are those of the meter's clock."""
 
     def __init__(self) -> None:
         self.ends: Counter[End] = Counter()

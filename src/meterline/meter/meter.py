@@ -17,7 +17,7 @@ from meterline import world
 from meterline.meter.families import REGISTERS
 from meterline.meter.link_counters import LinkCounters
 from meterline.meter.plausibility import DEFAULT_MAX_POWER_VA, Mark, Registers
-from meterline.meter.raw_fields import Said
+from meterline.meter.raw_fields import RawFields
 from meterline.meter.readings import Reading, Series, Snapshot, Text, Total
 from meterline.meter.text_cache import TextCache
 
@@ -91,7 +91,7 @@ class Meter:
         """Of the last snapshot, where what the next one changes can be judged alone."""
         self._apart: list[Entry] = []
         """Entries that the last snapshot did not confirm."""
-        self.said = Said()
+        self.said = RawFields()
         self.text.clear()
 
     def move(self) -> None:
@@ -132,7 +132,13 @@ class Meter:
         return entry.seen.at if (entry := self._entries.get(series)) else -math.inf
 
     def take(self, snapshot: Snapshot, timed: bool = True) -> None:
-        """Believe what can be believed. `timed`: it comes when the meter said it, so that a rise can be judged."""
+        """Accept the plausible readings of a snapshot, and write the text of those that changed.
+
+        Args:
+            snapshot: The readings of a frame or of a round of questions. Where its `change` follows the snapshot taken last,
+                only the readings that changed are judged, and all others are confirmed.
+            timed: False for a capture that is replayed faster than real time; rates of rise are then not checked.
+        """
         now, self._holds = self.clock(), snapshot.holds
         self.counters.count_frame(len(snapshot.words) or 1)
         self.last_frame, self.last_frame_at = now, round(world.current.now(), 3)
@@ -175,7 +181,7 @@ class Meter:
         self._moment.at = now
 
     def _take_each(self, readings: Iterable[Reading], now: float, timed: bool, changed: set[str]) -> bool:
-        """Believe or not each of them; False where one waits for the next word."""
+        """Judge each reading. False where one waits for the next snapshot: a register held back, a text said once."""
         entries, moment, settled = self._entries, self._moment, True
         for reading in readings:
             series, value = reading
@@ -230,7 +236,7 @@ class Meter:
         return False
 
     def _believe(self, reading: Reading, now: float, timed: bool, changed: set[str]) -> bool:
-        """Show the value, or not; True where it is shown and confirmed."""
+        """Accept a reading or not. True where it is shown and confirmed."""
         series, value = reading
         if value is None:
             self._drop(series, changed)

@@ -7,8 +7,8 @@ import math
 from meterline.meter.readings import Snapshot
 
 
-class Said:
-    """`take` snapshots. Times are those of the meter's clock."""
+class RawFields:
+    """The fields of the wire that a meter sent, and when. Times are those of the meter's clock."""
 
     def __init__(self) -> None:
         self._said: dict[str, tuple[str, float]] = {}

@@ -12,14 +12,14 @@ import math
 from collections.abc import Callable, Iterator
 
 from meterline import world
-from meterline.billing.billing import Books
+from meterline.billing.billing import BillingService
 from meterline.billing.clock import synchronised
 from meterline.config.schema import Config, MeterConfig
 from meterline.link.errors import LinkError
 from meterline.link.open import open_link
 from meterline.link.stream import Link
 from meterline.link.url import Bridge, parse_url, shown
-from meterline.logs import News, Reminders, about
+from meterline.logs import Reminders, RepeatFilter, about
 from meterline.meter.families import FAMILIES
 from meterline.meter.intake import take_item
 from meterline.meter.link_reach import End
@@ -50,7 +50,9 @@ class Runtime:
         self.started = self.clock()
         self.state = state or State()
         here = world.current
-        self.books = Books(self.state) if clock else Books(self.state, None, here.uptime, here.boot(), synchronised)
+        self.books = (
+            BillingService(self.state) if clock else BillingService(self.state, None, here.uptime, here.boot(), synchronised)
+        )
         self.on_frame: Callable[[Meter], None] = lambda meter: None
         """Called with each frame, after the meter has taken it."""
         self.config = Config(())
@@ -106,7 +108,7 @@ class Runtime:
 
     def _follow(self, link: str) -> None:
         if self._group:
-            follower = _Follower(self, self._links[link], len(self._links))
+            follower = _LinkSupervisor(self, self._links[link], len(self._links))
             self._tasks[link] = self._group.create_task(follower.follow(), name=f"follow {shown(link)}")
 
     def silent(self) -> list[str]:
@@ -138,8 +140,8 @@ def _stale_after(meter: MeterConfig, sharing: int) -> float:
     return float(meter.options.stale_after(sharing)) if meter.options else STALE_AFTER
 
 
-class _Follower:
-    """Opens one link, reads its meters, and opens it again, for ever."""
+class _LinkSupervisor:
+    """Opens one link, reads its meters, and opens the link again, for ever."""
 
     def __init__(self, runtime: Runtime, configs: tuple[MeterConfig, ...], crowd: int) -> None:
         meters = [runtime.meters[config.name] for config in configs]
@@ -155,8 +157,8 @@ class _Follower:
         self._runtime = runtime
         self._memory = self._state.recall(self._link)
         self._kept, self._keep_at = repr(self._memory), -math.inf
-        self._news = News(meters[0].clock)
-        self._lines = {meter.name: News(meter.clock) for meter in meters}
+        self._news = RepeatFilter(meters[0].clock)
+        self._lines = {meter.name: RepeatFilter(meter.clock) for meter in meters}
         self._unsaid: set[str] = set()
         self._troubled = False
         self._speaking_since: float | None = None

@@ -14,7 +14,7 @@ from support.tic_frames import IN_OVERLOAD, RED_ANNOUNCED, WINTER_EVENING, simul
 from meterline.protocols.tic.diagnose import nothing_valid, pattern
 from meterline.protocols.tic.frames import ETX, STX, Decoder, Group, encode_frame, encode_group
 from meterline.protocols.tic.line_faults import ENOUGH, Symptoms
-from meterline.protocols.tic.speed_probe import Heard
+from meterline.protocols.tic.speed_probe import SpeedProbe
 from meterline.simulation.line import Faults, noise
 
 HISTORIC = stream(simulated("historic", "HC", WINTER_EVENING), 6)
@@ -29,8 +29,8 @@ SHORT = stream(simulated("historic", "HC", IN_OVERLOAD, phases=3, overload=True)
 EACH = pytest.mark.parametrize("data", [HISTORIC, STANDARD], ids=["historic", "standard"])
 
 
-def heard(data: bytes, size: int = 100, baud: int | None = 9600) -> Heard:
-    heard, decoder = Heard(baud), Decoder()
+def heard(data: bytes, size: int = 100, baud: int | None = 9600) -> SpeedProbe:
+    heard, decoder = SpeedProbe(baud), Decoder()
     for piece in cut(data, size):
         heard.take(piece, decoder.feed(piece))
     return heard

@@ -21,7 +21,7 @@ from meterline.protocols.broute.driver_metrics import DriverMetrics
 from meterline.protocols.broute.network import Network, is_near
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.poller import LIVE, MeterPoller
-from meterline.protocols.broute.session import Held, Lost, Session
+from meterline.protocols.broute.session import Session, SessionHeld, SessionLost
 from meterline.protocols.broute.session_state import SessionEvent
 from meterline.protocols.broute.target import Peer
 
@@ -159,9 +159,9 @@ class Driver:
                 await self._judge(peer, started)
                 await self._hear()
                 await self._metrics.ask_transmitted()
-        except Held:
+        except SessionHeld:
             pass  # the waiting for the next turn sees to it
-        except Lost:
+        except SessionLost:
             self._lose(peer)
         except CommandFailed as error:
             self._trouble(peer, causes.refused_command(str(error)))
@@ -254,7 +254,7 @@ class Driver:
         """The event is the same for a wrong password, a meter that is busy with another controller, and a bad radio link."""
         await self._check_limit()
         if self.module.state.is_limited:
-            raise Held
+            raise SessionHeld
         near = is_near(None if network.lqi is None else skstack.dbm(network.lqi))
         peer.refusals += near is True
         self._trouble(peer, causes.not_let_in(self.session.answers_login, near))

@@ -48,11 +48,11 @@ NO_FRAME = (
 )
 
 
-class Lost(Exception):
+class SessionLost(Exception):
     """The session is gone."""
 
 
-class Held(Exception):
+class SessionHeld(Exception):
     """Nothing may be sent now: a renewal, or the limit of time on air."""
 
 
@@ -109,7 +109,7 @@ class Session:
             return None
         self.network = network
         module.state.begin_resume(network.address)
-        with suppress(Lost, Held):
+        with suppress(SessionLost, SessionHeld):
             if await self._ask(tuple(epcs)):
                 frame = await self._reply(
                     {self._tid}, lambda: 0.0 if module.state.has_failed_transmission else RESUME_TIMEOUT_S, again=False
@@ -276,9 +276,9 @@ class Session:
 
     def _check(self) -> None:
         if self.module.state.is_held():
-            raise Held
+            raise SessionHeld
         if not self.module.state.may_send():
-            raise Lost
+            raise SessionLost
 
     async def _send(self, payload: bytes) -> bool:
         assert self.network

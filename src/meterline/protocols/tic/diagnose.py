@@ -15,7 +15,7 @@ from meterline.meter.readings import Hint
 from meterline.protocols.api import Finding, fault, ok, warning
 from meterline.protocols.tic.frames import Decoder
 from meterline.protocols.tic.line_faults import ENOUGH, Symptoms
-from meterline.protocols.tic.speed_probe import Heard
+from meterline.protocols.tic.speed_probe import SpeedProbe
 
 if TYPE_CHECKING:
     from meterline.protocols.trial import Trial
@@ -101,7 +101,7 @@ def _of_the_rejects(seen: Symptoms) -> Iterator[Hint]:
             yield Hint(what.format(", ".join(sorted(label for label, times in kinds.items() if times))), remedy=remedy)
 
 
-def nothing_valid(tried: Sequence[Heard]) -> Hint:
+def nothing_valid(tried: Sequence[SpeedProbe]) -> Hint:
     """Why there is no valid group at any of the speeds that were tried."""
     came = "; ".join(map(str, tried))
     best = max(tried, key=lambda heard: (heard.symptoms.groups, heard.symptoms.known, heard.symptoms.foreign)).symptoms
@@ -125,7 +125,7 @@ def nothing_valid(tried: Sequence[Heard]) -> Hint:
     return _no_group(tried, came, bridge)
 
 
-def _no_group(tried: Sequence[Heard], came: str, bridge: bool) -> Hint:
+def _no_group(tried: Sequence[SpeedProbe], came: str, bridge: bool) -> Hint:
     """What else it may be where nothing that looks like a group comes."""
     heard = [each.symptoms for each in tried if each.size]
     if sum(each.heard for each in heard) < ENOUGH:
@@ -143,14 +143,14 @@ def _no_group(tried: Sequence[Heard], came: str, bridge: bool) -> Hint:
     )
 
 
-def is_tic(tried: Sequence[Heard]) -> bool:
+def is_tic(tried: Sequence[SpeedProbe]) -> bool:
     """Whether a line that cannot be read is a TIC line all the same: groups, or rejects that begin like groups."""
     return any(
         seen.groups or seen.foreign > FEW_FOREIGN or seen.known >= FEW_KNOWN for seen in (heard.symptoms for heard in tried)
     )
 
 
-def speeds(tried: Sequence[Heard]) -> Iterator[Finding]:
+def speeds(tried: Sequence[SpeedProbe]) -> Iterator[Finding]:
     """What came at each speed, where the last one is right."""
     *others, right = tried
     for heard in others:

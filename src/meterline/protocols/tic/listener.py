@@ -11,7 +11,7 @@ from meterline.meter.readings import Silent
 from meterline.protocols.tic.diagnose import nothing_valid
 from meterline.protocols.tic.frames import Decoder, Event, Group
 from meterline.protocols.tic.line_faults import Symptoms
-from meterline.protocols.tic.speed_probe import Heard
+from meterline.protocols.tic.speed_probe import SpeedProbe
 
 Take: TypeAlias = Callable[[bytes, list[Event]], bool]
 
@@ -37,7 +37,7 @@ class Listener:
         self._trial = probe if len(self._speeds) > 1 else silence
         self._silence = silence
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
-        self.tried: list[Heard] = []
+        self.tried: list[SpeedProbe] = []
 
     @property
     def is_sure(self) -> bool:
@@ -63,7 +63,7 @@ class Listener:
         for speed in self._speeds:
             if speed:
                 await self._link.set_baud(speed)
-            heard = Heard(speed or None)
+            heard = SpeedProbe(speed or None)
             self.tried.append(heard)
             started = self._clock()
             try:
@@ -75,7 +75,7 @@ class Listener:
                 break
         raise self._complaint()
 
-    async def _listen(self, heard: Heard, deadline: float, take: Take) -> bool:
+    async def _listen(self, heard: SpeedProbe, deadline: float, take: Take) -> bool:
         """Listen at one speed up to the deadline, which moves with each valid group. True where `take` has had enough."""
         decoder, clock, link, loop = Decoder(), self._clock, self._link, asyncio.get_running_loop()
         timer: asyncio.TimerHandle | None = None
@@ -114,7 +114,7 @@ class Listener:
         return Silent(hint.text, hint.remedy, self._link.url)
 
 
-async def probe_speeds(link: Link, speeds: Sequence[int], probe: float, silence: float) -> list[Heard]:
+async def probe_speeds(link: Link, speeds: Sequence[int], probe: float, silence: float) -> list[SpeedProbe]:
     """Listen until it is known whether the line is a TIC line.
 
     Returns:

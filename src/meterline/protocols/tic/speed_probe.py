@@ -1,4 +1,4 @@
-"""What came of a line at one speed."""
+"""The trial of a line at one speed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NONE: Counter[int] = Counter()
 
 
 @dataclass
-class Heard:
-    """What came at one speed."""
+class SpeedProbe:
+    """Everything that was heard at one speed."""
 
     baud: int | None
     """None where the link has none: a bridge sets it."""

@@ -96,11 +96,11 @@ class _Answer(httputil.HTTPConnection):
         headers: httputil.HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
-        self.dress(headers)
+        self.add_configured_headers(headers)
         return self._connection.write_headers(start_line, headers, chunk)  # type: ignore[no-any-return]
 
-    def dress(self, headers: httputil.HTTPHeaders) -> None:
-        """Add what the rules want on every answer."""
+    def add_configured_headers(self, headers: httputil.HTTPHeaders) -> None:
+        """Add the headers that the web configuration wants on every answer."""
         for name, value in self._rules.headers.items() if self._rules else ():
             headers[name] = value
 

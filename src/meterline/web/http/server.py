@@ -70,8 +70,8 @@ class Handler(web.RequestHandler):
         self.finish(f"{status_code} {self._reason}\n")
 
 
-class Face(NamedTuple):
-    """What the world sees of the meters: our own page, or that of a program that we replace."""
+class MetricsSource(NamedTuple):
+    """Where /metrics comes from: our own page, or the page of a program that we replace."""
 
     text: Callable[[bool], str]
     """The page; True asks for OpenMetrics."""
@@ -88,7 +88,7 @@ class Face(NamedTuple):
 class Faced(Handler):
     """An answer with the headers of a face."""
 
-    def initialize(self, face: Face) -> None:
+    def initialize(self, face: MetricsSource) -> None:
         self.face = face
         for name, value in face.headers.items():
             self.set_header(name, value)
@@ -211,12 +211,12 @@ class Home(Handler):
 
 
 def application(
-    runtime: Runtime, face: Face | None = None, reloads: Reloads | None = None, page: Sequence[Any] = ()
+    runtime: Runtime, face: MetricsSource | None = None, reloads: Reloads | None = None, page: Sequence[Any] = ()
 ) -> web.Application:
     """The routes. `face`: our own metrics where it is None. `page`: the routes of the page at /; else a list of links."""
     state = runtime.state
     metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None)
-    face = face or Face(metrics.text)
+    face = face or MetricsSource(metrics.text)
     home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
     scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]
     if face.home_is_metrics:

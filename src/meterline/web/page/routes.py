@@ -166,7 +166,7 @@ class Events(_Page):
         self.set_header("X-Accel-Buffering", "no")
         # Without a length the answer lasts as long as the connection: HTTP/1.0 proxies understand that too.
         self.set_header("Connection", "close")
-        self.request.connection.dress(self._headers)  # type: ignore[union-attr]
+        self.request.connection.add_configured_headers(self._headers)  # type: ignore[union-attr]
         lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
         head = f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
         self.live.hub.join(view, self.detach(), place, head)
