@@ -49,11 +49,11 @@ def write_row(folder: Path, text: object) -> None:
 
 
 class TestMemory:
-    def test_it_survives_closing(self, tmp_path: Path) -> None:
+    def test_the_state_survives_closing(self, tmp_path: Path) -> None:
         keep(tmp_path)
         assert recall(tmp_path) == MEMORY
 
-    def test_it_survives_a_program_that_was_killed(self, tmp_path: Path) -> None:
+    def test_the_state_survives_a_program_that_was_killed(self, tmp_path: Path) -> None:
         killed = State(str(tmp_path))
         killed.keep(LINK, MEMORY)
         assert recall(tmp_path) == MEMORY
@@ -71,7 +71,7 @@ class TestMemory:
             keep(tmp_path, memory={"channel": channel})
         assert recall(tmp_path) == {"channel": 4}
 
-    def test_it_may_become_empty(self, tmp_path: Path) -> None:
+    def test_a_memory_may_become_empty(self, tmp_path: Path) -> None:
         keep(tmp_path)
         keep(tmp_path, memory={})
         assert recall(tmp_path) == {}
@@ -149,7 +149,7 @@ def shown(state: State) -> str | None:
 
 
 class TestFolder:
-    def test_it_is_made_for_its_owner_alone(self, tmp_path: Path) -> None:
+    def test_the_file_is_made_for_its_owner_alone(self, tmp_path: Path) -> None:
         folder = tmp_path / "state" / "meterline"
         keep(folder)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -278,11 +278,11 @@ class TestDefaultFolder:
         monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/meterline:/var/lib/other")
         assert default_folder() == "/var/lib/meterline"
 
-    def test_then_the_users_state(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_folder_is_then_that_of_the_users_state(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("XDG_STATE_HOME", "/state")
         assert default_folder() == "/state/meterline"
 
-    def test_then_the_home(self) -> None:
+    def test_the_folder_is_then_in_the_home(self) -> None:
         assert default_folder() == "/home/user/.local/state/meterline"
 
     def test_empty_variables_are_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:

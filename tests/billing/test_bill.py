@@ -198,7 +198,7 @@ class TestCheck:
         assert "prices, standing charge and taxes: +2.00 EUR" in text
         assert "HCHP            310.00 kWh x   0.20000 =     62.00" in text
 
-    def test_it_says_which_days_are_not_in_the_books(self) -> None:
+    def test_a_comparison_says_which_days_are_not_in_the_account(self) -> None:
         verdict = compare(Bill.parse("30kWh=6EUR"), {JANUARY: day()}, JANUARY, JANUARY + timedelta(days=1))
         assert not verdict.agrees
         assert any(line.startswith("1 of the days are not in the books (2026-01-02)") for line in verdict.lines)
@@ -271,7 +271,7 @@ class TestCheck:
         verdict = compare(Bill.parse("15kWh=3JPY"), {JANUARY: day()}, JANUARY, JANUARY)
         assert verdict.lines == ("the bill is in JPY, the books are in EUR",)
 
-    def test_nothing_in_the_books_differs(self) -> None:
+    def test_a_bill_of_days_that_were_not_booked_does_not_agree(self) -> None:
         assert not compare(Bill.parse("15kWh=3EUR"), {}, JANUARY, JANUARY).agrees
 
 

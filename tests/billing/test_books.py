@@ -114,7 +114,7 @@ class TestShown:
         money = ("smartmeter_cost_day", COSTS, "smartmeter_price", "smartmeter_cost_estimated_total")
         assert [program.page(family) for family in money] == [{}] * 4
 
-    def test_they_vanish_when_the_meter_is_silent_and_come_back_with_it(
+    def test_day_and_period_vanish_when_the_meter_is_silent_and_come_back_with_it(
         self, start: Callable[..., Program], clock: SimpleNamespace
     ) -> None:
         program = start()
@@ -127,7 +127,7 @@ class TestShown:
         program.speak(HCHC=1100, HCHP=0)
         assert program.page("smartmeter_energy_import_day_watthours") == {"": 100}
 
-    def test_they_vanish_at_midnight_until_the_meter_speaks(
+    def test_day_and_period_vanish_at_midnight_until_the_meter_speaks(
         self, start: Callable[..., Program], clock: SimpleNamespace
     ) -> None:
         clock.now = unix("2026-01-20 23:59:50")

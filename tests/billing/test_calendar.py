@@ -115,7 +115,7 @@ class TestTempo:
         assert self.at("2026-01-14 05:59:59") == "night"
         assert self.at("2026-01-14 06:00") == "red"
 
-    def test_its_night_begins_at_22_and_belongs_to_it_until_six(self) -> None:
+    def test_the_night_of_a_day_begins_at_22_and_belongs_to_it_until_six(self) -> None:
         assert self.at("2026-01-14 21:59:59") == "red"
         assert [self.at(text) for text in ("2026-01-14 22:00", "2026-01-15 00:00", "2026-01-15 05:59:59")] == ["red-night"] * 3
         assert self.at("2026-01-15 06:00") == "day"
@@ -177,7 +177,7 @@ class TestStandingCharge:
         calendar = Calendar(PARIS, TEMPO)
         assert {calendar.standing(date(2026, 3, 20) + n * ONE_DAY) for n in range(20)} == {D("0.5")}
 
-    def test_there_is_none_before_the_contract_begins(self) -> None:
+    def test_there_is_no_standing_charge_before_the_contract_begins(self) -> None:
         assert Calendar(PARIS, TEMPO).standing(date(2024, 12, 31)) == 0
         assert Calendar(PARIS).standing(date(2026, 1, 1)) == 0
 

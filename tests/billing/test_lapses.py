@@ -109,7 +109,7 @@ class TestWhen:
 
 
 class TestCheck:
-    def test_it_says_what_has_run_out_and_what_will(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_check_says_what_has_run_out_and_what_will(self, capsys: pytest.CaptureFixture[str]) -> None:
         file = EXAMPLES / "japan-tiered.yml"
         check(str(file), date(2026, 11, 22))
         _, fuel, renewable, good = capsys.readouterr().out.splitlines()
@@ -119,7 +119,7 @@ class TestCheck:
         assert "'renewable levy 2026' ends on 2027-04-10" in renewable
         assert good == f"{file}: good, 1 meter, 2 warnings"
 
-    def test_it_says_nothing_of_prices_that_stay(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_check_says_nothing_of_prices_that_stay(self, capsys: pytest.CaptureFixture[str]) -> None:
         check(str(EXAMPLES / "france-base.yml"), date(2026, 11, 22))
         assert capsys.readouterr().out.splitlines()[1:] == [f"{EXAMPLES / 'france-base.yml'}: good, 1 meter"]
 
@@ -206,7 +206,7 @@ class TestLog:
     def said(self, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
-    def test_it_is_said_a_week_before_and_once_a_day(
+    def test_a_lapse_is_said_a_week_before_and_once_a_day(
         self, start: Callable[..., Program], said: Callable[[], list[str]]
     ) -> None:
         program = start(with_levies(until="2026-11-12"))
@@ -239,7 +239,7 @@ class TestUnpriced:
         assert program.page(UNPRICED) == {"": 700}
 
     @pytest.mark.parametrize("written", [True, False], ids=["written", "not written"])
-    def test_its_counter_does_not_fall_when_the_currency_changes_and_shows_what_is_kept(
+    def test_the_counter_of_unpriced_energy_does_not_fall_when_the_currency_changes_and_shows_what_is_kept(
         self, start: Callable[..., Program], monkeypatch: pytest.MonkeyPatch, written: bool
     ) -> None:
         program, yen = start(with_levies()), tariffs(currency="JPY", periods=[PERIOD])

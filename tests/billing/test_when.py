@@ -32,7 +32,7 @@ class TestHours:
         hours = Hours.parse("12:00-14:00")
         assert [hours.hold(minute) for minute in (719, 720, 839, 840)] == [False, True, True, False]
 
-    def test_they_go_over_midnight(self) -> None:
+    def test_hours_go_over_midnight(self) -> None:
         hours = Hours.parse("22:00-06:00, 12:00-14:00")
         assert [hours.hold(minute) for minute in (0, 359, 360, 720, 1319, 1320, 1439)] == [
             True,
@@ -82,7 +82,7 @@ class TestDays:
 
 
 class TestDates:
-    def test_both_ends_are_in_them(self) -> None:
+    def test_both_ends_are_in_a_range_of_dates(self) -> None:
         dates = Dates.parse("2026-07-01..2026-09-30")
         found = [dates.hold(day) for day in (date(2026, 6, 30), date(2026, 7, 1), date(2026, 9, 30), date(2026, 10, 1))]
         assert found == [False, True, True, False]
@@ -155,7 +155,7 @@ class TestUncovered:
             ]
             assert f"{hole:%m-%d}" in holes(times), hole
 
-    def test_it_agrees_with_trying_every_minute_of_every_date_on_every_day_of_the_week(self) -> None:
+    def test_a_condition_agrees_with_trying_every_minute_of_every_date_on_every_day_of_the_week(self) -> None:
         chance = random.Random(7)
         for _ in range(40):
             conditions = tuple(

@@ -31,7 +31,7 @@ def capture(tmp_path: Path) -> Path:
     return file
 
 
-def test_version() -> None:
+def test_the_version_is_printed() -> None:
     assert command("--version").stdout == f"meterline {__version__}\n"
 
 

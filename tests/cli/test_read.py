@@ -303,7 +303,7 @@ def test_the_headline_says_that_power_is_fed_in() -> None:
     assert headline(meter, language("en")) == "feeding 1,200\u00a0W into the grid"
 
 
-def test_it_waits_for_a_register_that_comes_with_the_next_answer() -> None:
+def test_read_waits_for_a_register_that_comes_with_the_next_answer() -> None:
     now = [100.0]
     reading = _Reading(MeterConfig("tokyo", "/dev/none"), None)
     meter = reading.meter = Meter("tokyo", stale_after=90, clock=lambda: now[0])

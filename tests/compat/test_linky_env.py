@@ -240,7 +240,7 @@ def test_a_wrong_value_ends_the_program_with_status_2_and_one_line_that_names_it
     assert answer.stderr.count("\n") == 1
 
 
-def test_it_says_what_it_took_from_where_and_what_would_do_the_same() -> None:
+def test_the_adapter_says_what_it_took_from_where_and_what_would_do_the_same() -> None:
     found = adapt((), {"LINKY_EXPORTER_PORT": "9000"})
     assert "LINKY_EXPORTER_PORT=9000 (environment)" in found.taken
     assert "    link: /dev/ttyUSB0\n" in found.native

@@ -432,7 +432,7 @@ def test_every_parameter_of_the_table_is_overridden_by_its_variable(key: str, tm
     assert not any("variable" in line for line in blank.taken)
 
 
-def test_it_says_what_would_do_the_same_and_takes_links_of_ours(tmp_path: Path) -> None:
+def test_the_adapter_says_what_would_do_the_same_and_takes_links_of_ours(tmp_path: Path) -> None:
     found = drop(tmp_path / "x.json", SEED.replace("/dev/serial0", "tcp://bridge:2000").replace("WARNING", "Debug"))
     assert "    link: tcp://bridge:2000\n    protocol: tic\n    options: {baud: 1200}\n" in found.native
     assert found.level == "debug"

@@ -33,11 +33,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_its_web_configuration_is_good(folder: Path) -> None:
+def test_the_web_configuration_of_the_page_is_good(folder: Path) -> None:
     assert load(str(folder / "web.yml")).locks == ("TLS", "passwords")
 
 
-def test_its_scrape_config_lets_prometheus_in(folder: Path) -> None:
+def test_the_scrape_config_of_the_page_lets_prometheus_in(folder: Path) -> None:
     binary = shutil.which("prometheus")
     if not binary:
         pytest.skip("no prometheus here: it is in Debian's package prometheus")
@@ -66,6 +66,6 @@ def test_its_scrape_config_lets_prometheus_in(folder: Path) -> None:
             process.wait(LIMIT)
 
 
-def test_it_names_every_key_that_is_honoured_or_refused() -> None:
+def test_the_page_names_every_key_that_is_honoured_or_refused() -> None:
     for name in (*HEADERS, *(what for _, what in REFUSED if what != "RequireClientCert")):
         assert f"`{name}`" in PAGE, name

@@ -52,7 +52,7 @@ def test_the_ratio_is_that_of_the_last_minute() -> None:
     assert found.accepted_ratio is None
 
 
-def test_it_turns_once_when_most_is_lost_and_once_when_that_is_over() -> None:
+def test_the_line_turns_once_when_most_is_lost_and_once_when_that_is_over() -> None:
     clock = Clock()
     found = LineQuality(clock)
     assert minutes(found, clock, 9, 1, 120) == []
@@ -63,7 +63,7 @@ def test_it_turns_once_when_most_is_lost_and_once_when_that_is_over() -> None:
     assert not found.lossy
 
 
-def test_it_is_not_judged_by_a_few_seconds_or_by_little() -> None:
+def test_the_line_is_not_judged_by_a_few_seconds_or_by_little() -> None:
     clock = Clock()
     assert minutes(LineQuality(clock), clock, 0, 50, 15) == []
     assert minutes(LineQuality(clock), clock, 0, 1, 15) == []

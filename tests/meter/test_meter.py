@@ -104,7 +104,7 @@ def test_while_short_frames_run_the_others_stay_for_thirty_seconds(meter: Meter,
     assert meter.value(*SUBSCRIBED) is None
 
 
-def test_none_means_that_there_is_none_now(meter: Meter) -> None:
+def test_a_reading_of_none_means_that_there_is_no_value_now(meter: Meter) -> None:
     meter.take(says((POWER, 1230)))
     meter.take(says((POWER, None)))
     assert not meter.text.blocks

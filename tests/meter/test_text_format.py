@@ -46,7 +46,7 @@ def bucket(text: str, le: str) -> float:
     return float(line.split()[-1])
 
 
-def test_limits_rise() -> None:
+def test_the_limits_of_a_histogram_rise() -> None:
     assert HISTOGRAMS == [FAMILY]
     for family in HISTOGRAMS:
         limits = FAMILIES[family].buckets
@@ -74,7 +74,9 @@ class TestLines:
         ],
         ids=["none", "nought", "some", "limits", "limits_thrice", "above", "below", "beyond", "large", "many"],
     )
-    def test_they_are_those_of_prometheus_client(self, openmetrics: bool, family: str, observations: tuple[float, ...]) -> None:
+    def test_the_lines_of_a_histogram_are_those_of_prometheus_client(
+        self, openmetrics: bool, family: str, observations: tuple[float, ...]
+    ) -> None:
         assert lines(*observations, family=family) == oracle(*observations, family=family, openmetrics=openmetrics)
 
     @pytest.mark.parametrize("meter", ["home", 'a"b', "a\\b", "a\nb", "100 %s", "{}", "家", "a,b=c", ""])

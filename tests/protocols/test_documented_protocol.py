@@ -50,7 +50,7 @@ def tariffs() -> Tariffs:
     return found
 
 
-def test_its_decoder_keeps_the_contract_of_decoders(ember: Any) -> None:
+def test_the_documented_decoder_keeps_the_contract_of_decoders(ember: Any) -> None:
     frame = ember.Frame(NUMBER, (81_253_114, 4_411_020), (120_300, 88_000), -1250)
     assert_decodes(ember.Decoder, ember.encode(frame), [frame], is_value=lambda event: isinstance(event, ember.Frame))
 
@@ -77,7 +77,7 @@ def test_at_60_kilowatts_its_energy_is_shown_and_billed(ember: Any) -> None:
     run(test(), 7200.0)
 
 
-def test_its_device_is_opened_with_its_own_settings(ember: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_device_is_opened_with_its_own_settings(ember: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[dict[str, Any]] = []
     inner = serialx.create_serial_connection
 
@@ -97,7 +97,7 @@ def test_its_device_is_opened_with_its_own_settings(ember: Any, monkeypatch: pyt
     assert opened[0]["parity"] is serialx.Parity.NONE
 
 
-def test_its_options_are_typed(ember: Any, tmp_path: Path) -> None:
+def test_the_documented_options_are_typed(ember: Any, tmp_path: Path) -> None:
     file = tmp_path / "meterline.yml"
     file.write_text("meters: [{name: mill, link: /dev/ttyUSB0, protocol: ember, options: {power: false}}]")
     assert load(str(file)) == Config((MeterConfig("mill", "/dev/ttyUSB0", "ember", PROTOCOLS["ember"].options(power=False)),))
@@ -133,19 +133,19 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     simulator.stdout.close()
 
 
-def test_its_configuration_is_checked(program: Program) -> None:
+def test_the_documented_configuration_is_checked(program: Program) -> None:
     assert program.run("check", str(program.file)).stdout.startswith(f"mill: ember at {program.link}\n")
     wrong = program.folder / "wrong.yml"
     wrong.write_text(program.file.read_text().replace("I2", "I3"))
     assert "I3" in program.run("check", str(wrong)).stderr
 
 
-def test_it_is_detected(program: Program) -> None:
+def test_the_documented_meter_is_detected(program: Program) -> None:
     answer = program.run("detect", str(program.link))
     assert answer.stdout == f"meters:\n  - name: home\n    link: {program.link}\n    protocol: ember\n", answer.stderr
 
 
-def test_it_is_read_served_and_billed(program: Program) -> None:
+def test_the_documented_meter_is_read_served_and_billed(program: Program) -> None:
     port, state = free_port(), str(program.folder / "state")
     serving = ("--web.listen-address", f"127.0.0.1:{port}")
     running = program.start("run", "--config.file", str(program.file), "--state.dir", state, *serving)
@@ -165,7 +165,7 @@ def test_it_is_read_served_and_billed(program: Program) -> None:
     assert json.loads(answer.stdout)["energy_export_tariff_watthours_total"] == {"E1": 120_300, "E2": 88_000}
 
 
-def test_its_capture_is_redacted_and_decoded(program: Program) -> None:
+def test_the_documented_capture_is_redacted_and_decoded(program: Program) -> None:
     file = program.folder / "capture.bin"
     words = ("capture", str(program.link), "-o", str(file), "--redact", "--protocol", "ember", "--seconds", "3")
     assert program.run(*words).returncode == 0

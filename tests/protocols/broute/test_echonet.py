@@ -153,7 +153,7 @@ class TestQuestions:
         assert answers(ANSWER._replace(esv=GET_SNA), 0x1234)
         assert answers(ANSWER._replace(seoj=NODE), 0x1234, NODE)
 
-    def test_nothing_else_is_one(self) -> None:
+    def test_no_other_frame_answers_the_question(self) -> None:
         assert not answers(ANSWER, 0x1235)
         assert not answers(ANSWER, 0x3412)
         assert not answers(ANSWER._replace(seoj=NODE), 0x1234)
@@ -208,7 +208,7 @@ class TestPropertyMap:
         assert property_map(b"\x80" + b"\xff" * 16) == frozenset(range(0x80, 0x100))
 
     @pytest.mark.parametrize("count", [15, 16, 17, 128])
-    def test_the_boundary(self, count: int) -> None:
+    def test_the_boundary_of_the_two_forms_of_a_property_map(self, count: int) -> None:
         codes = range(0x80, 0x80 + count)
         edt = encode_property_map(codes)
         assert len(edt) == (1 + count if count < 16 else 17)

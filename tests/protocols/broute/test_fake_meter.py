@@ -49,7 +49,7 @@ def captured(shared: Path, name: str) -> list[Frame]:
     return [frame for frame in frames if isinstance(frame, Frame)]
 
 
-def test_it_has_the_properties_of_a_real_meter_in_the_same_form(shared: Path) -> None:
+def test_the_meter_has_the_properties_of_a_real_meter_in_the_same_form(shared: Path) -> None:
     meter = solar()
     frames = [frame for frame in captured(shared, "02_toshiba_meter_replies_single_hex.dialog") if frame.esv != echonet.INF]
     assert len(frames) >= 19
@@ -61,7 +61,7 @@ def test_it_has_the_properties_of_a_real_meter_in_the_same_form(shared: Path) ->
             assert answer.properties[0].edt == edt, f"{epc:02X}"
 
 
-def test_its_announcements_have_the_form_of_real_ones(shared: Path) -> None:
+def test_the_announcements_have_the_form_of_real_ones(shared: Path) -> None:
     real = [frame for frame in captured(shared, "01_rs-wsuha-p_full_session.dialog") if frame.esv == echonet.INF]
     meter = solar()
     ours = [meter.announcement(), meter.notification(NOON)]
@@ -96,7 +96,7 @@ def test_what_it_refuses_is_empty_and_the_rest_is_good() -> None:
     assert [(epc, len(edt)) for epc, edt in answer.properties] == [(0xE7, 4), (0x83, 0), (0xE1, 1)]
 
 
-def test_it_answers_no_other_object_and_no_answer() -> None:
+def test_the_meter_answers_no_other_object_and_no_answer() -> None:
     meter = solar()
     assert meter.answer(Frame(1, CONTROLLER, bytes.fromhex("013001"), echonet.GET, (Property(0x80),)), NOON) is None
     assert meter.answer(Frame(1, CONTROLLER, METER, echonet.GET_RES, (Property(0x80),)), NOON) is None
@@ -133,7 +133,7 @@ class TestRegisters:
         assert fed > drawn >= 0
         assert int.from_bytes(got(meter, 0xE3, NOON + 3600)) == int(meter.exported) % 10**8
 
-    def test_it_feeds_in_by_day_and_draws_by_night(self) -> None:
+    def test_the_house_feeds_in_by_day_and_draws_by_night(self) -> None:
         meter = solar()
         assert int.from_bytes(got(meter, 0xE7), signed=True) < -500
         assert int.from_bytes(got(meter, 0xE8)[:2], signed=True) < 0
@@ -164,7 +164,7 @@ class TestRegisters:
 
 
 class TestHistory:
-    def test_its_clock_is_that_of_japan(self) -> None:
+    def test_the_clock_of_the_meter_is_that_of_japan(self) -> None:
         meter = solar()
         assert (got(meter, 0x97), got(meter, 0x98)) == (bytes([12, 10]), (2025).to_bytes(2) + bytes([6, 17]))
 
@@ -244,7 +244,7 @@ class TestHistory:
             (Property(wrong[0], bytes.fromhex(wrong[1])), Property(0x81)),
         )
 
-    def test_it_announces_within_five_minutes_of_each_half_hour(self) -> None:
+    def test_the_meter_announces_within_five_minutes_of_each_half_hour(self) -> None:
         meter, now, delays = solar(), NOON, []
         for _ in range(48):
             now = meter.next_notification(now)

@@ -259,7 +259,7 @@ class TestCommands:
         assert isinstance(line, Line)
         assert line.text.split()[-1] == ("0" if dual else "FFFE")
 
-    def test_registers(self) -> None:
+    def test_registers_of_the_module_are_answered(self) -> None:
         host = Host()
         for name, value in (("S16", "384"), ("S17", "1"), ("SA2", "0"), ("SFB", "0"), ("SFD", "0" * 16), ("S02", "21")):
             assert host.write(f"SKSREG {name}")[1:] == [Line(f"ESREG {value}"), Ok()]
@@ -305,14 +305,14 @@ class TestCommands:
         assert host.write("SKTERM")[-1] == Fail("ER10")
         assert host.write(b"ROPT\r") == [Echo("ROPT"), Ok("00")]
 
-    def test_echo_off(self) -> None:
+    def test_the_echo_can_be_switched_off(self) -> None:
         host = Host()
         assert host.write("SKSREG SFE 0") == [Echo("SKSREG"), Ok()]
         assert host.write("SKVER") == [Line("EVER 1.5.2"), Ok()]
         host.write(b"ROPT\rSKVER\r\n")
         assert host.raw == b"OK 01\rEVER 1.5.2\r\nOK\r\n"
 
-    def test_line_ends(self) -> None:
+    def test_any_line_end_ends_a_command(self) -> None:
         host = Host(echo=False)
         assert host.write(b"\r\n\r\nSKVER\nSKTERM \r\n") == [Line("EVER 1.5.2"), Ok(), Fail("ER10")]
         assert host.write(b"ROPT\r\nROPT\r") == [Ok("01"), Ok("01")]
@@ -320,7 +320,7 @@ class TestCommands:
         host.write(b"ROPT\r\n")
         assert host.raw == b"ROPT\r\nOK 01\r"
 
-    def test_ping(self) -> None:
+    def test_a_ping_is_answered(self) -> None:
         host = Host().set_up()
         assert host.write(f"SKPING {host.address}", 1.0)[-1] == Line(f"EPONG {host.address}")
         assert host.write(f"SKPING {host.module.address}", 1.0)[-1] == Ok()
@@ -328,7 +328,7 @@ class TestCommands:
 
 class TestScan:
     @EDITIONS
-    def test_it_sweeps_at_its_pace(self, dual: bool) -> None:
+    def test_the_module_sweeps_at_its_pace(self, dual: bool) -> None:
         host = Host(dual=dual)
         host.write(f"SKSETRBID {host.meter.id}")
         found = host.write(f"SKSCAN 2 FFFFFFFF 6{' 0' * dual}", 30.0)
@@ -350,7 +350,7 @@ class TestScan:
             ("SKSCAN 3 FFFFFFFF 3 1", False),
         ],
     )
-    def test_who_answers(self, line: str, found: bool) -> None:
+    def test_a_scan_finds_who_answers(self, line: str, found: bool) -> None:
         """The pairing ID is not set."""
         messages = Host(FakeMeter(channel=0x31)).write(line, 30.0)
         assert any(isinstance(one, Pan) for one in messages) == found
@@ -375,7 +375,7 @@ class TestScan:
 class TestSession:
     @EDITIONS
     @FORMS
-    def test_a_join(self, dual: bool, binary: bool) -> None:
+    def test_a_join_says_its_events(self, dual: bool, binary: bool) -> None:
         host = Host(dual=dual, binary=binary).set_up()
         messages = host.join()
         assert events(messages) == [0x21, 0x02, 0x21, 0x21, 0x21, 0x21, 0x25]
@@ -440,7 +440,7 @@ class TestSession:
         host.joined()
         assert events(host.wait(87_000)) == [0x29, 0x24]
 
-    def test_rejoin(self) -> None:
+    def test_a_rejoin_renews_the_session(self) -> None:
         host = Host().joined()
         messages = host.write("SKREJOIN", 5.0)
         assert (events(messages)[-1], pana(messages)) == (0x25, [0x68, 0x54, 0x58])
@@ -547,7 +547,7 @@ class TestFaults:
         return sum(found) / len(found)
 
     @pytest.mark.parametrize("fault", [{"drop": 0.5}, {"er09": 0.5}, {"er10": 0.5}, {"refused21": 0.5}, {"silent": True}])
-    def test_lost(self, fault: dict[str, Any]) -> None:
+    def test_lost_datagrams_are_not_answered(self, fault: dict[str, Any]) -> None:
         answered = self.share([bool(replies(messages)) for messages in self.rounds(**fault)])
         assert answered == 0 if "silent" in fault else 0.2 < answered < 0.8
 
@@ -557,7 +557,7 @@ class TestFaults:
         assert all(results(messages) == [1] for messages in self.rounds(5, refused21=1.0))
         assert all(results(messages) == [2, 0] and 0x02 in events(messages) for messages in self.rounds(5, solicit=1.0))
 
-    def test_late(self) -> None:
+    def test_a_late_answer_comes_late(self) -> None:
         host = Host(faults=Faults(late=1.0)).joined()
         assert replies(host.ask(0xE7, seconds=59.0)) == []
         assert replies(host.wait(2.0))
@@ -578,7 +578,7 @@ class TestFaults:
         for messages in self.rounds(5, sentinels=1.0):
             assert [edt.hex() for _, edt in replies(messages)[0].properties] == ["7ffffffe", "fffffffe"]
 
-    def test_wrong_lengths(self) -> None:
+    def test_wrong_lengths_are_sent_where_asked_for(self) -> None:
         payloads = [one.payload for messages in self.rounds(5, wrong_pdc=1.0) for one in messages if isinstance(one, Datagram)]
         assert len(payloads) >= 5
         assert all(isinstance(echonet.decode(payload), Rejected) for payload in payloads)
@@ -593,7 +593,7 @@ class TestFaults:
         host = Host(binary=binary, faults=Faults(crlf_payload=True)).joined()
         assert replies(host.ask(0xE8))[0].properties[0].edt == b"\x00\xa0\r\n"
 
-    def test_garbage(self) -> None:
+    def test_garbage_is_sent_where_asked_for(self) -> None:
         host = Host(faults=Faults(garbage=0.3))
         good = [Ok() in host.write("SKVER") for _ in range(60)]
         assert 0.3 < self.share(good) < 1.0
@@ -604,10 +604,10 @@ class TestFaults:
         assert host.raw == b"SKVER\rEVER 1.5.2\r\nOK\r\n"
         assert host.write(b"ROPT\r")[-1] == Fail("ER04")
 
-    def test_wrong_password(self) -> None:
+    def test_a_wrong_password_is_refused(self) -> None:
         assert events(Host(faults=Faults(lies=True)).set_up().join(60.0))[-1] == 0x24
 
-    def test_wrap(self) -> None:
+    def test_a_register_wraps(self) -> None:
         host = Host(FakeMeter(), faults=Faults(wrap=True)).joined()
         assert replies(host.ask(0xE0))[0].properties[0].edt == (999_999).to_bytes(4)
         host.wait(7200)
@@ -622,7 +622,7 @@ class TestFaults:
         host.wait(61.0)
         assert host.write("SKVER", 1.0) == []
 
-    def test_another_meter(self) -> None:
+    def test_the_network_of_the_meter_moves_where_asked_for(self) -> None:
         host = Host(faults=Faults(moves=60)).joined()
         before = host.address, host.meter.channel, host.meter.pan_id
         assert replies(host.ask(0xE7))
@@ -640,7 +640,7 @@ class TestFaults:
         assert results(host.ask(0xE7)) == [1]
         assert 0x25 in events(host.join())
 
-    def test_transmission_limit(self) -> None:
+    def test_the_limit_of_transmission_holds_the_module_back(self) -> None:
         host = Host(faults=Faults(limit32=(100, 20))).joined()
         assert events(host.wait(71.0)) == [0x32]
         assert host.write("SKSREG SFB")[1] == Line("ESREG 1")

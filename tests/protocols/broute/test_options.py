@@ -99,7 +99,7 @@ class TestSecret:
         assert fault(**left, **{f"{name}_file": ""}) == f"{name}: missing; or {name}_file"
         assert fault(**RIGHT, **{f"{name}_file": "/nowhere"}) == f"{name}: expected either {name} or {name}_file"
 
-    def test_neither_is_shown_anywhere(self) -> None:
+    def test_neither_id_nor_password_is_shown_anywhere(self) -> None:
         shown = options(channel="21", mac="02AB5C00D1E2F301")
         for text in (repr(shown), str(shown), f"{shown}", f"{shown!r}", repr([shown]), repr({"x": shown})):
             assert not holds_a_secret(text)
@@ -318,7 +318,7 @@ class TestConfiguration:
     def test_a_forgotten_space_after_the_colon_does_not_print_the_id(self, tmp_path: Path) -> None:
         self.refused(tmp_path, f"{{id:{ID}, password: {PASSWORD}}}")
 
-    def test_nothing_printed_of_a_configuration_holds_them(self, tmp_path: Path) -> None:
+    def test_nothing_printed_of_a_configuration_holds_id_or_password(self, tmp_path: Path) -> None:
         found: Config = load(self.file(tmp_path, f"{{id: {ID}, password: {PASSWORD}}}"))
         assert not holds_a_secret(repr(found) + str(found.meters))
 

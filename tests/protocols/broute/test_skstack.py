@@ -79,7 +79,7 @@ def secrets_in(found: Iterable[Message]) -> bool:
 class TestDatagram:
     @SHAPES
     @FORMS
-    def test_it_is_read_however_it_is_cut(self, columns: Columns, in_hex: bool) -> None:
+    def test_a_message_is_read_however_it_is_cut(self, columns: Columns, in_hex: bool) -> None:
         data = erxudp(GET_RES, columns, in_hex=in_hex)
         assert_cut_anyhow(Decoder, data, [datagram(GET_RES, columns)])
         assert_cut_anyhow(Decoder, data * 2 + b"OK\r\n", [datagram(GET_RES, columns)] * 2 + [Ok()])
@@ -358,7 +358,7 @@ class TestPan:
         data = f"EVENT 20 {MODULE}\r\n{BLOCK}{keys}EVENT 22 {MODULE}\r\n".encode()
         assert_cut_anyhow(Decoder, data, [Event(0x20, MODULE), pan, Event(0x22, MODULE)])
 
-    def test_its_pairing_id_ends_it_at_once(self) -> None:
+    def test_the_pairing_id_ends_a_network_at_once(self) -> None:
         assert messages(f"{BLOCK}  Side:1\r\n  PairID:A1B2C3D4\r\n".encode()) == [SEEN._replace(side=1, pairing_id="A1B2C3D4")]
         assert messages(BLOCK.encode()) == [], "a pairing ID may follow"
 
@@ -443,7 +443,7 @@ class TestFlush:
         assert isinstance(found, Rejected)
         assert found.reason == "truncated"
 
-    def test_afterwards_all_is_as_new(self) -> None:
+    def test_after_a_flush_the_decoder_is_as_new(self) -> None:
         data = erxudp(NASTY, SA2) + b"OK\r\n"
         for end in range(len(data)):
             decoder = Decoder()
@@ -597,7 +597,7 @@ class TestCommands:
         assert sendto(METER, bytes(MAX_PAYLOAD), 1) == f"SKSENDTO 1 {METER} 0E1A 1 1 04D0 ".encode() + bytes(MAX_PAYLOAD)
 
     @pytest.mark.parametrize("side", [None, 0])
-    def test_its_echo_stops_before_the_payload(self, side: int | None) -> None:
+    def test_the_echo_of_a_datagram_stops_before_the_payload(self, side: int | None) -> None:
         echo = sendto(METER, GET_RES, side)[: -len(GET_RES)] + b"\r\n"
         assert messages(echo + b"OK\r\n") == [Echo("SKSENDTO"), Ok()]
 

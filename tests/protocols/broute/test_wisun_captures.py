@@ -157,7 +157,7 @@ def test_every_dialog_and_every_list_of_frames_is_tested(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", DIALOGS)
 class TestDialogs:
-    def test_it_says_what_stands_there(self, folder: Path, name: str) -> None:
+    def test_a_capture_says_what_its_list_says(self, folder: Path, name: str) -> None:
         assert [fact(message) for message in decode(Decoder, said(folder / f"{name}.dialog"))] == DIALOGS[name]
 
     def test_however_it_is_cut(self, folder: Path, name: str) -> None:
@@ -170,7 +170,7 @@ class TestDialogs:
         for place in range(0, len(data), 5):
             assert decode(Decoder, [data[:place], data[place:]]) == whole
 
-    def test_nothing_is_left(self, folder: Path, name: str) -> None:
+    def test_no_secret_is_left_in_a_capture(self, folder: Path, name: str) -> None:
         decoder = Decoder()
         for line in said(folder / f"{name}.dialog"):
             decoder.feed(line)
@@ -350,7 +350,7 @@ def edts(folder: Path) -> dict[int, bytes]:
 
 
 class TestToshiba:
-    def test_its_numbers(self, edts: dict[int, bytes]) -> None:
+    def test_the_meter_of_a_capture_has_its_numbers(self, edts: dict[int, bytes]) -> None:
         assert int.from_bytes(edts[0xD3]) == 1
         assert int.from_bytes(edts[0xD7]) == 6
         assert value(0xE0, edts[0xE0]) == 65139
@@ -359,13 +359,13 @@ class TestToshiba:
         assert value(0xEA, edts[0xEA]) == (2026, 5, 20, 14, 0, 0, 65128)
         assert value(0xEB, edts[0xEB]) == (2026, 5, 24, 22, 30, 0, 22)
 
-    def test_its_history_has_a_day_and_48_rising_registers(self, edts: dict[int, bytes]) -> None:
+    def test_the_history_of_a_capture_has_a_day_and_48_rising_registers(self, edts: dict[int, bytes]) -> None:
         day, registers = int.from_bytes(edts[0xE2][:2]), [int.from_bytes(edts[0xE2][at : at + 4]) for at in range(2, 194, 4)]
         assert (day, len(edts[0xE2]), len(registers)) == (11, 194, 48)
         assert registers == sorted(registers)
         assert (registers[0], registers[-1]) == (0xF766, 0xF7B6)
 
-    def test_its_maps(self, edts: dict[int, bytes]) -> None:
+    def test_the_property_maps_of_a_capture_are_its_lists(self, edts: dict[int, bytes]) -> None:
         assert echonet.property_map(edts[0x9D]) == frozenset({0x80, 0x81, 0x88})
         assert echonet.property_map(edts[0x9E]) == frozenset({0x81, 0xE5, 0xED})
         readable = echonet.property_map(edts[0x9F])

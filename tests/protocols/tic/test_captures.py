@@ -53,7 +53,7 @@ class TestOurs:
         assert len(expected) >= 5
         assert expected.items() <= shown.items()
 
-    def test_there_is_no_other_file(self) -> None:
+    def test_there_is_no_capture_without_its_expectation(self) -> None:
         assert {file.name for file in FOLDER.iterdir()} == {f"{name}.{kind}" for name in CAPTURES for kind in ("bin", "prom")}
 
     def test_damage_adds_nothing_to_what_was_sent(self) -> None:

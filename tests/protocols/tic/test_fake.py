@@ -60,7 +60,9 @@ class TestSizes:
             ("TEMPO", 3, WINTER_EVENING, 22, 356),
         ],
     )
-    def test_historic(self, contract: str, phases: int, when: str, groups: int, size: int) -> None:
+    def test_a_historic_frame_holds_the_groups_of_its_contract(
+        self, contract: str, phases: int, when: str, groups: int, size: int
+    ) -> None:
         frame = simulated("historic", contract, when, phases).frame()
         assert (len(groups_of(frame)), len(frame)) == (groups, size)
 
@@ -73,7 +75,7 @@ class TestSizes:
         assert (len(groups_of(frame)), len(frame)) == (11 + 1, 170 + 12)
 
     @pytest.mark.parametrize(("phases", "size"), [(1, 78), (2, 91), (3, 104)])
-    def test_short_frames(self, phases: int, size: int) -> None:
+    def test_short_frames_come_in_an_overload(self, phases: int, size: int) -> None:
         meter = simulated("historic", "HC", IN_OVERLOAD, 3, overload=True)
         meter.frame()
         meter.advance(meter.now + 2)
@@ -95,7 +97,9 @@ class TestSizes:
             ("TEMPO", 3, False, RED_DAY, 55, 1264),
         ],
     )
-    def test_standard(self, contract: str, phases: int, producer: bool, when: str, groups: int, size: int) -> None:
+    def test_a_standard_frame_holds_the_groups_of_its_contract(
+        self, contract: str, phases: int, producer: bool, when: str, groups: int, size: int
+    ) -> None:
         frame = simulated("standard", contract, when, phases, producer).frame()
         assert (len(groups_of(frame)), len(frame)) == (groups, size)
 

@@ -213,7 +213,7 @@ def test_10000_malformed_requests_and_oversized_headers_neither_stop_scrapes_nor
     assert [line for line in told if "/dev/null" not in line] == []
 
 
-def test_nothing_of_it_is_imported_without_the_flag() -> None:
+def test_no_web_configuration_is_imported_without_the_flag() -> None:
     found = (
         "import asyncio, json, sys\n"
         "from meterline.cli.run import Web, serve\n"

@@ -116,7 +116,7 @@ def test_a_state_that_cannot_be_written_is_a_gauge(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
-def test_it_is_healthy_as_soon_as_it_answers() -> None:
+def test_the_server_is_healthy_as_soon_as_it_answers() -> None:
     async def test() -> None:
         async with serving("home") as (url, _):
             assert (await get(f"{url}/-/healthy"))[0] == 200
@@ -124,7 +124,7 @@ def test_it_is_healthy_as_soon_as_it_answers() -> None:
     asyncio.run(test())
 
 
-def test_it_is_ready_once_every_meter_has_spoken() -> None:
+def test_the_server_is_ready_once_every_meter_has_spoken() -> None:
     async def test() -> None:
         async with serving("home", "farm") as (url, runtime):
             runtime.meters["home"].take(VOLTS)
@@ -137,7 +137,7 @@ def test_it_is_ready_once_every_meter_has_spoken() -> None:
     asyncio.run(test())
 
 
-def test_it_is_ready_when_the_first_deadline_has_passed_and_says_who_is_silent() -> None:
+def test_the_server_is_ready_when_the_first_deadline_has_passed_and_says_who_is_silent() -> None:
     async def test() -> None:
         async with serving("home") as (url, runtime):
             runtime.started -= 10.1
