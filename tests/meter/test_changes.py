@@ -7,8 +7,8 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 from support.decoder_contract import fuzz
+from support.meter_state import state
 
-from meterline.meter.families import COLUMNS
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Change, Reading, Series, Snapshot, Text, Total, Value
 
@@ -55,20 +55,6 @@ STEPS = st.builds(
     st.sampled_from([True] * 9 + [False]),
     st.booleans(),
 )
-
-
-def state(meter: Meter) -> dict[str, object]:
-    """Everything that is shown of a meter, and what others are told."""
-    texts = list(meter.text.columns)
-    texts[COLUMNS["smartmeter_last_frame_timestamp_seconds"]] = ""  # by the clock on the wall
-    return {
-        "readings": meter.readings,
-        "texts": texts,
-        "registers": dict(meter.registers),
-        "rejected": dict(meter.counters.rejected),
-        "frames": (meter.counters.frames, meter.counters.swaps, meter.address),
-        "confirmed": {series: meter.confirmed(*series) for series in (*VALUES, SUM.series)},
-    }
 
 
 @fuzz

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.decoder_contract import fuzz
+from support.meter_state import state
 from support.tic_bytes import MUTATIONS, frames_of, legal_groups, mutated
 from support.tic_frames import EJP_NOTICE, EJP_PEAK, IN_OVERLOAD, RED_ANNOUNCED, SUMMER_NOON, simulated
 
-from meterline.meter.families import COLUMNS
 from meterline.meter.meter import Meter
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.fields import FIELDS
@@ -74,20 +74,6 @@ STEPS = st.builds(
     st.sampled_from(RARELY).flatmap(lambda loses: st.lists(PLACES, max_size=9) if loses else st.just([])),
     st.sampled_from(RARELY).flatmap(lambda damages: MUTATIONS if damages else st.just([])),
 )
-
-
-def state(meter: Meter) -> dict[str, object]:
-    """Everything that is shown of a meter, and what others are told."""
-    texts = list(meter.text.columns)
-    texts[COLUMNS["smartmeter_last_frame_timestamp_seconds"]] = ""  # by the clock on the wall
-    return {
-        "readings": meter.readings,
-        "texts": texts,
-        "registers": dict(meter.registers),
-        "rejected": dict(meter.counters.rejected),
-        "counted": (meter.counters.frames, meter.counters.swaps, meter.address),
-        "confirmed": {series: meter.confirmed(*series) for series in meter.readings},
-    }
 
 
 def frame_bytes(meter: FakeMeter, step: Step) -> bytes:
