@@ -91,3 +91,11 @@ def test_a_snapshot_after_one_that_was_lost_is_looked_at_as_a_whole() -> None:
     meter.take(Snapshot((Reading(POWER, 1),), change=Change(1)))
     meter.take(Snapshot((Reading(POWER, 3), Reading(SUBSCRIBED, 3000)), change=Change(3, ())))
     assert meter.readings == {POWER: 3, SUBSCRIBED: 3000}
+
+
+def test_a_snapshot_after_a_strangers_is_looked_at_as_a_whole_although_a_new_driver_counts_anew() -> None:
+    meter = Meter("home", clock=lambda: 1000.0)
+    meter.take(Snapshot((Reading(POWER, 1), Reading(SUBSCRIBED, 3000)), "one", change=Change(1)))
+    meter.take(Snapshot((Reading(POWER, 7), Reading(SUBSCRIBED, 9000)), "two", change=Change(1)))  # of a new driver
+    meter.take(Snapshot((Reading(POWER, 7), Reading(SUBSCRIBED, 9000)), "one", change=Change(2, ())))
+    assert meter.readings == {POWER: 7, SUBSCRIBED: 9000}

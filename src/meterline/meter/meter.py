@@ -147,6 +147,7 @@ class Meter:
         if self._is_stranger(snapshot.address, now):
             self.counters.rejected["implausible"] += 1
             self.registers.clear()
+            self._number = None  # a driver that begins anew counts anew: the next number may follow by chance
             return
         self.said.take(snapshot if self.keeps_words else None, now)
         subscribed = self._entries.get(_SUBSCRIBED)
