@@ -78,15 +78,15 @@ class Tic(MeterProtocol[Options]):
 
         def take(_: bytes, events: list[Event]) -> bool:
             nonlocal judged
+            groups = listener.symptoms.groups
+            if link.baud and groups >= ENOUGH_GROUPS and not judged:  # before the first frame, which tells the mode
+                emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
             for event in events:
                 if type(event) is Rejected:
                     emit(event)
             for frame in assembler.feed(events):
                 emit(snapshots.build(frame))
-            groups = listener.symptoms.groups
             if groups >= ENOUGH_GROUPS and groups - judged >= min(groups, SETTLED) // 4:
-                if link.baud and not judged:
-                    emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
                 judged = groups
                 if hint := diagnosis.pattern(listener.symptoms):
                     emit(hint)

@@ -9,11 +9,14 @@ from typing import TypeAlias
 from meterline.link.stream import Link
 from meterline.meter.readings import Silent
 from meterline.protocols.tic.diagnose import nothing_valid
-from meterline.protocols.tic.frames import Decoder, Event, Group
+from meterline.protocols.tic.frames import MAX_SEGMENT, Decoder, Event
 from meterline.protocols.tic.line_faults import Symptoms
 from meterline.protocols.tic.speed_probe import SpeedProbe
 
 Take: TypeAlias = Callable[[bytes, list[Event]], bool]
+
+PROBED_BYTES = 1 << 16
+"""Bytes that are given back of a line that was recognised: many times its first groups."""
 
 
 class Listener:
@@ -125,7 +128,9 @@ async def probe_speeds(link: Link, speeds: Sequence[int], probe: float, silence:
 
     def take(data: bytes, events: list[Event]) -> bool:
         nonlocal read_so_far
-        read_so_far = read_so_far + data if any(isinstance(event, Group) for event in events) else data
+        # A group may come in many reads: as long as there is none, what may be the begin of the first one is kept.
+        most = PROBED_BYTES if listener.symptoms.groups else max(len(data), MAX_SEGMENT)
+        read_so_far = (read_so_far + data)[-min(most, listener.tried[-1].size) :]
         return listener.is_sure
 
     try:
