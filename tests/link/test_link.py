@@ -18,6 +18,7 @@ from meterline.link import errors, tcp
 from meterline.link.errors import LinkError, LinkErrorKind
 from meterline.link.open import open_link
 from meterline.link.stream import SerialSettings
+from meterline.link.ticks import TICK_S
 
 
 async def read(url: str) -> bytes:
@@ -230,17 +231,63 @@ def test_a_bridge_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
     run(test())
 
 
-def test_a_link_rests_after_each_read_and_loses_nothing() -> None:
+def test_a_link_rests_until_a_moment_and_loses_nothing() -> None:
     async def test() -> None:
+        clock = asyncio.get_running_loop().time
         async with line() as (url, write), open_link(url) as link:
-            link.rest = 0.2
             write(b"1")
             assert await link.read() == b"1"
+            until = clock() + 0.2
+            link.rest_until(until)
             write(b"2")
             write(b"3")
-            start = asyncio.get_running_loop().time()
             assert await link.read() == b"23"
-            assert asyncio.get_running_loop().time() - start > 0.1
+            assert until - 0.001 < clock() < until + 2 * TICK_S
+
+    run(test())
+
+
+def test_a_rest_is_made_longer_and_not_shorter() -> None:
+    async def test() -> None:
+        clock = asyncio.get_running_loop().time
+        async with line() as (url, write), open_link(url) as link:
+            until = clock() + 0.5
+            for moment in (until - 0.3, until, until - 0.2, clock()):
+                link.rest_until(moment)
+            write(b"1")
+            assert await link.read() == b"1"
+            assert until - 0.001 < clock() < until + 2 * TICK_S
+
+    run(test())
+
+
+def test_a_moment_that_is_near_or_has_passed_is_no_rest() -> None:
+    async def test() -> None:
+        clock = asyncio.get_running_loop().time
+        async with line() as (url, write), open_link(url) as link:
+            begin = clock()
+            link.rest_until(begin - 1)
+            link.rest_until(begin + TICK_S / 2)
+            write(b"1")
+            assert await link.read() == b"1"
+            assert clock() - begin < TICK_S / 2
+
+    run(test())
+
+
+def test_a_link_that_is_lost_or_closed_while_it_rests_is_over() -> None:
+    async def test() -> None:
+        async with talking(fake()) as url:
+            opened = open_link(url)
+            link = await opened.__aenter__()
+            await link.read()
+            link.rest_until(asyncio.get_running_loop().time() + 0.5)
+        with pytest.raises(LinkError, match="the device was unplugged"):
+            while True:
+                await link.read()
+        link.rest_until(asyncio.get_running_loop().time() + 0.5)
+        await opened.__aexit__(None, None, None)
+        await asyncio.sleep(1)
 
     run(test())
 
@@ -269,7 +316,9 @@ def test_a_capture_is_read_to_its_end_and_counted(tmp_path: Path) -> None:
             with pytest.raises(EOFError):
                 while True:
                     got += await link.read()
+                    link.rest_until(asyncio.get_running_loop().time() + 3600)
             assert len(got) == link.received == 10_000
+            assert asyncio.get_running_loop().time() < 1
             assert not link.timed
 
     run(test())

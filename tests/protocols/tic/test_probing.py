@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from meterline.link.stream import Form
+from meterline.link.stream import Form, Tap
 from meterline.protocols.tic.frames import Group, encode_frame, encode_group
 from meterline.protocols.tic.listener import PROBED_BYTES, probe_speeds
 
@@ -20,8 +20,8 @@ class ShortReads:
     timed = True
     crowd = 1
     received = 0
-    baud = None
-    tap = None
+    baud: int | None = None
+    tap: Tap | None = None
 
     def __init__(self, line: bytes, size: int) -> None:
         self.given_back = b""

@@ -72,9 +72,8 @@ class Tic(MeterProtocol[Options]):
     async def read(self, link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
         """See `MeterProtocol.read`."""
         (options,) = [given or Options() for given in meters.values()]
-        link.rest = 0.1 + 0.001 * link.crowd
-        listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
-        snapshots, judged = SnapshotBuilder(options.prm), 0
+        listener = Listener(link, options.speeds(link.baud), PROBE, SILENCE, rests=True)
+        assembler, snapshots, judged = Assembler(), SnapshotBuilder(options.prm), 0
 
         def take(_: bytes, events: list[Event]) -> bool:
             nonlocal judged
