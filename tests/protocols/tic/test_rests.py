@@ -170,3 +170,10 @@ def test_a_meter_of_a_thousand_wakes_the_reader_once_a_frame(mode: str) -> None:
     assert sum(moment > settled for moment in found.wake_ups) <= 1.1 * len(found.published[20:])
     assert max(found.delays[20:]) < 0.3
     assert not found.lost
+
+
+def test_noise_that_looks_like_frames_is_read_with_fixed_rests() -> None:
+    """Else the next speed would be tried later."""
+    found = watch(at_speed([b"\x02\nADCO noise" + 200 * b"U" + ETX] * 30, BYTE_S["historic"]))
+    assert isinstance(found.error, Silent)
+    assert max(after - before for before, after in pairwise(found.wake_ups)) < FIXED

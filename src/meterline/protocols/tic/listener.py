@@ -28,26 +28,29 @@ PROBED_BYTES = 1 << 16
 class LineRest:
     """Leaves a line alone between two reads, until there is a frame to publish."""
 
+    __slots__ = ("_clock", "_frame_clock", "_link", "_until")
+
     def __init__(self, link: Link, clock: Callable[[], float]) -> None:
         self._link, self._clock = link, clock
-        self._frames = FrameClock()
+        self._frame_clock = FrameClock()
         self._until = 0.0
 
-    def after(self, data: bytes) -> float:
+    def after(self, data: bytes, is_sure: bool) -> float:
         """Rest after a read: until the end of the frame, where that is known.
 
         Args:
             data: What was read.
+            is_sure: The line is a TIC line at the speed of now: noise has no frames whose end could be known.
 
         Returns:
             About the moment at which the last byte of `data` came: now, where it was awaited, and not found after a rest.
         """
         now, more = self._clock(), REST_A_LINK_S * self._link.crowd
-        came = self._frames.arrival(now, len(data)) if now < self._until + REST_S else now
-        if (end := self._frames.take(now, data)) is None:
+        came = self._frame_clock.arrival(now, len(data)) if now < self._until + REST_S else now
+        if (end := self._frame_clock.take(now, data) if is_sure else None) is None:
             self._until = now + min(REST_S + more, LONGEST_REST_S)
         else:
-            longest = min(self._frames.longest_rest + more, LONGEST_REST_S)
+            longest = min(self._frame_clock.longest_rest + more, LONGEST_REST_S)
             self._until = min(end + min(more, LONGEST_LATE_S), now + longest)
         self._link.rest_until(self._until)
         return came
@@ -133,7 +136,7 @@ class Listener:
                 look()
                 while clock() < deadline:
                     data = await link.read()
-                    came = rest.after(data) if rest else clock()
+                    came = rest.after(data, heard.sure) if rest else clock()
                     events = decoder.feed(data)
                     before = heard.symptoms.groups
                     heard.take(data, events)
