@@ -320,6 +320,59 @@ def test_several_meters_share_a_module_each_with_its_own_values() -> None:
     assert all(meter.counters.swaps == 0 for meter in seen.meters.values())
 
 
+def test_a_meter_out_of_reach_for_moments_costs_no_scan_once_all_is_well() -> None:
+    """Each of two meters is joined anew at each turn, so no session gets old: failed steps are forgotten."""
+    good, flaky = FakeMeter(id="A" * 32, mac="0014224455660001"), FakeMeter(id="B" * 32, mac="0014224455660002", channel=0x22)
+    outages, first, pause, length = 4, 1800, 1200, 240
+    well = first + outages * pause + 600
+
+    class Air(FakeModule):
+        def on_air(self, address: str) -> FakeMeter | None:
+            meter, now = super().on_air(address), asyncio.get_running_loop().time()
+            away = first <= now < first + outages * pause and (now - first) % pause < length
+            return None if away and meter is flaky else meter
+
+    async def scene() -> Watched:
+        module, loop = Air([good, flaky], start_unix=START), asyncio.get_running_loop()
+        configured = {
+            "good": Options(id=good.id, password=good.password),
+            "flaky": Options(id=flaky.id, password=flaky.password),
+        }
+        watched = Watched({name: Meter(name, 150, loop.time) for name in configured}, module, MemoryLink(module))
+        following = asyncio.create_task(follow(watched, configured))
+        steps = []
+        for until in (well, well + 2 * HOUR):
+            await asyncio.sleep(until - loop.time())
+            steps.append(
+                sum(meter.counters.observed[("smartmeter_retries_total", "scan")] for meter in watched.meters.values())
+            )
+            steps.append(watched.link.written.count(b"SKRESET"))
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        assert steps[2:] == steps[:2], "scans and resets while all was well"
+        assert steps[0], "the outages were none"
+        return watched
+
+    assert not play(scene).errors
+
+
+class Mute(FakeMeter):
+    """Lets anybody in, and answers no question."""
+
+    def answer(self, frame: echonet.Frame, now: float) -> echonet.Frame | None:
+        return None
+
+
+@pytest.mark.parametrize("company", [0, 1], ids=["alone", "beside a good one"])
+def test_a_meter_that_lets_us_in_and_never_answers_is_reported(company: int) -> None:
+    meters = [*(FakeMeter() for _ in range(company)), Mute(id="B" * 32, mac="0014224455660002", channel=0x22)]
+    seen = run(3, meters, stale_after=150.0)
+    mute = [*seen.meters.values()][-1].counters.observed
+    assert any("questions get no answer" in text for text in seen.hints)
+    assert mute[("smartmeter_retries_total", "join")]
+    assert mute[("smartmeter_retries_total", "scan")], "the ladder is not climbed"
+
+
 def test_one_refused_meter_does_not_hold_up_the_others() -> None:
     good, bad = FakeMeter(id="A" * 32, mac="0014224455660001"), FakeMeter(id="B" * 32, mac="0014224455660002", channel=0x22)
 

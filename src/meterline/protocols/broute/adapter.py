@@ -7,6 +7,7 @@ again and again, is `Silent`: the link should be opened anew.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -81,6 +82,8 @@ class Module:
         self.inbox: deque[Datagram] = deque(maxlen=WAITING_MAX)
         self._replies: deque[Ok | Fail | Line] = deque(maxlen=WAITING_MAX)
         self._decoder = skstack.Decoder()
+        self._stalled = 0.0
+        """Seconds that were listened since the last byte: callers may listen for less than `STALL_TIMEOUT_S` at a time."""
 
     async def listen(self, deadline: float) -> None:
         """Take in what comes next.
@@ -92,18 +95,19 @@ class Module:
             TimeoutError: Nothing came before the deadline.
             OSError: The link is lost.
         """
-        limit = deadline
-        if self._decoder.pending:
-            limit = min(deadline, self.clock() + STALL_TIMEOUT_S)
+        begun = self.clock()
+        stalls_at = begun + STALL_TIMEOUT_S - self._stalled if self._decoder.pending else math.inf
         try:
-            async with asyncio.timeout_at(limit):
+            async with asyncio.timeout_at(min(deadline, stalls_at)):
                 data = await self.link.read()
         except TimeoutError:
-            if not self._decoder.pending or self.clock() >= deadline:
+            if stalls_at > deadline:
+                self._stalled += self.clock() - begun
                 raise
             messages = self._decoder.flush()
         else:
             messages = self._decoder.feed(data)
+        self._stalled = 0.0
         self._sort(messages)
 
     def _sort(self, messages: list[skstack.Message]) -> None:

@@ -32,7 +32,7 @@ RESET_AT_MISSES, REOPEN_AT_MISSES = 4, 8
 REFUSED_JOINS_MAX = 3
 JOIN_PAUSE_S, SCAN_PAUSE_S, PAUSE_MAX_S = 5.0, 60.0, 300.0
 GOOD_SESSION_S = 60.0
-"""Seconds after which a session counts as a good one."""
+"""Seconds after which a session, or a row of answered polls, counts as a good one."""
 LIMIT_CHECK_INTERVAL_S = 60.0
 
 
@@ -176,8 +176,10 @@ class Driver:
         """After a poll: when to ask again, and whether the session can be trusted any longer."""
         peer.due = max(started + peer.options.interval, self.module.clock())
         if peer.poller and peer.poller.answered:
-            peer.silent, peer.trouble, peer.heard_at = 0, "", self.session.heard_at
-            peer.misses = 0 if self._lasts(peer) else peer.misses
+            peer.silent, peer.trouble, peer.polled_at = 0, "", self.module.clock()
+            # Not by the age of the session: of several meters on one module, each is joined anew at each of its turns.
+            peer.well_since = min(peer.well_since, self.module.clock())
+            peer.misses = 0 if self.module.clock() - peer.well_since > GOOD_SESSION_S else peer.misses
             if not peer.spread and self.module.link.crowd > 1:
                 # All links were opened at once: from now on each is asked at a moment of its own.
                 peer.due = self.module.clock() + world.current.random.uniform(0, peer.options.interval)
@@ -187,7 +189,8 @@ class Driver:
         await self._check_limit()
         if self.module.state.is_limited:
             return
-        late, peer.heard_at = self.session.heard_at > peer.heard_at, self.session.heard_at
+        # A notification does not count: a meter that only notifies has to be joined again.
+        late, peer.polled_at = self.session.late_at > peer.polled_at, self.module.clock()
         peer.silent = 0 if late else peer.silent + 1
         if peer.poller and not late:
             peer.poller.pace.forget()
@@ -282,7 +285,7 @@ class Driver:
 
     def _miss(self, peer: Peer, shortest: float = JOIN_PAUSE_S) -> None:
         self.session.observe("smartmeter_radio_rssi_dbm", value=None, increment=False)
-        peer.misses += 1
+        peer.misses, peer.well_since = peer.misses + 1, math.inf
         pause = min(shortest * 2 ** min(peer.misses - 1, 10), PAUSE_MAX_S)
         peer.due = self.module.clock() + pause * world.current.random.uniform(0.75, 1.25)
 

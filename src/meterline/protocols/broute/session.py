@@ -65,8 +65,8 @@ class Session:
         joined: Name of the meter that the session was opened with; empty where there is none.
         notifications: Frames that the meter sent unasked, for whoever takes them.
         pace: How long the meter takes to answer.
-        heard_at: When the meter sent something last, asked or not, late or not; by the clock of the module.
-        late_at: When a reply came last that nobody waited for any more.
+        heard_at: When the meter sent something last, asked or not, late or not; by the clock of the module. -inf: not yet.
+        late_at: When a reply came last from the meter that nobody waited for any more. -inf: none.
         rssi: Signal of the meter's last datagram, dBm; None where the module does not say.
         answers_login: During the last join messages of the log-in came from the meter.
     """
@@ -92,6 +92,8 @@ class Session:
 
     def begin(self, meter: str) -> None:
         """Turn to a meter. Nothing of the one before is left."""
+        if meter != self.meter:
+            self.heard_at = self.late_at = -math.inf
         self.meter, self.joined, self.network, self.rssi = meter, "", None, None
         self.module.state.apply(SessionEvent.GIVEN_UP)
         self.module.inbox.clear()
