@@ -147,7 +147,7 @@ def test_a_meter_that_never_answers_shows_nothing_and_is_not_hammered() -> None:
     assert seen.meter.value("smartmeter_power_watts") is None
     assert seen.count("smartmeter_polls_failed_total") > 10
     assert all(seen.retries()[rung] > 0 for rung in ("request", "join", "scan", "reset", "reopen"))
-    assert any("is it in radio reach?" in error for error in seen.errors)
+    assert any("check that it is in radio reach" in error for error in seen.errors)
     assert seen.count("smartmeter_session_joins_total", "joined") < 24 * 6
 
 
@@ -155,7 +155,7 @@ def test_wrong_credentials_are_refused_in_words_and_without_the_secret() -> None
     seen = run(0.5, wrong={"password": "AAAAAAAAAAAA"})
     assert seen.errors
     assert set(seen.errors) == {
-        "refused: the meter is well in reach but does not let us in: check id and password; "
+        "refused: the meter is well in reach but does not let us in; check id and password; "
         "another controller (HEMS) may hold its only session"
     }
     assert "AAAAAAAAAAAA" not in repr(seen.hints)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from meterline.meter.readings import Hint
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.poller import MeterPoller
@@ -19,8 +20,8 @@ class Peer:
         self.network = _network(options, remembered)
         self.others: list[Network] = []
         """Networks with its pairing ID that the last scan heard beside that one, and that were not tried yet."""
-        self.trouble = ""
-        """What the last failed step said, in words."""
+        self.trouble: Hint | None = None
+        """Why the last step failed."""
         self.poller: MeterPoller | None = None
         self.due = 0.0
         self.silent = 0
