@@ -122,6 +122,7 @@ RECOVERED = {
     "slow_e2": Faults(slow_e2=0.5),
     "lost_fragment": Faults(lost_fragment=0.3),
     "older_day": Faults(older_day=0.3),
+    "wrong_digit": Faults(wrong_digit=0.3),
     "unkept": Faults(unkept=0.3),
     "late_slots": Faults(late_slots=300),
     "midnight": Faults(midnight=600),

@@ -363,6 +363,20 @@ class TestFaults:
             assert replies(host.ask(0xEC))[0].properties[0].edt[5] == said
         assert replies(host.ask(0xE7))
 
+    @pytest.mark.parametrize(("epc", "head"), [(0xE2, 2), (0xE4, 2), (0xEC, 7), (0xEE, 7)])
+    def test_a_wrong_digit_stands_in_one_register_of_a_history(self, epc: int, head: int) -> None:
+        host = Host(solar(), faults=Faults(wrong_digit=1.0)).joined()
+        set_to(host, 0xE5, b"\1")
+        set_to(host, 0xED, bytes.fromhex("07E9060F00000C"))
+        set_to(host, 0xEF, bytes.fromhex("07E9060F17370A"))
+        (reply,) = replies(host.ask(epc))
+        said, right = reply.properties[0].edt, host.meter.value(epc)
+        assert right
+        assert said[:head] == right[:head]
+        wrong = [(a, b) for a, b in zip(said.hex(), right.hex(), strict=True) if a != b]
+        assert len(wrong) == 1
+        assert replies(host.ask(0xEA))[0].properties[0].edt == host.meter.value(0xEA)
+
     def test_a_day_asked_before_midnight_is_answered_after_it_from_the_new_date(self) -> None:
         host = Host(solar(), faults=Faults(midnight=60), start_unix=MIDNIGHT - 300).joined()
         set_to(host, 0xE5, b"\1")

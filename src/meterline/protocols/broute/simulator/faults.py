@@ -41,6 +41,8 @@ class Faults:
     """Replies of two radio frames whose second is lost: nothing comes."""
     older_day: float = 0.0
     """Replies with a history (E2, E4, EC, EE) that hold the one asked before."""
+    wrong_digit: float = 0.0
+    """Replies with a history in which one hex digit of a register is another one, as after noise on the serial line."""
     unkept: float = 0.0
     """Half-hours that the meter never remembers."""
     wrong_pdc: float = 0.0
@@ -137,7 +139,7 @@ class Dice:
             refused = self.of("sna").choice(frame.properties).epc
             frame = _replaced(frame, {refused: b""})._replace(esv=echonet.GET_SNA)
         if frame.esv == echonet.GET_RES:
-            frame = self._older(frame)
+            frame = self._misread(self._older(frame))
         payload = echonet.encode(frame)
         if self.hit("wrong_pdc"):
             payload = payload[:13] + bytes([payload[13] + 1 & 0xFF]) + payload[14:]
@@ -150,6 +152,15 @@ class Dice:
                 before, self._asked_before[epc] = self._asked_before.get(epc), edt
                 older |= {epc: before} if before and self.hit("older_day") else {}
         return _replaced(frame, older)
+
+    def _misread(self, frame: Frame) -> Frame:
+        for epc, edt in frame.properties:
+            if epc in HISTORY and self.hit("wrong_digit"):
+                dice, wrong = self.of("wrong_digit"), bytearray(edt)
+                place = dice.randrange(2 if epc in DAYS else 7, len(edt))  # behind the day, or time and count
+                wrong[place] ^= dice.randint(1, 15) << dice.choice((0, 4))
+                frame = _replaced(frame, {epc: bytes(wrong)})
+        return frame
 
 
 def _replaced(frame: Frame, values: dict[int, bytes]) -> Frame:

@@ -32,7 +32,8 @@ class BrouteSimulator:
     faults = (
         "drop=RATE, late=RATE, duplicate=RATE, inf-during=RATE, sna=RATE, wrong-pdc=RATE, sentinels=RATE (of replies); "
         "set-refused=RATE (of SetC); slow-e2=RATE (of E2 and E4: after 20 to 60 s), lost-fragment=RATE (of long replies), "
-        "older-day=RATE (of E2, E4, EC, EE: the one asked before), unkept=RATE (of half-hours: never remembered), "
+        "older-day=RATE (of E2, E4, EC, EE: the one asked before), wrong-digit=RATE (of them), "
+        "unkept=RATE (of half-hours: never remembered), "
         "late-slots=SECONDS (until a half-hour is remembered), midnight=SECONDS (before it: E2 and E4 wait for the new date); "
         "refused21=RATE, solicit=RATE, er09=RATE, er10=RATE (of SKSENDTO); wrong-length=RATE (of ERXUDP), "
         "garbage=RATE (of lines); crlf-payload=yes, lone-cr-echo=yes, no-ropt=yes, silent=yes, lies=yes, wrap=yes; "
