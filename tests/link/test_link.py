@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import termios
+import threading
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,36 @@ def test_a_changed_speed_is_the_devices_and_drops_what_came_at_the_old_one() -> 
             assert await link.read() == b"good"
 
     run(test())
+
+
+def test_a_change_of_speed_while_bytes_come_does_not_look_like_an_unplugged_device() -> None:
+    """The change drops what has come: a reader that was told of it would read nothing, which is how a device goes away."""
+
+    async def test() -> None:
+        async with line() as (url, write):
+            stop = threading.Event()
+
+            def send() -> None:
+                while not stop.wait(0.0005):
+                    write(b"x" * 20)
+
+            async with open_link(url, SerialSettings(1200)) as link:
+
+                async def read_on() -> None:
+                    while True:
+                        await link.read()
+
+                reading = asyncio.create_task(read_on())
+                sending = asyncio.get_running_loop().run_in_executor(None, send)
+                try:
+                    for number in range(300):
+                        await link.set_baud((9600, 1200)[number % 2])
+                finally:
+                    stop.set()
+                    await sending
+                    reading.cancel()
+
+    run_in_real_time(test())
 
 
 def test_a_pseudo_terminal_takes_any_order_of_speeds_and_forms() -> None:
