@@ -56,7 +56,7 @@ def test_nothing_of_a_french_household_is_in_it(tmp_path: Path) -> None:
             "doctor", "--config.file", str(config), "--seconds", "3", "--bundle", str(out), "--web.listen-address", port
         )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert answer.stderr == f"{out}: written; look into it before you send it\n"
+    assert answer.stderr == f"{out}: written; read its files before you send it\n"
     text = everything(out)
     for secret in ("987654", "DUPONT", str(link).upper(), str(tmp_path).upper()):
         assert secret not in text, secret
@@ -120,8 +120,8 @@ def test_a_running_instance_gives_its_page_without_the_household(tmp_path: Path)
             shows(port, 'address="042175987654"')
             answer = command("doctor", "--config.file", str(config), "--bundle", str(out), *serving)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "in use by our own running meterline, as it should be" in answer.stdout
-    assert "it speaks" in answer.stdout
+    assert "in use by the running meterline, as expected" in answer.stdout
+    assert "; online" in answer.stdout
     text = everything(out)
     for secret in ("987654", "DUPONT"):
         assert secret not in text

@@ -85,7 +85,7 @@ def test_a_missing_device_is_said_with_those_that_are_there(root: Path) -> None:
 def test_without_any_adapter_the_remedy_is_to_plug_it_in(tmp_path: Path) -> None:
     (finding,) = examine("/dev/ttyUSB0", ALICE, tmp_path)
     assert finding.level == "fault"
-    assert finding.remedy.startswith("plug it in")
+    assert finding.remedy.startswith("plug the adapter in")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_who_is_not_in_the_group_is_told_how_to_join(monkeypatch: pytest.MonkeyP
     finding = permission("/dev/ttyUSB0", 0o660, 0, DIALOUT, ALICE)
     assert finding == (
         "fault",
-        f"permission denied: it belongs to group {group!r}",
+        f"permission denied: the device belongs to group {group!r}",
         f"sudo usermod -aG {group} $USER, then log in again",
     )
 

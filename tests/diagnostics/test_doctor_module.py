@@ -12,7 +12,7 @@ from support.virtual_lines import run
 
 from meterline.config.schema import MeterConfig
 from meterline.diagnostics import serial_device
-from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.link_check import Case, Surroundings, examine
 from meterline.protocols.api import Finding
 from meterline.protocols.broute import Options, causes
 from meterline.protocols.broute.diagnose import LONG_ENOUGH
@@ -27,7 +27,7 @@ def find(meter: FakeMeter, options: Options | None, protocol: str | None = "brou
         module = FakeModule([meter], haste=100.0, start_unix=time.time(), **facts)
         async with responder.on_pty(module) as url:
             case = Case(url, (MeterConfig("tokyo", url, protocol, options),))
-            await examine(case, Place(serial_device.this_user()))
+            await examine(case, Surroundings(serial_device.this_user()))
             return case.findings
 
     return asyncio.run(asyncio.wait_for(test(), 2 * LIMIT))
@@ -104,7 +104,7 @@ def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it
         module = FakeModule([meter], start_unix=time.time(), faults=facts.get("faults", Faults()))
         async with responder.on_pty(module) as url:
             case = Case(url, (MeterConfig("tokyo", url, "broute", configured(meter, facts.get("password", ""))),))
-            await examine(case, Place(serial_device.this_user()))
+            await examine(case, Surroundings(serial_device.this_user()))
             return case
 
     (finding,) = [finding for finding in run(test()).findings if finding.level == "fault"]

@@ -18,7 +18,7 @@ from support.virtual_lines import run
 
 from meterline.config.schema import MeterConfig
 from meterline.diagnostics import serial_device
-from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.link_check import Case, Surroundings, examine
 from meterline.diagnostics.running_instance import Instance
 from meterline.link import processes, tcp
 from meterline.link.processes import Process
@@ -37,7 +37,7 @@ async def case_of(
     instance: Instance | None = None,
 ) -> Case:
     case = Case(url, (MeterConfig("home", url, protocol),), tell)
-    await examine(case, Place(serial_device.this_user(), instance, seconds=seconds))
+    await examine(case, Surroundings(serial_device.this_user(), instance, listen_s=seconds))
     return case
 
 
@@ -97,7 +97,7 @@ def test_a_line_at_the_second_speed_is_found_and_the_noise_of_the_first_is_no_fa
         async with talking(fake("historic"), real_speed=True) as url:
             case = await case_of(url, seconds=2.0)
         assert not wrong(case), texts(case)
-        assert "at 9600 baud: no group, as it must be at the wrong speed" in texts(case)
+        assert "at 9600 baud: no valid data, as expected at the wrong speed" in texts(case)
         assert "at 1200 baud: this is the output of a meter" in texts(case)
 
     run(test())
@@ -178,7 +178,7 @@ def test_a_line_that_another_program_cooks_while_it_is_read_is_said(flags: str) 
             case = await case_of(url, tell=cook)
         (finding,) = [finding for finding in case.findings if "another program" in finding.what]
         assert finding.level == "warning"
-        assert finding.what == f"another program has set the line to cooked mode while it was read ({flags})"
+        assert finding.what == f"another program set the line to cooked mode during reading ({flags})"
         assert finding.remedy == f"sudo fuser -v {url} names it"
 
     run(test())
@@ -271,8 +271,8 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
             await child.wait()
         assert finding.level == "fault"
         assert finding.what == f"in use by process {child.pid} (sleep)"
-        assert "in use by our own running meterline" in texts(served)
-        assert wrong(served)[0].what == "meter 'home': 7 frames, 0 rejected; it is silent now"
+        assert "in use by the running meterline" in texts(served)
+        assert wrong(served)[0].what == "meter 'home': 7 frames, 0 rejected; offline now"
 
     run_in_real_time(test())
 
@@ -312,7 +312,7 @@ def test_permission_denied_is_met_for_real_and_the_line_is_not_opened() -> None:
                 os.setegid(group)
                 os.setgroups(groups)
         assert finding.level == "fault"
-        assert finding.what.startswith("permission denied: it belongs to group ")
+        assert finding.what.startswith("permission denied: the device belongs to group ")
         assert "it opens" not in texts(case)
 
     run(test())
@@ -394,7 +394,7 @@ def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch) -> No
         assert finding == (
             "fault",
             "the name 'meter.example' is not known",
-            "getent hosts meter.example; or write its address: link: tcp://ADDRESS:2000",
+            "getent hosts meter.example; or use the address: link: tcp://ADDRESS:2000",
         )
 
     run(test())

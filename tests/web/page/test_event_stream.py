@@ -106,7 +106,7 @@ def test_a_meter_that_goes_silent_is_said_to_be_at_its_deadline() -> None:
                 assert "silent" not in json.dumps(await heard.slot("0.seen", "29 s"))
                 now += 0.2
                 said = await heard.slot("0.state", "silent")
-                assert "silent since" in said["slots"]["0.power"]
+                assert "offline since" in said["slots"]["0.power"]
                 assert "100" not in said["slots"]["0.power"]
 
     asyncio.run(test())
@@ -156,7 +156,7 @@ def test_each_view_has_its_own_messages() -> None:
             assert "en attente" in (await french.message())["slots"]["0.state"]
             assert {name.partition(".")[0] for name in (await farm.message())["slots"]} == {"0"}
             live.meters["farm"].take(power(50))
-            assert "smartmeter" not in json.dumps(await farm.slot("0.readings", "Apparent power drawn"))
+            assert "smartmeter" not in json.dumps(await farm.slot("0.readings", "Apparent power, import"))
             assert "puissance apparente" in (await french.slot("1.power", ">50<"))["slots"]["1.power"]
 
     asyncio.run(test())
