@@ -41,7 +41,7 @@ COMMANDS = parser().commands
             ["run", "/dev/x", "--log.level", "inof"],
             "run: --log.level: 'inof' is not known; did you mean info? (meterline help run)",
         ),
-        (["check", "a.yml", "b.yml"], "check: one word too many: 'b.yml' (meterline help check)"),
+        (["check", "a.yml", "b.yml"], "check: unexpected argument: 'b.yml' (meterline help check)"),
         (
             ["decode", "--protocol", "xyz", "-"],
             "decode: --protocol: 'xyz' is not known; known: broute, tic (meterline help decode)",

@@ -128,9 +128,12 @@ def test_sighup_reads_the_file_again_and_a_bad_one_changes_nothing(tmp_path: Pat
                 process.send_signal(signal.SIGTERM)
                 out, _ = await asyncio.to_thread(process.communicate, None, LIMIT)
             assert process.returncode == 0
-            assert len(re.findall("not read again, the old configuration stays: .*meter 'one': link 'nowhere'", out)) == 1
-            assert "configuration read again: 2 meters" in out
-            assert "configuration read again: 1 meter" not in out  # only errors are said by then
+            assert (
+                len(re.findall("not reloaded, the previous configuration stays in force: .*meter 'one': link 'nowhere'", out))
+                == 1
+            )
+            assert "configuration reloaded: 2 meters" in out
+            assert "configuration reloaded: 1 meter" not in out  # only errors are said by then
             assert "Traceback" not in out
 
     run_in_real_time(test())

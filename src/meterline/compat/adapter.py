@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from meterline.errors import UserError
 
 if TYPE_CHECKING:  # the command line wants the names alone
-    from meterline.cli.run import MakeFace
+    from meterline.cli.run import MakeSource
     from meterline.config.schema import Config, MeterConfig
 
 
@@ -38,7 +38,7 @@ class Dropin(NamedTuple):
 
     config: Config
     address: str
-    face: MakeFace
+    source: MakeSource
     taken: tuple[str, ...]
     """What was taken from where, a line each, secrets masked."""
     native: str

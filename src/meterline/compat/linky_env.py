@@ -6,7 +6,7 @@ import zoneinfo
 from collections.abc import Mapping, Sequence
 
 from meterline.compat.adapter import Dropin, Help, assigned, device, native, whole
-from meterline.compat.linky_env_page import face
+from meterline.compat.linky_env_page import metrics_source
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.link.url import UrlError, parse_url
@@ -64,7 +64,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     return Dropin(
         Config((meter,)),
         f":{port}",
-        lambda runtime: face(runtime.meters[name], name, prm),
+        lambda runtime: metrics_source(runtime.meters[name], name, prm),
         tuple(f"{key}={value} ({_source(key, given, said)})" for key, value in (settings | said).items()),
         native(meter, f"{{baud: {baud}{', prm: true' if prm else ''}}}", f":{port}", level=level, unsaid=zone),
         level,

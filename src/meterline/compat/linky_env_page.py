@@ -77,10 +77,10 @@ def register(label: str) -> Series | None:
     return series if series and series[0] in REGISTERS else None
 
 
-def face(meter: Meter, job: str, prm: bool) -> MetricsSource:
+def metrics_source(meter: Meter, job: str, prm: bool) -> MetricsSource:
     """What is served."""
     page = Page(meter, job, prm)
-    return MetricsSource(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, trouble=page.trouble)
+    return MetricsSource(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, failure=page.failure)
 
 
 class Page:
@@ -93,7 +93,7 @@ class Page:
         self._started = meter.clock()
         self._spoken = False
 
-    def trouble(self) -> str:
+    def failure(self) -> str:
         """Why there is nothing to scrape; empty where there is, and while the meter is silent after its first frame."""
         meter, now = self._meter, self._meter.clock()
         self._spoken = self._spoken or any(self._expected(mode, meter.said.known()) for mode in LABELS)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from meterline.billing.tariff import Period, Standing, Tariffs
 from meterline.compat import linky_exporter
 from meterline.compat.adapter import Dropin, Help, assigned, device, native
-from meterline.compat.linky_json_page import INDEXES, Settings, face
+from meterline.compat.linky_json_page import INDEXES, Settings, metrics_source
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.link.url import parse_url
@@ -143,7 +143,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     return Dropin(
         Config((meter,)),
         address,
-        lambda runtime: face(runtime.meters[settings.name], runtime.books, settings),
+        lambda runtime: metrics_source(runtime.meters[settings.name], runtime.books, settings),
         (
             f"{path}: {'read' if file is not None else 'not there'}",
             *(f"{key}={value} ({sources[key]})" for key, value in values.items() if _worth_saying(key, sources[key])),

@@ -60,7 +60,7 @@ class Settings(NamedTuple):
     """As configured."""
 
 
-def face(meter: Meter, books: BillingService, settings: Settings) -> MetricsSource:
+def metrics_source(meter: Meter, books: BillingService, settings: Settings) -> MetricsSource:
     """What is served. Inside a running loop: the rounds go on where nobody scrapes."""
     page = Page(meter, books, settings)
     page.watching = asyncio.get_running_loop().create_task(page.watch())

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
 
 from meterline.compat.adapter import Dropin, Help, device, native, whole
-from meterline.compat.smartmeter_page import face
+from meterline.compat.smartmeter_page import metrics_source
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.link.url import UrlError, parse_url
@@ -66,7 +66,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     return Dropin(
         Config((meter,)),
         address,
-        lambda runtime: face(runtime.meters[NAME], options.interval),
+        lambda runtime: metrics_source(runtime.meters[NAME], options.interval),
         tuple(f"-{flag}={_shown(flag, value)} ({sources[flag]})" for flag, value in settings.items()),
         native(meter, _native(options), address, level=level, style=style),
         level,

@@ -16,7 +16,7 @@ LONGEST = 10.0
 LOOK_EVERY = 1.0
 
 
-def face(meter: Meter, interval: float) -> MetricsSource:
+def metrics_source(meter: Meter, interval: float) -> MetricsSource:
     """What is served. Inside a running loop: scrapes are counted where nobody looks."""
     page = Page(meter, interval)
     page.watching = asyncio.get_running_loop().create_task(page.watch())

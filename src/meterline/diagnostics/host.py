@@ -52,7 +52,7 @@ def meters_clock(ahead: float, kept: bool | None) -> Finding:
 
 def duration(seconds: float) -> str:
     """Format a duration in its two largest units, such as ``2 years 229 days`` or ``5 min 20 s``."""
-    rest, parts = round(seconds), []
+    rest, parts = round(seconds), list[str]()
     for size, one, many in _UNITS:
         number, rest = divmod(rest, size)
         if number or parts:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.live_meters import command, line, reading, run, said, tic, until
+from support.live_meters import command, line, logged, reading, run, tic, until
 
 from meterline.config.schema import MeterConfig
 from meterline.diagnostics import serial_device
@@ -116,7 +116,7 @@ def test_run_serves_its_values_and_says_what_is_wrong(folder: Path, name: str, c
                 assert ENERGY not in runtime.meters["home"].readings
 
     run(test())
-    assert not any(expected.never in text for text in said(caplog))
+    assert not any(expected.never in text for text in logged(caplog))
 
 
 @EACH

@@ -32,8 +32,8 @@ def browser() -> Iterator[int]:
 
 @pytest.fixture
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "RETRY", 200)
-    monkeypatch.setattr(event_stream, "TICK", 0.3)
+    monkeypatch.setattr(event_stream, "RETRY_MS", 200)
+    monkeypatch.setattr(event_stream, "INTERVAL_S", 0.3)
 
 
 def take(live: Live, **powers: float) -> None:
@@ -118,7 +118,7 @@ def test_a_restart_of_the_server_is_survived_and_no_number_outlives_the_connecti
 
 
 def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MOST", 0)
+    monkeypatch.setattr(event_stream, "STREAMS_MAX", 0)
 
     async def test() -> None:
         async with paged("home") as (url, live), tab(browser) as page:
@@ -130,7 +130,7 @@ def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkey
             await page.until(f"{number()} === '2'")
             assert live.hub.count == 0
             assert await page.ask("document.getElementById('lost').textContent") == ""
-            monkeypatch.setattr(event_stream, "MOST", 1)
+            monkeypatch.setattr(event_stream, "STREAMS_MAX", 1)
             take(live, home=3)
             await until(lambda: live.hub.count)
             await page.until(f"{number()} === '3'")

@@ -22,12 +22,12 @@ from meterline.meter.readings import Observation, Reading, Rejected, Series, Sna
 from meterline.protocols import broute, tic
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.web.page.document import CARDS, ROWS
+from meterline.web.page.document import CARDS_MAX, TABLE_ROWS
 from meterline.web.page.meter_tables import configuration, details
-from meterline.web.page.power_history import LENGTH, STEP, History
+from meterline.web.page.power_history import POINTS, STEP_S, History
 from meterline.web.page.sections import card, summary
-from meterline.web.page.sparkline import HEIGHT, drawn, scale
-from meterline.web.page.view_model import COLOURS, Power, facts, said, shown
+from meterline.web.page.sparkline import HEIGHT, draw, scale
+from meterline.web.page.view_model import COLOURS, Power, facts, raw_fields, shown
 
 ENGLISH, FRENCH, JAPANESE = map(language, ("en", "fr", "ja"))
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -210,7 +210,7 @@ def test_hostile_words_of_the_wire_are_shown_as_text() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "others"),
-    [({}, 0), ({"meter": HOSTILE}, 0), ({"q": HOSTILE}, CARDS), ({"q": f"{HOSTILE}?"}, CARDS), ({}, CARDS)],
+    [({}, 0), ({"meter": HOSTILE}, 0), ({"q": HOSTILE}, CARDS_MAX), ({"q": f"{HOSTILE}?"}, CARDS_MAX), ({}, CARDS_MAX)],
     ids=["cards", "one", "found", "none found", "table"],
 )
 def test_a_hostile_name_is_text_in_every_place_of_a_document(arguments: dict[str, str], others: int) -> None:
@@ -263,8 +263,8 @@ def test_the_number_of_the_delivery_point_is_nowhere_even_where_metrics_show_it(
     parts = card(found, ENGLISH, lambda name: None, History(found.clock)) | details(found, ENGLISH)
     assert all(prm not in part and ">PRM<" not in part for part in parts.values())
     assert ("smartmeter_info", "prm") not in dict(shown(found))
-    assert "PRM" not in said(found)
-    assert "ADSC" in said(found)
+    assert "PRM" not in raw_fields(found)
+    assert "ADSC" in raw_fields(found)
     assert facts(found).power
 
 
@@ -305,9 +305,9 @@ def test_the_ring_holds_the_last_half_hour_and_gaps_where_nothing_was_known() ->
     history = History(clock)
     for minute in range(40 * 6):
         history.note([("home", None if minute == 239 else Power(minute, "W"))])
-        clock.now += STEP
+        clock.now += STEP_S
     points = history.points("home")
-    assert len(points) == LENGTH == 180
+    assert len(points) == POINTS == 180
     assert points[:2] == [60.0, 61.0]
     assert math.isnan(points[-1])
     assert points[-2] == 238.0
@@ -321,8 +321,8 @@ def test_steps_that_nobody_noted_stay_empty(missed: int) -> None:
     history = History(clock)
     for _ in range(180):
         history.note([("home", Power(1, "W"))])
-        clock.now += STEP
-    clock.now += missed * STEP
+        clock.now += STEP_S
+    clock.now += missed * STEP_S
     history.note([("home", Power(2, "W"))])
     points = history.points("home")
     assert points[-1] == 2
@@ -340,7 +340,7 @@ def test_a_ring_takes_less_than_a_kilobyte() -> None:
 
 def test_the_chart_has_a_line_for_each_stretch_and_keeps_zero_in_sight() -> None:
     points = [math.nan, 100, 200, math.nan, 300, math.nan]
-    picture = drawn(points, scale(points))
+    picture = draw(points, scale(points))
     assert picture.line == "M1 80l1 -40M4 0h.01"
     assert picture.zero == "M0 120H5"
     history = History(Clock())
@@ -421,11 +421,11 @@ def test_nothing_comes_from_elsewhere_and_the_policy_lets_nothing_else_run() -> 
 
 def test_the_page_is_small() -> None:
     async def test() -> None:
-        async with paged(*(f"meter-{n}" for n in range(CARDS))) as (url, live):
+        async with paged(*(f"meter-{n}" for n in range(CARDS_MAX))) as (url, live):
             for found in live.meters.values():
                 found.take(Snapshot((Reading(POWER, 2340),)))
-                for point in range(LENGTH):
-                    live.history._clock = lambda at=point * STEP: at  # type: ignore[misc]
+                for point in range(POINTS):
+                    live.history._clock = lambda at=point * STEP_S: at  # type: ignore[misc]
                     live.history.note([(found.name, Power(37 * point % 6000, "VA"))])
             body = (await asyncio.to_thread(lambda: fetch(url, Accept_Encoding="gzip")))[2]
             assert len(body) < 20 << 10
@@ -454,7 +454,7 @@ def test_many_meters_are_a_table_in_pages_that_can_be_searched() -> None:
     async def test() -> None:
         async with paged(*(f"meter-{n:04d}" for n in range(1000))) as (url, _):
             _, _, text = await get(url)
-            assert text.count("<tr>") == ROWS + 1
+            assert text.count("<tr>") == TABLE_ROWS + 1
             assert "1 to 50 of 1000" in text
             assert "1000 of 1000 offline" in text
             _, _, last = await get(f"{url}/?page=20")
@@ -488,10 +488,10 @@ def test_a_meter_that_nobody_looks_at_any_more_keeps_no_words() -> None:
             found = live.meters["home"]
             await get(f"{url}/meter/home")
             assert found.keeps_words
-            live.tidy()
+            live.drop_raw_fields()
             assert found.keeps_words
-            live._looked_at["home"] -= 61
-            live.tidy()
+            live._keep_until["home"] -= 61
+            live.drop_raw_fields()
             assert not found.keeps_words
 
     asyncio.run(test())
