@@ -81,7 +81,7 @@ def test_a_file_gives_every_link_of_it_or_the_one_that_is_named(tmp_path: Path, 
     assert other.stderr == f"meterline: {file}: no meter has the link /dev/ttyUSB9\n"
 
 
-def test_json_is_an_object_a_finding(here: list[str]) -> None:
+def test_the_json_output_has_an_object_for_each_finding(here: list[str]) -> None:
     answer = command("doctor", "tcp://127.0.0.1:1", "--json", *here)
     rows = [json.loads(line) for line in answer.stdout.splitlines()]
     assert {tuple(row) for row in rows} == {("link", "level", "what", "remedy")}

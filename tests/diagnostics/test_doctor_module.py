@@ -63,7 +63,7 @@ def test_a_good_module_and_meter_have_nothing_wrong(dual: bool, edition: str) ->
     assert "meter 'tokyo' lets us in and answers" in text
 
 
-def test_without_id_only_the_module_is_looked_at_and_the_command_for_more_is_given() -> None:
+def test_a_module_without_id_is_examined_alone_and_the_command_for_more_is_given() -> None:
     findings = find(FakeMeter(), None, protocol=None)
     (finding,) = wrong(findings)
     assert finding.level == "warning"
@@ -95,7 +95,7 @@ def test_a_meter_that_is_not_heard_is_a_fault() -> None:
     ],
     ids=["wrong password", "weak signal", "limit of time on air"],
 )
-def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it(
+def test_a_meter_that_is_heard_and_not_read_has_the_cause_that_the_log_of_run_gives(
     monkeypatch: pytest.MonkeyPatch, lqi: int, facts: dict[str, Any], cause: Hint
 ) -> None:
     monkeypatch.setattr("meterline.protocols.broute.diagnose.LONG_ENOUGH", LONG_ENOUGH)
@@ -113,7 +113,7 @@ def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it
     assert "ZZZ" not in finding.what + finding.remedy
 
 
-def test_a_meter_that_lets_us_in_and_says_nothing_is_looked_for_nearer() -> None:
+def test_a_joined_meter_without_a_reply_is_to_be_moved_nearer() -> None:
     meter = FakeMeter()
     (finding,) = wrong(find(meter, configured(meter), faults=Faults(silent=True)))
     assert finding.level == "fault"

@@ -57,7 +57,7 @@ async def tell_for(seconds: float, describe: list[str]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notification_without_systemd_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert not systemd.notify("READY=1")
     asyncio.run(asyncio.wait_for(systemd.notify_systemd(lambda: "never asked"), 1))
@@ -124,7 +124,7 @@ def test_the_status_is_one_line_that_names_the_silent(silent: list[str], meters:
         ("soon", None, None),
     ],
 )
-def test_the_watchdog_is_fed_at_half_its_time_and_only_by_whom_it_waits_for(
+def test_the_watchdog_is_reset_at_half_its_time_by_the_process_that_it_waits_for(
     usec: str | None, pid: str | None, seconds: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("WATCHDOG_USEC", usec), ("WATCHDOG_PID", str(os.getpid()) if pid == "ours" else pid)):
@@ -135,7 +135,7 @@ def test_the_watchdog_is_fed_at_half_its_time_and_only_by_whom_it_waits_for(
     assert systemd.watchdog_interval_s() == seconds
 
 
-def test_the_watchdog_starves_while_the_event_loop_hangs(told: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watchdog_is_not_reset_while_the_event_loop_hangs(told: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "60000000")
 
     async def test() -> tuple[list[str], list[str], list[str]]:

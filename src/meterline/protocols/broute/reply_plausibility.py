@@ -1,8 +1,8 @@
-"""Whether a reply can be believed. The wire has no checksum: a digit damaged between module and host cannot be seen.
+"""Plausibility of replies. The line between module and host has no checksum, so that a damaged digit is not detected.
 
-Power and current of one reply bear each other out; where they do not, both are held back until two replies in a row agree.
-Registers are judged as those of every meter (`registers`). Everything else that is shown is said again and again, and is
-believed when two replies in a row say the same.
+Power and current of one reply must agree; if they do not, both are held back until two replies in succession agree. Registers
+are checked like those of every meter (`meter.plausibility`). All other shown properties are repeated by the meter, and accepted
+when two replies in succession are equal.
 """
 
 from __future__ import annotations
@@ -13,86 +13,100 @@ from typing import NamedTuple
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.echonet import Property
 
-FREE_WATTS, VOLTS = 500.0, 350.0
-"""Watts that any current may carry (E8 is coarse), and volts that turn amperes into the most watts that they can be."""
-HIGHEST_WATTS = 60_000.0
-"""Taken where the reply does not say the current."""
-FREE_AMPERES, LEAST_VOLTS = 30.0, 33.0
-"""Amperes that any power may need, and volts at a power factor of a third: what a current carries at least."""
-HIGHEST_AMPERES = 600.0
-"""Taken where the reply does not say the power."""
-ALIKE = 2.0
-"""Two values are alike where the larger is no more than so many times the smaller."""
-LASTING = frozenset(
+FREE_WATTS, VOLTS_MAX = 500.0, 350.0
+"""Power that is plausible at any current (E8 is coarse), and the voltage that gives the highest power of a current."""
+WATTS_MAX = 60_000.0
+"""Limit of the power in a reply without current."""
+FREE_AMPERES, VOLTS_MIN = 30.0, 33.0
+"""Current that is plausible at any power, and volts at a power factor of 1/3, which give the lowest power of a current."""
+AMPERES_MAX = 600.0
+"""Limit of the current in a reply without power."""
+SIMILAR_RATIO = 2.0
+"""Two values are similar if the larger is at most this multiple of the smaller."""
+REPEATED = frozenset(
     {p.OPERATION, p.FAULT, p.MAKER, p.SERIAL, p.RELEASE, p.IDENTIFICATION} | {p.HALF_HOUR_IMPORT, p.HALF_HOUR_EXPORT, p.MINUTE}
 )
-"""What is said again and again, and so is believed when it was said twice. Fixed registers among them: a register that
-stands still and then jumps cannot be judged by how fast it rises."""
+"""Properties that are accepted when two replies in succession are equal. Half-hourly registers are among them: a register that
+stands still and then rises cannot be checked by its rate."""
 
 
 class Load(NamedTuple):
-    """Power and current of one reply; None where it does not say."""
+    """Power and current of one reply; None: not in the reply.
+
+    Attributes:
+        watts: Active power.
+        amperes: Sum of the magnitudes of both phases' currents.
+        net: Sum of both phases' currents with their signs: one phase may export what the other draws.
+    """
 
     watts: float | None
     amperes: float | None
-    """The sum of both phases, magnitudes."""
     net: float
-    """The sum of both phases, with their signs: what is fed in on one may be drawn on the other."""
 
     @property
     def agrees(self) -> bool:
-        """Power and current bear each other out."""
+        """Whether power and current are plausible together."""
         if self.watts is None:
-            return abs(self.net) <= HIGHEST_AMPERES
+            return abs(self.net) <= AMPERES_MAX
         if self.amperes is None:
-            return abs(self.watts) <= HIGHEST_WATTS
-        most = FREE_WATTS + VOLTS * self.amperes
-        return abs(self.watts) <= most and abs(self.net) <= FREE_AMPERES + abs(self.watts) / LEAST_VOLTS
+            return abs(self.watts) <= WATTS_MAX
+        most = FREE_WATTS + VOLTS_MAX * self.amperes
+        return abs(self.watts) <= most and abs(self.net) <= FREE_AMPERES + abs(self.watts) / VOLTS_MIN
 
     def resembles(self, other: Load) -> bool:
-        """Both exceed the bounds in the same way."""
-        return _alike(self.watts or 0.0, other.watts or 0.0, FREE_WATTS) and _alike(self.net, other.net, FREE_AMPERES)
+        """Return whether two loads are similar, so that both are unlikely to be damaged."""
+        return _similar(self.watts or 0.0, other.watts or 0.0, FREE_WATTS) and _similar(self.net, other.net, FREE_AMPERES)
 
 
-def _alike(one: float, other: float, free: float) -> bool:
+def _similar(one: float, other: float, free: float) -> bool:
     if max(abs(one), abs(other)) <= free:
         return True
-    return one * other > 0 and max(abs(one), abs(other)) <= ALIKE * min(abs(one), abs(other))
+    return one * other > 0 and max(abs(one), abs(other)) <= SIMILAR_RATIO * min(abs(one), abs(other))
 
 
-class Belief:
-    """`sift` the properties of a reply: what is not believed yet is left out."""
+class ReplyPlausibility:
+    """Checks the properties of successive replies of one meter.
+
+    Attributes:
+        needs_repeat: Whether the last reply left a value open that a repeated request would settle.
+        implausible: Number of rejected values; the reader of the attribute sets it to 0.
+    """
 
     def __init__(self) -> None:
-        self.doubts = False
-        """The last reply left something open that the same question would settle."""
+        self.needs_repeat = False
         self.implausible = 0
-        """Values that were not believed, since this was read last."""
         self._odd: Load | None = None
-        """Power and current of the last reply, where they did not agree."""
-        self._said: dict[int, bytes] = {}
-        self._believed: dict[int, bytes] = {}
+        """Power and current of the last reply if they did not agree."""
+        self._last: dict[int, bytes] = {}
+        self._accepted: dict[int, bytes] = {}
 
-    def sift(self, said: Iterable[Property]) -> list[Property]:
-        """Those that are believed. Their form is right."""
-        said = list(said)
-        load = self._judge({epc: edt for epc, edt in said if edt})
-        self.doubts = load
+    def accept(self, properties: Iterable[Property]) -> list[Property]:
+        """Check the properties of a reply.
+
+        Args:
+            properties: Properties of valid form.
+
+        Returns:
+            The accepted properties.
+        """
+        properties = list(properties)
+        load = self._is_held_back({epc: edt for epc, edt in properties if edt})
+        self.needs_repeat = load
         kept = []
-        for epc, edt in said:
+        for epc, edt in properties:
             if epc in (p.POWER, p.CURRENT) and load:
                 continue
-            if epc in LASTING and edt and not self._settled(epc, edt):
-                self.doubts = True
+            if epc in REPEATED and edt and not self._settled(epc, edt):
+                self.needs_repeat = True
                 continue
             kept.append(Property(epc, edt))
         return kept
 
-    def _judge(self, said: dict[int, bytes]) -> bool:
-        """Whether power and current are held back."""
-        if not {p.POWER, p.CURRENT} & set(said):
+    def _is_held_back(self, values: dict[int, bytes]) -> bool:
+        """Return whether power and current are held back."""
+        if not {p.POWER, p.CURRENT} & set(values):
             return False
-        load, before = _load(said), self._odd
+        load, before = _load(values), self._odd
         self._odd = None if load.agrees else load
         if load.agrees or (before and load.resembles(before)):
             return False
@@ -100,20 +114,20 @@ class Belief:
         return True
 
     def _settled(self, epc: int, edt: bytes) -> bool:
-        """Whether it is what was believed, or was said twice in a row."""
-        before = self._said.get(epc)
-        self._said[epc] = edt
-        believed = self._believed.get(epc)
-        if edt == believed:
-            self.implausible += before not in (None, believed)  # what was said in between was not true
+        """Return whether a value is the accepted one, or came twice in succession."""
+        before = self._last.get(epc)
+        self._last[epc] = edt
+        accepted = self._accepted.get(epc)
+        if edt == accepted:
+            self.implausible += before not in (None, accepted)  # The value between was damaged.
             return True
         if edt != before:
             return False
-        self._believed[epc] = edt
+        self._accepted[epc] = edt
         return True
 
 
-def _load(said: dict[int, bytes]) -> Load:
-    watts = p.power(said[p.POWER]) if p.POWER in said else None
-    amperes = [value for value in p.currents(said[p.CURRENT]) if value is not None] if p.CURRENT in said else []
+def _load(values: dict[int, bytes]) -> Load:
+    watts = p.power(values[p.POWER]) if p.POWER in values else None
+    amperes = [value for value in p.currents(values[p.CURRENT]) if value is not None] if p.CURRENT in values else []
     return Load(watts, sum(map(abs, amperes)) if amperes else None, sum(amperes))
