@@ -96,7 +96,7 @@ def test_completion_without_its_extra_says_how_to_install_it() -> None:
     hidden = "import sys; sys.modules['shtab'] = None; from meterline.cli.main import main; main(['completion', 'bash'])"
     refused = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("meterline: completion: shtab is not installed, which writes the script; ")
+    assert refused.stderr.startswith("meterline: completion: the package shtab, which writes the script, is not installed; ")
     assert f"{sys.executable} -m pip install 'meterline[completion]'" in refused.stderr
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from meterline.compat.linky_env_page import LABEL_KEPT, Page
+from meterline.compat.linky_env_page import MISSING_LABEL_WAIT_S, Page
 from meterline.meter.link_reach import HOLDS
 from meterline.meter.meter import Meter
 from meterline.protocols.tic.derived import readings
@@ -99,7 +99,7 @@ def test_no_series_becomes_another_one_because_a_label_is_not_said_any_more(miss
     assert line.labels() == set(), "its last value is too old to be shown"
     line.hear(BASE)
     assert line.labels() == before
-    for _ in range(int(LABEL_KEPT / EVERY) + 40):
+    for _ in range(int(MISSING_LABEL_WAIT_S / EVERY) + 40):
         line.hear(without(missing))
     assert line.labels() == before - {missing.lower()}, "not for ever"
 

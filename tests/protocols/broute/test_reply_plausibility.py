@@ -247,7 +247,7 @@ LOW_DIGITS = 2 * 1000 + 1.5 * 36_000 * 90 / 3600
 def test_fuzz_digits_damaged_on_the_line_show_nothing_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three datagrams in a hundred have another hex digit; energy, states, texts and clock stay what the meter says."""
     worlds = int(os.environ.get("METERLINE_EXAMPLES", "100")) // 20
-    honest = FakeModule.say
+    honest = FakeModule.send_line
     for seed in range(worlds):
         dice, damaged = Random(seed), list[bytes]()
 
@@ -264,7 +264,7 @@ def test_fuzz_digits_damaged_on_the_line_show_nothing_wrong(monkeypatch: pytest.
                 damaged.append(line)
             honest(self, line, end)
 
-        monkeypatch.setattr(FakeModule, "say", say)
+        monkeypatch.setattr(FakeModule, "send_line", say)
         meter = FakeMeter(House(JST, solar=3000), coefficient=10, second_generation=True, digits=8)
         wrong = list[tuple[Any, ...]]()
 

@@ -312,5 +312,5 @@ def test_hash_password_asks_a_terminal_twice_and_shows_nothing(second: str, stat
         assert process.wait() == status
     os.close(ours)
     assert b"typed" not in shown
-    assert (b"the two differ; try again" in shown) == bool(status)
+    assert (b"the two passwords differ; try again" in shown) == bool(status)
     assert printed.startswith("$2b$10$") != bool(status)

@@ -1,4 +1,4 @@
-"""What each property of a simulated meter says: ECHONET property code → bytes."""
+"""The properties of a simulated meter: ECHONET property code → bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HALF_HOUR = 1800
 
 
 def stamp(when: datetime) -> bytes:
-    """Year (2), month, day, hour, minute, second."""
+    """Encode a time: year (2 bytes), month, day, hour, minute, second."""
     return when.year.to_bytes(2) + bytes([when.month, when.day, when.hour, when.minute, when.second])
 
 
@@ -27,7 +27,7 @@ def _count(meter: FakeMeter, energy: float) -> bytes:
 
 
 def _currents(meter: FakeMeter) -> bytes:
-    """R and T in tenths of an ampere: whole amperes, as of the meters captured."""
+    """Encode the currents of R and T in tenths of an ampere; whole amperes, as in the captures."""
     watts = meter.watts
     if meter.two_wire:
         return (10 * round(watts / 100)).to_bytes(2, signed=True) + NO_CURRENT
@@ -35,7 +35,7 @@ def _currents(meter: FakeMeter) -> bytes:
 
 
 def _fixed(meter: FakeMeter, which: int) -> bytes:
-    """The last half-hour: its time and its register."""
+    """Encode time and register of the last half-hour."""
     index = int(meter.now // _HALF_HOUR)
     energies = meter.at_half_hour(index)
     when = datetime.fromtimestamp(index * _HALF_HOUR, meter.local.tzinfo)
@@ -48,7 +48,7 @@ def _slot(meter: FakeMeter, index: int, which: int) -> bytes:
 
 
 def _day(meter: FakeMeter, which: int) -> bytes:
-    """48 registers of the day that E5 chose."""
+    """Encode the 48 registers of the day that E5 selects."""
     midnight = meter.local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() - 86_400 * meter.day
     first = int(midnight // _HALF_HOUR)
     slots = [NOT_MEASURED if meter.day > 99 else _slot(meter, first + place, which) for place in range(48)]
@@ -56,7 +56,7 @@ def _day(meter: FakeMeter, which: int) -> bytes:
 
 
 def _history(meter: FakeMeter, selector: bytes, step: int, at: Callable[[int], tuple[float, float] | None]) -> bytes:
-    """Pairs of registers, going back from a chosen time in steps of so many seconds. `at`: the energies of a step."""
+    """Encode pairs of registers back from a selected time, in steps of `step` seconds. `at` returns the energies of a step."""
     when, count = selector[:6], selector[6]
     try:
         chosen = datetime(int.from_bytes(when[:2]), when[2], when[3], when[4], when[5], tzinfo=meter.local.tzinfo)
@@ -67,7 +67,7 @@ def _history(meter: FakeMeter, selector: bytes, step: int, at: Callable[[int], t
 
 
 def _pair(meter: FakeMeter, energies: tuple[float, float] | None) -> bytes:
-    """Import and export."""
+    """Encode import and export."""
     if energies is None:
         return 2 * NOT_MEASURED
     return _count(meter, energies[0]) + (_count(meter, energies[1]) if meter.exports else NOT_MEASURED)
@@ -109,7 +109,7 @@ VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0xEE: lambda meter: _history(meter, meter.minute_selector, 60, meter.at_minute),
     0xEF: lambda meter: meter.minute_selector,
 }
-"""The meter's properties."""
+"""Property code → value of the meter object."""
 
 
 def _set_location(meter: FakeMeter, edt: bytes) -> bool:
@@ -146,7 +146,7 @@ SETTABLE: dict[int, Callable[[FakeMeter, bytes], bool]] = {
     0xED: _set_selector,
     0xEF: _set_minute_selector,
 }
-"""The properties that can be set: whether the value was accepted."""
+"""Property code → function that sets the value, and returns whether the value was accepted."""
 
 NODE_VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0x80: lambda meter: b"\x30",
@@ -162,4 +162,4 @@ NODE_VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0xD6: lambda meter: b"\x01" + METER,
     0xD7: lambda meter: b"\x01" + METER[:2],
 }
-"""The properties of its node profile."""
+"""Property code → value of the node profile."""

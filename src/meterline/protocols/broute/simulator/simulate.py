@@ -20,14 +20,14 @@ meters:
     link: {url}
     protocol: broute
     options: {{id: "{id}", password: "{password}"}}"""
-"""How to read a simulated meter. Its secrets are made up."""
+"""Configuration that reads a simulated meter. Its secrets are made up."""
 TIERS = [{"up_to": "120", "price": "29.80"}, {"up_to": "300", "price": "36.40"}, {"price": "40.49"}]
 
 
 class BrouteSimulator:
     """See `Simulator`."""
 
-    summary = "a Wi-SUN module with a B-route meter on its air, and a household behind it"
+    summary = "simulate a Wi-SUN module, and a B-route meter with a household"
     faults = (
         "drop=RATE, late=RATE, duplicate=RATE, inf-during=RATE, sna=RATE, wrong-pdc=RATE, sentinels=RATE (of replies); "
         "refused21=RATE, solicit=RATE, er09=RATE, er10=RATE (of SKSENDTO); wrong-length=RATE (of ERXUDP), "
@@ -38,12 +38,14 @@ class BrouteSimulator:
 
     def add_flags(self, parser: ArgumentParser) -> None:
         """See `Simulator.add_flags`."""
-        parser.add_argument("--edition", choices=("single", "dual"), default="dual", help="of the module (default dual)")
-        parser.add_argument("--form", choices=("hex", "binary"), default="hex", help="of what it receives (default hex)")
+        parser.add_argument(
+            "--edition", choices=("single", "dual"), default="dual", help="edition of the module (default dual)"
+        )
+        parser.add_argument("--form", choices=("hex", "binary"), default="hex", help="form of received payloads (default hex)")
         parser.add_argument("--no-echo", dest="echo", action="store_false", help="a module that does not repeat commands")
-        parser.add_argument("--solar", action="store_true", help="with a roof of 5 kW, and registers of what it feeds in")
-        parser.add_argument("--generation", type=int, choices=(1, 2), default=1, help="of the meter (default 1)")
-        faster = "the whole world runs so many times faster"
+        parser.add_argument("--solar", action="store_true", help="with solar panels of 5 kW and export registers")
+        parser.add_argument("--generation", type=int, choices=(1, 2), default=1, help="generation of the meter (default 1)")
+        faster = "factor by which simulated time is faster than real time"
         parser.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help=faster)
 
     async def simulate(self, args: Namespace, place: Place, announce: Callable[[str], object]) -> None:
@@ -65,7 +67,7 @@ class BrouteSimulator:
             await asyncio.Event().wait()
 
     def demo(self) -> Iterator[SimulatedMeter]:
-        """A module that needs a tenth of the time of a real one, and a meter in Tokyo that feeds in by day; no scan."""
+        """Yield a meter in Tokyo that exports by day, with a module ten times faster than a real one; without a scan."""
         meter = FakeMeter(House(JST, solar=6000, seed=4), mac="0014224455665566", second_generation=True)
         module = FakeModule([meter], haste=10, start_unix=world.current.now())
         pan, channel = f"{meter.pan_id:04X}", f"{meter.channel:02X}"

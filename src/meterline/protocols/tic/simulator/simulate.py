@@ -24,7 +24,7 @@ TEMPO = {"EASF01": "0.1356", "EASF02": "0.1654", "EASF03": "0.1536", "EASF04": "
 class TicSimulator:
     """See `Simulator`."""
 
-    summary = "a Linky: its mode, contract and wiring, with a household behind it"
+    summary = "simulate a Linky with a household"
     faults = "bit-errors=RATE, lost-bytes=RATE, silence=PERIOD/LENGTH, eot=FRAMES, mode=SECONDS (between changes), seed=NUMBER"
 
     def add_flags(self, parser: ArgumentParser) -> None:
@@ -32,9 +32,9 @@ class TicSimulator:
         parser.add_argument("--mode", choices=("historic", "standard"), default="historic", help="default: historic")
         parser.add_argument("--contract", choices=("base", "hc", "ejp", "tempo"), default="hc", help="default: hc")
         parser.add_argument("--phases", type=int, choices=(1, 3), default=1, help="default: 1")
-        parser.add_argument("--producer", action="store_true", help="with a roof of 3 kW, and registers of what it injects")
+        parser.add_argument("--producer", action="store_true", help="with solar panels of 3 kW and export registers")
         parser.add_argument("--subscribed", type=int, default=0, metavar="VA", help="default: 6000, three-phase 18000")
-        overload = "draw too much for the last LENGTH s of every PERIOD s"
+        overload = "exceed the subscribed power in the last LENGTH s of every PERIOD s"
         parser.add_argument("--overload", metavar="PERIOD/LENGTH", help=overload)
 
     async def simulate(self, args: Namespace, place: Place, announce: Callable[[str], object]) -> None:
