@@ -169,7 +169,7 @@ def test_a_silent_line_is_given_up_after_the_time_that_was_given(tmp_path: Path)
         simulator.stdout.readline()
         answer = command("read", path, "--protocol", "tic", "--seconds", "1")
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr == f"meterline: read: {path}: no reading in 1 s; meterline doctor {path} says why\n"
+    assert answer.stderr == f"meterline: read: {path}: no reading in 1 s; meterline doctor {path} finds the reason\n"
 
 
 def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: str) -> None:

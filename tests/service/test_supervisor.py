@@ -390,7 +390,7 @@ def test_a_refused_meter_waits_the_longest_pause(monkeypatch: pytest.MonkeyPatch
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
             await until(lambda: runtime.meters["home"].counters.opened == 1)
-            await asyncio.sleep(runtime_module.REFUSED_PAUSE - 1)
+            await asyncio.sleep(runtime_module.REFUSED_PAUSE_S - 1)
             assert runtime.meters["home"].counters.opened == 1
             await asyncio.sleep(2)
             assert runtime.meters["home"].counters.opened == 2
@@ -442,7 +442,7 @@ def test_gauges_of_a_link_go_with_the_link_and_counters_stay(monkeypatch: pytest
         Observation(("smartmeter_poll_duration_seconds",), 0.3),
     )
     add_protocol(monkeypatch, "driver", Driver(*items, OSError("the device was unplugged")))
-    monkeypatch.setattr(runtime_module, "FIRST_PAUSE", 60.0)
+    monkeypatch.setattr(runtime_module, "FIRST_PAUSE_S", 60.0)
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
@@ -721,9 +721,9 @@ def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_def
         link = "tcp://user:secret@bridge:1"
         runtime = Runtime(Config((MeterConfig("home", link),)))
         following, meter = follower(runtime), runtime.meters["home"]
-        following._say("refused: {}; next try in 300 s", Refused("a module", "it needs credentials", Wire(link).url))
+        following._report("refused: {}; next try in 300 s", Refused("a module", "it needs credentials", Wire(link).url))
         assert meter.counters.line.trouble == "refused: a module; it needs credentials; next try in 300 s"
-        following._say("{}", errors.lost(link, None))
+        following._report("{}", errors.lost(link, None))
         assert meter.counters.line.trouble == "the other side closed the connection"
         assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == [
             "refused: tcp://bridge:1: a module; it needs credentials; next try in 300 s",
