@@ -224,7 +224,7 @@ class TestDamage:
         assert aside.read_bytes() == data
         (text,) = warnings(caplog)
         assert text.startswith(f"{file} was damaged (")
-        assert text.endswith(f"): it is {aside} now, and a new one begins")
+        assert text.endswith(f"): the file is renamed to {aside}, and a new one begins")
 
     def test_a_second_damage_replaces_the_first(self, tmp_path: Path) -> None:
         for data in (b"first" * 1000, b"second" * 1000):
