@@ -135,7 +135,7 @@ def noise(data: bytes, sent: int, heard: int) -> bytes:
 
 
 class Pty(NamedTuple):
-    """A pseudo-terminal. Bytes that no program reads are lost, as on a line.
+    """A pseudo-terminal. Without a reader, new bytes are lost.
 
     Attributes:
         master: Descriptor of the simulator's end.
@@ -148,11 +148,12 @@ class Pty(NamedTuple):
     name: str
 
     def write(self, data: bytes) -> None:
-        """Write to the reader."""
-        try:
+        """Write to the reader. Without a reader, new bytes are lost: a flush of the old ones looks like an unplugged device.
+
+        A reader that was notified of bytes which are gone then reads nothing, and a terminal reports a hang-up in this way.
+        """
+        with contextlib.suppress(BlockingIOError):
             os.write(self.master, data)
-        except BlockingIOError:
-            termios.tcflush(self.slave, termios.TCIFLUSH)
 
     def speed(self) -> int | None:
         """Return the speed that the reader has set, in bauds; None if no meter has this speed."""

@@ -27,7 +27,7 @@ TIERS = [{"up_to": "120", "price": "29.80"}, {"up_to": "300", "price": "36.40"},
 class BrouteSimulator:
     """See `Simulator`."""
 
-    summary = "simulate a Wi-SUN module, and a B-route meter with a household"
+    summary = "a Wi-SUN module, and a B-route meter of a household in its reach"
     faults = (
         "drop=RATE, late=RATE, duplicate=RATE, inf-during=RATE, sna=RATE, wrong-pdc=RATE, sentinels=RATE (of replies); "
         "refused21=RATE, solicit=RATE, er09=RATE, er10=RATE (of SKSENDTO); wrong-length=RATE (of ERXUDP), "
@@ -38,14 +38,12 @@ class BrouteSimulator:
 
     def add_flags(self, parser: ArgumentParser) -> None:
         """See `Simulator.add_flags`."""
-        parser.add_argument(
-            "--edition", choices=("single", "dual"), default="dual", help="edition of the module (default dual)"
-        )
-        parser.add_argument("--form", choices=("hex", "binary"), default="hex", help="form of received payloads (default hex)")
+        parser.add_argument("--edition", choices=("single", "dual"), default="dual", help="the edition (default dual)")
+        parser.add_argument("--form", choices=("hex", "binary"), default="hex", help="form of received data (default hex)")
         parser.add_argument("--no-echo", dest="echo", action="store_false", help="a module that does not repeat commands")
-        parser.add_argument("--solar", action="store_true", help="with solar panels of 5 kW and export registers")
+        parser.add_argument("--solar", action="store_true", help="a house with 5 kW of solar panels, and export registers")
         parser.add_argument("--generation", type=int, choices=(1, 2), default=1, help="generation of the meter (default 1)")
-        faster = "factor by which simulated time is faster than real time"
+        faster = "simulated time runs FACTOR times faster than real time (default 1)"
         parser.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help=faster)
 
     async def simulate(self, args: Namespace, place: Place, announce: Callable[[str], object]) -> None:
