@@ -181,7 +181,7 @@ def test_energy_of_a_gap_and_without_a_price_is_marked(tmp_path: Path, capsys: p
     text = output(capsys, "--state.dir", str(tmp_path))
     assert "~15.00" in text
     assert "?2.50" in text
-    assert "~ 4.00 kWh are spread by time" in text
+    assert "~ 4.00 kWh are estimated by time" in text
     assert "± 0.40 EUR at most" in text
     assert "? 1.00 kWh had no price" in text
 
@@ -280,7 +280,7 @@ class TestCheck:
     [
         (("--meter", "moon"), "--meter moon: no account of this meter in "),
         (("--check", "12=3EUR", "--from", "2026-01-01", "--to", "2026-01-02", "--meter", "home"), "'12=3EUR' is not allowed"),
-        (("--check", "1kWh=3EUR", "--meter", "home"), "needs the first and the last day of the bill"),
+        (("--check", "1kWh=3EUR", "--meter", "home"), "give the first and the last day of the bill"),
         (("--check", "1kWh=3EUR", "--from", "2026-01-01", "--to", "2026-01-02"), "which meter? --meter home or tokyo"),
         (("--check", "1kWh=3EUR", "--from", "2026-01-02", "--to", "2026-01-01"), "is before --from 2026-01-02"),
     ],
