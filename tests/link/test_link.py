@@ -151,7 +151,7 @@ def test_a_device_that_another_program_has_locked_is_refused_with_its_name() -> 
     run_in_real_time(test())
 
 
-def test_two_of_ours_cannot_read_one_device() -> None:
+def test_two_processes_of_meterline_cannot_read_one_device() -> None:
     async def test() -> None:
         async with line() as (url, _), open_link(url):
             assert "in use by" in await complaint(url)
@@ -177,7 +177,7 @@ def test_a_file_that_is_no_device_says_how_to_read_a_capture(tmp_path: Path) -> 
     run(test())
 
 
-def test_permission_denied_names_the_group_to_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_error_names_the_group_to_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "CONTAINER_MARKS", ())
     device = tmp_path / "ttyUSB0"
     device.touch()
@@ -195,7 +195,7 @@ def test_permission_denied_names_the_group_to_join(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")
-def test_permission_denied_is_met_for_real(tmp_path: Path) -> None:
+def test_a_device_without_permission_is_refused_by_the_system(tmp_path: Path) -> None:
     async def test() -> None:
         async with line() as (url, _):
             os.chmod(url, 0o660)
@@ -323,7 +323,7 @@ def test_a_link_that_is_lost_or_closed_while_it_rests_is_over() -> None:
     run(test())
 
 
-def test_what_nobody_fetches_does_not_grow_for_ever() -> None:
+def test_bytes_that_nobody_reads_are_bounded() -> None:
     async def test() -> None:
         async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while True:
@@ -378,7 +378,7 @@ def test_a_missing_capture_is_a_clear_line() -> None:
     run(test())
 
 
-def test_bytes_can_be_given_back() -> None:
+def test_bytes_can_be_given_back_to_a_link() -> None:
     async def test() -> None:
         async with line() as (url, write), open_link(url) as link:
             write(b"later")
@@ -389,7 +389,7 @@ def test_bytes_can_be_given_back() -> None:
     run(test())
 
 
-def test_writing_reaches_the_other_side() -> None:
+def test_written_bytes_reach_the_other_side() -> None:
     async def test() -> None:
         got = asyncio.get_running_loop().create_future()
 
