@@ -22,6 +22,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"config": set()},
     {"service": set()},
     {"web": set()},
+    {"outputs": set()},
     {"compat": set(), "diagnostics": set()},
     {"cli": set()},
     {"__main__": set()},
@@ -35,6 +36,7 @@ CLOSED: dict[str, set[str]] = {
     "config": {"logs", "meter", "simulation", "store"},
     "service": {"simulation"},
     "web": {"protocols", "simulation", "store"},
+    "outputs": {"link", "protocols", "simulation", "store"},
     "diagnostics": {"simulation", "store"},
     "compat": {"simulation", "store"},
 }
@@ -52,6 +54,7 @@ ONLY_THERE = {
     "cattrs": ("config", "web"),
     "bcrypt": ("web",),
     "holidays": ("billing/public_holidays",),
+    "aiomqtt": ("outputs/mqtt/connection",),
 }
 MODULES = ("time", "random", "concurrent.futures")
 """What world.py alone may use: all of these modules but what GIVEN names ..."""
