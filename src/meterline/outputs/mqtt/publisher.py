@@ -278,7 +278,8 @@ class Publisher:
             for topic in moved:
                 await self._send_text(client, topic, MIGRATE, is_kept=True)
             for sender in self._senders.values():
-                await self._announce(client, sender, self._facts(sender))
+                if sender.sayings.entities:
+                    await self._announce(client, sender, self._facts(sender))
         await self._remove(client, moved)
         self._strange = self._retained.strange(devices)
         self._retained = Retained(self._topics, {})
