@@ -309,9 +309,10 @@ class Publisher:
 
     def _keep(self, sender: Sender) -> None:
         """Keep the generation; where that fails, it is tried again."""
-        if not sender.generation.is_kept and sender.generation.address is not None and self._clock() >= sender.keep_at:
-            sender.keep_at = self._clock() + LONGEST_S
-            sender.generation.is_kept = self._runtime.state.keep(self._key(sender.meter.name), sender.generation.to_json())
+        generation, now = sender.generation, self._clock()
+        if not generation.is_kept and generation.address is not None and now >= sender.keep_at:
+            generation.is_kept = self._runtime.state.keep(self._key(sender.meter.name), generation.to_json())
+            sender.keep_at = now if generation.is_kept else now + LONGEST_S
 
     def _key(self, name: str) -> str:
         """The name of a meter's row in the state. No link begins so."""
