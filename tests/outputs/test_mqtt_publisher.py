@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 from support.live_meters import LIMIT, fake, free_port, run, said, talking, until
-from support.mosquitto import ENERGY, POWER, Broker, Stage, Watcher, configured, mosquitto, publishing, retained, watching
+from support.mosquitto import (
+    ENERGY,
+    POWER,
+    Broker,
+    Heard,
+    Stage,
+    Watcher,
+    configured,
+    mosquitto,
+    publishing,
+    retained,
+    watching,
+)
 
 from meterline.config.schema import MeterConfig
 from meterline.meter.readings import Series, Text, Value
@@ -84,7 +96,7 @@ def test_a_reading_that_nobody_confirms_is_null_at_once_and_a_silent_meter_offli
             await watcher.hears(AVAILABLE, "offline", before)
             await until(lambda: watcher.last(STATE)["energy_import_watthours_total"] is None)
             assert watcher.last(STATE)["up"] is False
-            offline = watcher.heard.index((AVAILABLE, "offline", False), before)
+            offline = watcher.heard.index(Heard(AVAILABLE, "offline", False), before)
             gone = next(n for n, one in enumerate(watcher.heard) if n > before and one.topic == STATE)
             assert offline < gone, "no state before it is known that the meter is silent"
 

@@ -153,8 +153,11 @@ class Publisher:
             await self._stop(listening, publishing)
 
     async def _stop(self, *tasks: asyncio.Task[None]) -> None:
-        for task in tasks:
-            task.cancel()
+        """End them. The library waits by `wait_for`, which in Python 3.11 may swallow that a task is cancelled."""
+        while running := [task for task in tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=0.1)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _publish(self, client: Client) -> None:
