@@ -347,8 +347,10 @@ class Publisher:
             await self._send_text(client, topic, REMOVED, is_kept=True)
 
     async def _send_text(self, client: Client, topic: str, payload: str, is_kept: bool = False) -> None:
-        """Publish; done when the kernel has taken it. A confirmation (QoS 1) would prove no more: what is lost with a connection is
-        said again over the next one. And a confirmation of each message in turn waits for 40 ms (Nagle, delayed ACK).
+        """Publish; done when the kernel has taken the message.
+
+        A confirmation (QoS 1) would prove no more, since what is lost with a connection is said again over the next one; and to
+        wait for the confirmation of each message in turn takes 40 ms a message (Nagle, delayed ACK).
         """
         await client.publish(topic, payload, qos=0, retain=is_kept)
         self._counts.messages += 1
