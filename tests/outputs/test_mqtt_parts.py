@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from support.live_meters import LIMIT
 
-from meterline.billing.billing import BillingService
+from meterline.billing.billing import BillingService, Starts
 from meterline.config.mqtt import Mqtt, slug
 from meterline.locale import codes, language
 from meterline.meter.families import CATALOGUE, Family
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Reading, Series, Snapshot
+from meterline.outputs.mqtt.connection import pauses
 from meterline.outputs.mqtt.discovery import Facts, announcements, facts
 from meterline.outputs.mqtt.entities import NOT_SENT, Traits, entity_of, entity_of_key, traits
 from meterline.outputs.mqtt.identity import Device, Generation, Topics, device_of
@@ -92,7 +93,7 @@ def test_a_histogram_is_the_only_kind_of_family_that_is_not_sent() -> None:
         (("subscribed_power_voltamperes",), Traits("sensor", "apparent_power", "VA", None, 0, True, True)),
         (("energy_reactive_varhours_total", "1"), Traits("sensor", None, "varh", "total_increasing", None, False, False)),
         (("cost_day", "EUR"), Traits("sensor", "monetary", "EUR", "total", 2, False, True, "day_start")),
-        (("cost_total", "JPY", "HC"), Traits("sensor", "monetary", "JPY", "total", 0, False, True)),
+        (("cost_total", "JPY", "HC"), Traits("sensor", "monetary", "JPY", "total", 0, False, True, "account_start")),
         (("price", "EUR", "HC"), Traits("sensor", None, "EUR/kWh", "measurement", 4, False, True)),
         (("energy_import_day_watthours",), Traits("sensor", "energy", "Wh", "total", 0, False, True, "day_start")),
         (("fixed_energy_import_watthours", "30m"), Traits("sensor", "energy", "Wh", "total_increasing", 0)),
@@ -230,12 +231,13 @@ def test_the_second_generation_of_a_meter_has_another_name_so_that_entities_have
 def test_a_state_has_every_key_that_was_ever_said_and_null_for_what_is_not_said_now() -> None:
     sayings = said(("smartmeter_power_watts",), ("smartmeter_overload",), ("smartmeter_tempo_colour", "blue", "today"))
     sayings.take([(("smartmeter_power_watts",), 12.5), (("smartmeter_tempo_colour", "blue", "today"), 0)], with_numbers=False)
-    assert json.loads(sayings.text((0, 86_400))) == {
+    assert json.loads(sayings.text(Starts(0, 86_400, None))) == {
         "power_watts": 12.5,
         "overload": None,
         "tempo_colour_today": "unknown",
         "day_start": "1970-01-01T00:00:00+00:00",
         "period_start": "1970-01-02T00:00:00+00:00",
+        "account_start": None,
     }
 
 
@@ -323,6 +325,15 @@ def test_a_state_is_sent_again_a_while_after_an_announcement() -> None:
     assert pace.is_due(SETTLED_S, CALM)
     pace.note_sent(SETTLED_S, CALM)
     assert not pace.is_due(2 * SETTLED_S, CALM)
+
+
+def test_pauses_double_from_a_second_to_a_minute_and_never_agree() -> None:
+    found = list(itertools.islice(pauses(), 12))
+    assert 0.75 <= found[0] <= 1.25
+    assert all(pause <= 60.0 for pause in found)
+    assert all(later > 1.1 * earlier for earlier, later in itertools.pairwise(found[:5]))
+    assert min(found[-4:]) >= 30.0
+    assert found != list(itertools.islice(pauses(), 12))
 
 
 def test_what_lies_on_the_broker_tells_generations_entities_and_what_is_strange() -> None:
