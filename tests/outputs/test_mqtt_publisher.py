@@ -179,6 +179,7 @@ def test_an_exchanged_meter_is_another_device_also_after_a_restart_and_a_lost_st
             assert watcher.last(second)["device"] == {"identifiers": ["meterline-main_home_2"], "name": "home (2)"}
             energies = [json.loads(text).get("energy_import_watthours_total") for text in watcher.of(STATE)]
             assert set(energies) <= {32_522_424, None}
+            assert set(watcher.last(STATE).values()) <= {None, False}, "of the old device nothing is true any more"
             stage.runtime.state.close()
         for folder in ("state", "another"):
             async with watching(broker.port) as watcher, publishing(config, State(str(tmp_path / folder))) as stage:
