@@ -219,7 +219,12 @@ class Publisher:
             for sender in self._senders.values():
                 sender.forget_connection()
         for sender in list(self._senders.values()):
-            await self._look_at(client, sender)
+            try:
+                await self._look_at(client, sender)
+            except (MqttError, OSError):
+                raise
+            except Exception as error:  # our own defect: never the end of the other meters
+                self._say(logging.ERROR, f"a defect in meterline; please report it. {sender.slug}: {error!r}", error)
 
     async def _look_at(self, client: Client, sender: Sender) -> None:
         """Send the values of a meter, if a message is due."""
