@@ -86,7 +86,9 @@ def metrics() -> str:
             "",
             "`/metrics` also has metrics of the program itself: `process_*`, `meterline_build_info`,",
             "`meterline_config_last_reload_successful`, `meterline_config_last_reload_success_timestamp_seconds`, and",
-            "`meterline_state_writable`, which is 0 while the state cannot be written.",
+            "`meterline_state_writable`, which is 0 while the state cannot be written. With a broker in the configuration,",
+            "`/metrics` has `meterline_mqtt_connected`, `meterline_mqtt_messages_total` and `meterline_mqtt_reconnects_total`",
+            "([MQTT](mqtt.md#is-it-connected)).",
             "",
         ]
     )

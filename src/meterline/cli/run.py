@@ -16,6 +16,7 @@ from meterline.errors import UserError
 from meterline.logs import about
 from meterline.meter.exposition import Reloads
 from meterline.meter.meter import Meter
+from meterline.outputs.running import Outputs
 from meterline.service import systemd
 from meterline.service.supervisor import Runtime
 from meterline.store import State
@@ -87,19 +88,22 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set if load else stop.set)
     runtime, reloads = Runtime(config, state), Reloads()
-    live = _live(runtime) if web.page and source is None else None
+    outputs = Outputs(runtime)
+    live = _live(runtime, outputs) if web.page and source is None else None
     if live:
         runtime.on_frame = _log_first_readings()
-    routes = application(runtime, source(runtime) if source else None, reloads, live.routes() if live else ())
+    pages = live.routes() if live else ()
+    routes = application(runtime, source(runtime) if source else None, reloads, pages, lambda: outputs.broker)
     server = listen(routes, web.address, rules, web.sockets)
     found = urls(server.addresses, bool(rules and rules.context))
     log.info("serving %d meter%s at %s", len(config.meters), "s" * (len(config.meters) != 1), " and ".join(found))
     work = [
         runtime.run(for_ever=True),
-        _reload_config(reload, runtime, reloads, load or (lambda: config), live),
+        _reload_config(reload, runtime, reloads, load or (lambda: config), live, outputs),
         systemd.notify_systemd(lambda: systemd.status(runtime.silent(), len(runtime.meters))),
         *([live.sample_power()] if live else []),
     ]
+    outputs.begin()
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
@@ -112,10 +116,12 @@ async def serve(
                 for task in tasks:
                     task.cancel()
     finally:
+        farewell = asyncio.create_task(outputs.end())
         if live:
             live.hub.close()
         await server.close_all_connections()
         runtime.state.close()
+        await farewell  # Last: a broker that does not answer must not delay the rest.
 
 
 def _log_first_readings() -> Callable[[Meter], None]:
@@ -135,7 +141,12 @@ def _log_first_readings() -> Callable[[Meter], None]:
 
 
 async def _reload_config(
-    requested: asyncio.Event, runtime: Runtime, reloads: Reloads, load: Callable[[], Config], live: Live | None
+    requested: asyncio.Event,
+    runtime: Runtime,
+    reloads: Reloads,
+    load: Callable[[], Config],
+    live: Live | None,
+    outputs: Outputs,
 ) -> None:
     """Reload the configuration each time `requested` is set. A configuration that is not valid changes nothing."""
     while True:
@@ -149,6 +160,7 @@ async def _reload_config(
             reloads.note(False)
             continue
         await runtime.change(config)
+        await outputs.change()
         if live:
             live.hub.close_streams()
         reloads.note(True)
@@ -168,8 +180,8 @@ def _rules(web: str) -> Rules:
     return Rules(web)
 
 
-def _live(runtime: Runtime) -> Live:
+def _live(runtime: Runtime, outputs: Outputs) -> Live:
     """Make the page at /. Its modules are imported only if the page is served: they cost memory."""
     from meterline.web.page.routes import Live
 
-    return Live(runtime, runtime.books.today)
+    return Live(runtime, runtime.books.today, lambda: outputs.broker)

@@ -22,7 +22,7 @@ from meterline import __version__, world
 from meterline.errors import UserError
 from meterline.link import processes
 from meterline.link.processes import Process
-from meterline.meter.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate, takes_gzip
+from meterline.meter.exposition import COMPRESS_FROM, BrokerCounts, Page, Reloads, compress, negotiate, takes_gzip
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import Server
 from meterline.web.http.middleware import Gate
@@ -215,7 +215,11 @@ class Home(Handler):
 
 
 def application(
-    runtime: Runtime, source: MetricsSource | None = None, reloads: Reloads | None = None, page: Sequence[Any] = ()
+    runtime: Runtime,
+    source: MetricsSource | None = None,
+    reloads: Reloads | None = None,
+    page: Sequence[Any] = (),
+    broker: Callable[[], BrokerCounts | None] = lambda: None,
 ) -> web.Application:
     """Make the application with all routes.
 
@@ -224,9 +228,10 @@ def application(
         source: The metrics of a replaced exporter; None: meterline's own metrics, with /sd and /probe.
         reloads: Counts of reloads of the configuration, for /metrics.
         page: The routes of the page at /; empty: / is a list of links.
+        broker: Returns the counts of the connection to an MQTT broker, for /metrics; None while none is configured.
     """
     state = runtime.state
-    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None)
+    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None, broker)
     source = source or MetricsSource(metrics.text)
     home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
     per_meter: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from meterline import world
 from meterline.locale import Language, codes, language, preferred
+from meterline.meter.exposition import BrokerCounts
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import share_of
 from meterline.web.http.server import PLAIN, Handler
@@ -15,7 +16,7 @@ from meterline.web.page import event_stream
 from meterline.web.page.document import CARDS_MAX, TABLE_ROWS, View, document, policy
 from meterline.web.page.meter_tables import configuration, details
 from meterline.web.page.power_history import History
-from meterline.web.page.sections import Today, card, row, summary
+from meterline.web.page.sections import Today, broker, card, row, summary
 from meterline.web.page.view_model import balance
 
 log = logging.getLogger("meterline")
@@ -27,14 +28,20 @@ KEEP_RAW_FIELDS_S = 60.0
 class Live:
     """The page of a runtime: its routes, the sampled power, and the open streams."""
 
-    def __init__(self, runtime: Runtime, today: Today = lambda name: None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        today: Today = lambda name: None,
+        broker: Callable[[], BrokerCounts | None] = lambda: None,
+    ) -> None:
         """Make the page.
 
         Args:
             runtime: The meters.
             today: Returns energy and cost of a meter since local midnight.
+            broker: Returns the counts of the connection to an MQTT broker; None while none is configured.
         """
-        self._runtime = runtime
+        self._runtime, self._broker = runtime, broker
         self.meters = runtime.meters
         self._clock = runtime.clock
         self._today = today
@@ -92,6 +99,8 @@ class Live:
         slots = {f"{n}.{place}": text for n, name in enumerate(view.names) for place, text in self._parts(view, name).items()}
         if view.form != "meter":
             slots["summary"] = summary(self.meters.values(), view.language)
+            if counts := self._broker():
+                slots["broker"] = broker(counts.is_connected, view.language)
         return slots
 
     def _parts(self, view: View, name: str) -> dict[str, str]:
