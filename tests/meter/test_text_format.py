@@ -16,7 +16,7 @@ from support.decoder_contract import fuzz
 from meterline.meter.families import CATALOGUE, FAMILIES
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Observation
-from meterline.meter.text_format import Histogram, escape
+from meterline.meter.text_format import Histogram, MeterLabels
 
 FAMILY = "smartmeter_poll_duration_seconds"
 LIMITS = FAMILIES[FAMILY].buckets
@@ -27,7 +27,7 @@ def lines(*observations: float, family: str = FAMILY, meter: str = "home") -> st
     histogram = Histogram(FAMILIES[family].buckets)
     for value in observations:
         histogram.observe(value)
-    return histogram.lines(family, escape(meter))
+    return histogram.lines(family, MeterLabels({"meter": meter}))
 
 
 def oracle(*observations: float, family: str = FAMILY, meter: str = "home", openmetrics: bool = False) -> str:
@@ -96,7 +96,7 @@ def test_an_observation_on_a_limit_counts_in_it(place: int) -> None:
     histogram.observe(LIMITS[place])
     counts = [count for _, count in histogram.buckets()]
     assert counts == [int(number >= place) for number in range(len(LIMITS) + 1)]
-    assert bucket(histogram.lines(FAMILY, "home"), repr(float(LIMITS[place]))) == 1
+    assert bucket(histogram.lines(FAMILY, MeterLabels({"meter": "home"})), repr(float(LIMITS[place]))) == 1
 
 
 def test_beyond_the_last_limit_only_infinity_counts() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from meterline.config.schema import MeterConfig
+from meterline.meter.families import Privacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,12 @@ class Setting:
 
     key: str
     value: Any = field(repr=False)
-    is_public: bool
+    privacy: Privacy
+    """Who may see the value. That of a label is for the readers of the page, where the label stands beside the meter."""
 
     def masked(self, mask: str) -> Any:
         """The value of a public key, and `mask` in place of any other."""
-        return self.value if self.is_public else mask
+        return self.value if self.privacy == "public" else mask
 
 
 def settings(section: object) -> Iterator[Setting]:
@@ -37,11 +39,12 @@ def settings(section: object) -> Iterator[Setting]:
     """
     for one in fields(section) if is_dataclass(section) else ():
         value = getattr(section, one.name)
-        if value not in (None, ""):
-            yield Setting(one.name, value, one.metadata.get("public", False))
+        if value not in (None, "", {}):
+            yield Setting(one.name, value, "public" if one.metadata.get("public") else "secret")
 
 
 def settings_of(meter: MeterConfig) -> Iterator[Setting]:
-    """The keys of a meter, then those of its options."""
-    yield from (setting for setting in settings(meter) if setting.key != "options")
+    """The keys of a meter, then its labels and those of its options."""
+    yield from (setting for setting in settings(meter) if setting.key not in ("labels", "options"))
+    yield from (Setting(f"labels: {name}", text, "private") for name, text in meter.labels.items())
     yield from settings(meter.options)

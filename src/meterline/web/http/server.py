@@ -143,6 +143,7 @@ class Targets(Handler):
                     "__param_meter": meter.name,
                     "__meta_meterline_meter": meter.name,
                     "__meta_meterline_protocol": meter.protocol or "",
+                    **{f"__meta_meterline_label_{name}": text for name, text in meter.labels.items()},
                 },
             }
             for meter in self.runtime.config.meters

@@ -38,14 +38,16 @@ class View(NamedTuple):
     """Which page of the table."""
     found: int = 0
     """Meters on all pages of the table."""
+    notes: tuple[str, ...] = ()
+    """What the configuration says of each of these meters beside its name; empty where it says that of none."""
     chosen: bool = False
     """The language was asked for by the address: links keep it. Else the browser says it anew each time."""
 
     @property
     def mark(self) -> str:
         """The same only for a page whose places mean the same: a browser whose page has another loads it anew."""
-        facts = repr((__version__, self.form, self.names, self.language.code, policy()))
-        return hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        facts = (__version__, self.form, self.names, self.language.code, policy(), *self.notes)
+        return hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 @cache
@@ -92,6 +94,7 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
         **_of_form(view, setup),
         view=view,
         slots=slots,
+        notes=view.notes or ("",) * len(view.names),
         title=f"{view.names[0]} · meterline" if view.form == "meter" else "meterline",
         up=up,
         events=f"{up}events?{_query(view)}",

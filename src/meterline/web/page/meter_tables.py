@@ -41,8 +41,10 @@ def details(meter: Meter, language: Language) -> dict[str, str]:
 
 
 def configuration(config: MeterConfig, language: Language) -> str:
-    """The rows of the configuration of a meter: what is set, masked unless it is public."""
-    found = ((setting.key, _value(setting, language) if setting.is_public else None) for setting in settings_of(config))
+    """The rows of the configuration of a meter: what is set, masked where it is secret."""
+    found = (
+        (setting.key, _value(setting, language) if setting.privacy != "secret" else None) for setting in settings_of(config)
+    )
     return render("settings", language, settings=found)
 
 
