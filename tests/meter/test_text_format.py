@@ -114,6 +114,17 @@ def test_a_meter_shows_what_its_driver_observed() -> None:
     assert text == oracle(*durations, meter='a"b')
 
 
+@pytest.mark.parametrize("labels", [{"flat": "12"}, {"zone": 'a"b'}, {"flat": "12", "Z": "1", "zone": ",le="}], ids=len)
+def test_a_histogram_has_the_labels_of_its_meter_in_the_order_of_prometheus_client(labels: dict[str, str]) -> None:
+    registry = CollectorRegistry()
+    oracle = Oracle(FAMILY, "x", ["meter", *labels], buckets=LIMITS, registry=registry).labels("home", *labels.values())
+    oracle.observe(3.5)
+    histogram = Histogram(LIMITS)
+    histogram.observe(3.5)
+    for line in histogram.lines(FAMILY, MeterLabels({"meter": "home", **labels})).splitlines():
+        assert line in generate_latest(registry).decode().splitlines()
+
+
 def test_a_meter_shows_an_empty_histogram_when_told_to() -> None:
     meter = Meter("home", clock=lambda: 0.0)
     meter.counters.observe(Observation((FAMILY,), None))
