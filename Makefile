@@ -66,7 +66,8 @@ pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(COMPILE) -o requirements/run.txt pyproject.toml
 	$(COMPILE) --extra auth -c requirements/run.txt -o requirements/auth.txt pyproject.toml
 	$(COMPILE) --extra holidays -c requirements/run.txt -o requirements/holidays.txt pyproject.toml
-	$(COMPILE) --all-extras -c requirements/auth.txt -c requirements/holidays.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra mqtt -c requirements/run.txt -o requirements/mqtt.txt pyproject.toml
+	$(COMPILE) --all-extras -c requirements/auth.txt -c requirements/holidays.txt -c requirements/mqtt.txt -o requirements/dev.txt pyproject.toml
 
 COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 

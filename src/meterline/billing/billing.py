@@ -10,9 +10,10 @@ import asyncio
 import logging
 import math
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import partial
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ from meterline.billing.totals import Day, days_from_json
 from meterline.logs import Reminders, about
 from meterline.meter.families import BILLING_FAMILIES
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Snapshot
+from meterline.meter.readings import Series, Snapshot
 from meterline.store import State
 
 log = logging.getLogger("meterline")
@@ -133,6 +134,18 @@ class BillingService:
             return None
         day, currency = book.account.day(now), book.account.currency
         return float(day.watthours), float(day.cost) if currency else None, currency or None
+
+    def shown(self, meter: str) -> Iterator[tuple[Series, float]]:
+        """What /metrics shows of the books of a meter, as `refresh` left it."""
+        if book := self._books.get(meter):
+            yield from chain.from_iterable(book.shown.values())
+
+    def starts(self, meter: str) -> tuple[int, int] | None:
+        """Unix time at which the local day and the billing period of a meter began; None where the meter has no books."""
+        if (book := self._books.get(meter)) is None:
+            return None
+        calendar, today = book.account.calendar, book.account.calendar.day(int(self.now()))
+        return calendar.midnight(today), calendar.midnight(calendar.period(today))
 
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
         """Book what the registers of a meter rose by.

@@ -16,6 +16,7 @@ from meterline.errors import UserError
 from meterline.logs import about
 from meterline.meter.exposition import Reloads
 from meterline.meter.meter import Meter
+from meterline.outputs.running import Outputs
 from meterline.service import systemd
 from meterline.service.supervisor import Runtime
 from meterline.store import State
@@ -64,15 +65,18 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set if read_again else stop.set)
     runtime, reloads = Runtime(config, state), Reloads()
-    live = _live(runtime) if web.page and face is None else None
+    outputs = Outputs(runtime)
+    live = _live(runtime, outputs) if web.page and face is None else None
     if live:
         runtime.on_frame = _greet()
-    routes = application(runtime, face(runtime) if face else None, reloads, live.routes() if live else ())
+    pages = live.routes() if live else ()
+    routes = application(runtime, face(runtime) if face else None, reloads, pages, lambda: outputs.broker)
     server = listen(routes, web.address, rules, web.sockets)
     found = urls(server.addresses, bool(rules and rules.context))
     log.info("serving %d meter%s at %s", len(config.meters), "s" * (len(config.meters) != 1), " and ".join(found))
     reading = asyncio.create_task(runtime.run(for_ever=True))
-    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live))
+    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live, outputs))
+    outputs.begin()
     telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
     remembering = asyncio.create_task(live.remember() if live else world.current.sleep(0))
     stopping = asyncio.create_task(stop.wait())
@@ -80,6 +84,7 @@ async def serve(
     log.info("stopping")
     systemd.stopping()
     server.stop()
+    await outputs.end()
     tasks = (reading, reloading, telling, remembering)
     for task in tasks:
         task.cancel()
@@ -110,7 +115,12 @@ def _greet() -> Callable[[Meter], None]:
 
 
 async def _reload(
-    again: asyncio.Event, runtime: Runtime, reloads: Reloads, read_again: Callable[[], Config], live: Live | None
+    again: asyncio.Event,
+    runtime: Runtime,
+    reloads: Reloads,
+    read_again: Callable[[], Config],
+    live: Live | None,
+    outputs: Outputs,
 ) -> None:
     """Read the configuration again, each time that `again` is set. One that is not good changes nothing."""
     while True:
@@ -124,6 +134,7 @@ async def _reload(
             reloads.note(False)
             continue
         await runtime.change(config)
+        await outputs.change()
         if live:
             live.hub.begin_anew()
         reloads.note(True)
@@ -143,8 +154,8 @@ def _rules(web: str) -> Rules:
     return Rules(web)
 
 
-def _live(runtime: Runtime) -> Live:
+def _live(runtime: Runtime, outputs: Outputs) -> Live:
     """The page at /: its code is read only where it is served."""
     from meterline.web.page.routes import Live
 
-    return Live(runtime, runtime.books.today)
+    return Live(runtime, runtime.books.today, lambda: outputs.broker)

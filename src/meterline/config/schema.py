@@ -42,6 +42,8 @@ class Config:
     meters: tuple[MeterConfig, ...]
     log_level: Literal["debug", "info", "warn", "error"] | None = field(default=None, metadata={"public": True})
     """In place of --log.level."""
+    mqtt: Any = None
+    """The `Mqtt` of a broker to publish on; None: on none."""
 
 
 def single(link: str) -> Config:
@@ -63,7 +65,7 @@ def shard(config: Config, text: str) -> Config:
         raise UserError(f"--shard {text!r}: expected NUMBER/COUNT, such as 1/2")
     names = {meter.link: meter.name for meter in reversed(config.meters)}
     mine = (meter for meter in config.meters if crc32(names[meter.link].encode()) % int(count) == int(number) - 1)
-    return replace(config, meters=tuple(mine))
+    return replace(config, meters=tuple(mine), mqtt=config.mqtt and config.mqtt.of_shard(int(number)))
 
 
 def load(path: str) -> Config:
@@ -89,7 +91,23 @@ def _config(document: Any) -> Config:
             raise UserError(f"meters: two meters with the name {name!r}; each needs its own")
     meters = tuple(_with_options(meter) for meter in config.meters)
     _check_sharing(meters)
-    return replace(config, meters=meters)
+    return replace(config, meters=meters, mqtt=_mqtt(config))
+
+
+def _mqtt(config: Config) -> Any:
+    """The broker; None where there is none, and then nothing of it is imported."""
+    if config.mqtt is None:
+        return None
+    from meterline.config.mqtt import Mqtt, check_library, check_names
+
+    if not isinstance(config.mqtt, dict):
+        raise UserError("mqtt: expected keys and values, such as {url: mqtt://localhost}")
+    check_library()
+    check_names(meter.name for meter in config.meters)
+    try:
+        return structure(config.mqtt, Mqtt)
+    except UserError as error:
+        raise within("mqtt: ", error) from None
 
 
 def _endpoint(link: str, where: str = "") -> Endpoint:

@@ -57,7 +57,7 @@ def _fault(error: BaseException, wanted: type[Any] | None) -> str:
     if isinstance(error, ForbiddenExtraKeysError):
         # Without a space after its colon a key holds its value, which may be a secret.
         unknown = ", ".join(repr(key.partition(":")[0]) for key in sorted(error.extra_fields))
-        return f"unknown key {unknown}; allowed: {', '.join(item.name for item in fields(error.cl))}"
+        return f"unknown key {unknown}; allowed: {', '.join(item.name for item in fields(error.cl) if item.init)}"
     if isinstance(error, KeyError):
         return "missing"
     if isinstance(error, AttributeError):  # cattrs asks what was found for its keys

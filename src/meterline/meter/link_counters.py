@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from meterline.meter.families import FAMILIES
 from meterline.meter.line_quality import Counted, LineQuality
@@ -46,6 +46,19 @@ class LinkCounters:
     def received(self) -> int:
         """Bytes read from all links so far."""
         return self._received + (self._link.received if self._link else 0)
+
+    def values(self) -> Iterator[tuple[Series, float]]:
+        """Everything that is counted and observed, but for histograms, and for what depends on the moment."""
+        yield ("smartmeter_frames_total",), self.frames
+        yield ("smartmeter_received_bytes_total",), self.received
+        yield ("smartmeter_link_opened_total",), self.opened
+        yield ("smartmeter_meter_swaps_total",), self.swaps
+        yield ("smartmeter_defects_total",), self.defects
+        if self.frames:
+            yield from (((_REJECTED, reason), times) for reason, times in self.rejected.items())
+        if (ratio := self.line.accepted_ratio) is not None:
+            yield (_ACCEPTED,), ratio
+        yield from self.observed.items()
 
     def attach(self, link: Counted) -> None:
         """Count a link that was opened; the one before is gone."""

@@ -72,6 +72,10 @@ class Meter:
         self.registers: dict[Series, float] = {}
         """What the last snapshot said of its counters, as far as it is believed."""
         self.address: str | None = None
+        self.is_address_sure = False
+        """Two snapshots said the address."""
+        self.gone = 0
+        """Readings that have disappeared so far."""
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
@@ -90,6 +94,7 @@ class Meter:
 
     def start_anew(self) -> None:
         """Forget what is shown: it is another meter, or read over another link."""
+        self.gone += 1
         self._entries: dict[Series, Entry] = {}
         self._registers = Registers()
         self._said_once: dict[Series, str] = {}
@@ -238,13 +243,14 @@ class Meter:
         if address is None:
             return self._stranger is not None
         if self.address in (None, address):
+            self.is_address_sure = self.address == address
             self.address, self._stranger = address, None
             return False
         if address != self._stranger:
             self._stranger, self._stranger_at = address, now
             return True
         self.start_anew()
-        self.address = address
+        self.address, self.is_address_sure = address, True
         self.counters.swaps += 1
         return False
 
@@ -297,6 +303,7 @@ class Meter:
 
     def _drop(self, series: Series, changed: set[str]) -> None:
         if entry := self._entries.pop(series, None):
+            self.gone += 1
             changed.add(series[0])
             if series[0] in REGISTERS:
                 self._registers.retired[series] = Mark(float(entry.value), entry.seen.at)

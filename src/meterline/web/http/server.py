@@ -21,7 +21,7 @@ from meterline import __version__, world
 from meterline.errors import UserError
 from meterline.link import processes
 from meterline.link.processes import Process
-from meterline.meter.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate, takes_gzip
+from meterline.meter.exposition import COMPRESS_FROM, BrokerCounts, Page, Reloads, compress, negotiate, takes_gzip
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import Server
 from meterline.web.http.middleware import Gate
@@ -212,11 +212,23 @@ class Home(Handler):
 
 
 def application(
-    runtime: Runtime, face: MetricsSource | None = None, reloads: Reloads | None = None, page: Sequence[Any] = ()
+    runtime: Runtime,
+    face: MetricsSource | None = None,
+    reloads: Reloads | None = None,
+    page: Sequence[Any] = (),
+    broker: Callable[[], BrokerCounts | None] = lambda: None,
 ) -> web.Application:
-    """The routes. `face`: our own metrics where it is None. `page`: the routes of the page at /; else a list of links."""
+    """The routes.
+
+    Args:
+        runtime: Whose meters are served.
+        face: Where /metrics comes from; None: our own.
+        reloads: How reading the configuration went.
+        page: The routes of the page at /; empty: a list of links.
+        broker: How publishing on an MQTT broker goes; None while none is configured.
+    """
     state = runtime.state
-    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None)
+    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None, broker)
     face = face or MetricsSource(metrics.text)
     home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
     scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]

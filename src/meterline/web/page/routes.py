@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from meterline import world
 from meterline.locale import Language, codes, language, preferred
+from meterline.meter.exposition import BrokerCounts
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import place_of
 from meterline.web.http.server import PLAIN, Handler
@@ -15,7 +16,7 @@ from meterline.web.page import event_stream
 from meterline.web.page.document import CARDS, ROWS, View, document, policy
 from meterline.web.page.meter_tables import configuration, details
 from meterline.web.page.power_history import History
-from meterline.web.page.sections import Today, card, row, summary
+from meterline.web.page.sections import Today, broker, card, row, summary
 from meterline.web.page.view_model import balance, note
 
 log = logging.getLogger("meterline")
@@ -25,10 +26,19 @@ LOOKED_AT = 60.0
 
 
 class Live:
-    """The meters of a runtime, as a page shows them. `today`: what a meter drew today, and what it cost."""
+    """The meters of a runtime, as a page shows them.
 
-    def __init__(self, runtime: Runtime, today: Today = lambda name: None) -> None:
-        self._runtime = runtime
+    `today`: what a meter drew today, and what it cost. `broker`: how publishing on an MQTT broker goes; None while none is
+    configured.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        today: Today = lambda name: None,
+        broker: Callable[[], BrokerCounts | None] = lambda: None,
+    ) -> None:
+        self._runtime, self._broker = runtime, broker
         self.meters = runtime.meters
         self._clock = runtime.clock
         self._today = today
@@ -87,6 +97,8 @@ class Live:
         slots = {f"{n}.{place}": text for n, name in enumerate(view.names) for place, text in self._parts(view, name).items()}
         if view.form != "meter":
             slots["summary"] = summary(self.meters.values(), view.language)
+            if counts := self._broker():
+                slots["broker"] = broker(counts.is_connected, view.language)
         return slots
 
     def _parts(self, view: View, name: str) -> dict[str, str]:

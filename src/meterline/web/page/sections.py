@@ -76,6 +76,11 @@ def summary(meters: Iterable[Meter], language: Language) -> str:
     return escape(language.say("some_silent", total=total, silent=len(silent), names=names))
 
 
+def broker(is_connected: bool, language: Language) -> str:
+    """Whether the meters are published on a broker."""
+    return escape(language.say("broker_connected" if is_connected else "broker_lost"))
+
+
 def watts(power: Power) -> str:
     """A power in words."""
     return with_unit(str(round(power.value)), power.unit)
