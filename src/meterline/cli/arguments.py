@@ -94,6 +94,14 @@ def _add_run(commands: Commands) -> None:
     _kept(run)
     run.add_argument("--shard", metavar="N/COUNT", help="one of several processes: read the meters whose names fall to it")
     run.add_argument("--web.config.file", dest="web", metavar="FILE", help="TLS and passwords, as node_exporter takes them")
+    run.add_argument(
+        "--web.allow-from",
+        dest="allowed",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="answer this address or network and this machine, and nobody else; may be given several times",
+    )
     run.add_argument("--web.page", dest="page", choices=("on", "off"), default="on", help="the live page at / (default on)")
     _serving(run)
 

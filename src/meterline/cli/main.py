@@ -50,20 +50,22 @@ def _run(args: argparse.Namespace) -> None:
     from meterline.cli.run import Web, run
     from meterline.config import schema as config
     from meterline.store import default_folder
+    from meterline.web.http.server import parse_network
 
     if args.config:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be read again
+    allowed = tuple(map(parse_network, args.allowed))
     if args.like:
         from meterline.cli.replacements import adapter, start
 
         if (args.link and not args.apart) or (args.config and args.like != "linky-json"):
             raise UserError("run: --like takes the other exporter's settings (after --), and no LINK or file of ours")
         words = [*(["--config", args.config] if args.config else []), *filter(None, [args.link]), *args.words]
-        start(adapter(args.like)(words, os.environ), args.state, args.web)
+        start(adapter(args.like)(words, os.environ), args.state, args.web, allowed)
         return
     if bool(args.link) == bool(args.config) or args.words:
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
-    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on")
+    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on", allowed=allowed)
     if args.link:
         run(config.single(args.link), web, folder)
         return

@@ -17,6 +17,7 @@ from meterline.compat.linky_exporter import choose
 from meterline.compat.process_arguments import hide
 from meterline.errors import UserError
 from meterline.store import State, default_folder
+from meterline.web.http.connections import Network
 
 log = logging.getLogger("meterline")
 
@@ -26,8 +27,15 @@ def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
     return import_module(f"meterline.compat.{LIKE[like]}").adapt  # type: ignore[no-any-return]
 
 
-def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> None:
-    """Say what was taken from where, and what of ours would do the same; then serve until told to stop."""
+def start(dropin: Dropin, folder: str | None = None, rules: str | None = None, allowed: tuple[Network, ...] = ()) -> None:
+    """Say what was taken from where, and what of ours would do the same; then serve until told to stop.
+
+    Args:
+        dropin: The settings of the other exporter.
+        folder: Where the state is kept; None: in the usual place.
+        rules: The file of TLS and passwords.
+        allowed: Who may connect beside this machine; empty: everybody.
+    """
     hidden = not dropin.secret_flags or hide(dropin.secret_flags)
     logs.set_up(dropin.level, dropin.style)
     for line in dropin.taken:
@@ -39,7 +47,8 @@ def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> 
         log.warning("%s can be read in the process list by every user of this machine: use the environment instead", flags)
     for line in dropin.native.splitlines():
         log.info("the same for meterline: %s", line)
-    asyncio.run(serve(dropin.config, Web(dropin.address, web), State(folder or default_folder()), dropin.face))
+    web = Web(dropin.address, rules, allowed=allowed)
+    asyncio.run(serve(dropin.config, web, State(folder or default_folder()), dropin.face))
 
 
 def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], str]) -> None:

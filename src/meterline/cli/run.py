@@ -20,6 +20,7 @@ from meterline.outputs.running import Outputs
 from meterline.service import systemd
 from meterline.service.supervisor import Runtime
 from meterline.store import State
+from meterline.web.http.connections import Network
 from meterline.web.http.server import MetricsSource, application, listen, urls
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Web(NamedTuple):
     """The live page at /."""
     sockets: tuple[socket.socket, ...] = ()
     """Those bound to the address already."""
+    allowed: tuple[Network, ...] = ()
+    """Who may connect beside this machine; empty: everybody."""
 
 
 def run(config: Config, web: Web, folder: str | None, read_again: Callable[[], Config] | None = None) -> None:
@@ -71,7 +74,7 @@ async def serve(
         runtime.on_frame = _greet()
     pages = live.routes() if live else ()
     routes = application(runtime, face(runtime) if face else None, reloads, pages, lambda: outputs.broker)
-    server = listen(routes, web.address, rules, web.sockets)
+    server = listen(routes, web.address, rules, web.sockets, web.allowed)
     found = urls(server.addresses, bool(rules and rules.context))
     log.info("serving %d meter%s at %s", len(config.meters), "s" * (len(config.meters) != 1), " and ".join(found))
     reading = asyncio.create_task(runtime.run(for_ever=True))

@@ -1,7 +1,8 @@
 """Connections: how many at once, fairly shared among addresses, and with which TLS.
 
-Nobody is refused. Where `MOST` connections are open, each new one takes the place of the oldest of the address that has the
-most. So a scraper gets in however many connections others hold open, and slow clients only push out one another.
+Nobody who may connect is refused for want of room. Where `MOST` connections are open, each new one takes the place of the
+oldest of the address that has the most. So a scraper gets in however many connections others hold open, and slow clients only
+push out one another.
 
 Headers that are too large are answered 431. What the client still sends is then read and thrown away for a moment: a connection
 that is closed with bytes unread is reset, and the answer lost.
@@ -15,9 +16,10 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from re import Pattern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tornado import httpserver, netutil
 from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("meterline")
 
+Network: TypeAlias = IPv4Network | IPv6Network
+THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 MOST = 512
 """Open connections. Never more than a quarter of the files that this process may open: meters and open pages need some too."""
 AT_ONCE = 128
@@ -96,10 +100,11 @@ class _RefusingTLS(_Refusing, SSLIOStream):
 class Server(httpserver.HTTPServer):
     """Tornado's server, with a bound on connections, and for each new one the TLS that is in force."""
 
-    def initialize(self, *args: Any, rules: Rules | None = None, **kwargs: Any) -> None:
-        """`rules`: the web configuration; None: no TLS."""
+    def initialize(self, *args: Any, rules: Rules | None = None, allowed: Sequence[Network] = (), **kwargs: Any) -> None:
+        """`rules`: the web configuration; None: no TLS. `allowed`: who may connect beside this machine; empty: everybody."""
         super().initialize(*args, **kwargs)
         self._rules = rules
+        self._allowed = (*allowed, *THIS_MACHINE) if allowed else ()
         self._most = at_most(MOST)
         self._listening: list[socket.socket] = []
         self.port = 0
@@ -140,10 +145,19 @@ class Server(httpserver.HTTPServer):
                 loop.remove_reader(listener)
                 loop.call_later(1.0, self._again, listener)
                 return
+            if not self._may_connect(address):
+                connection.close()
+                continue
             try:
                 self._accept(connection, address)
             except OSError:  # already gone again
                 connection.close()
+
+    def _may_connect(self, address: Any) -> bool:
+        if not self._allowed:
+            return True
+        peer = ip_address(address[0].partition("%")[0])
+        return any(peer in network for network in self._allowed)
 
     def _again(self, listener: socket.socket) -> None:
         if listener in self._listening:

@@ -11,6 +11,7 @@ import html
 import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +24,7 @@ from meterline.link import processes
 from meterline.link.processes import Process
 from meterline.meter.exposition import COMPRESS_FROM, BrokerCounts, Page, Reloads, compress, negotiate, takes_gzip
 from meterline.service.supervisor import Runtime
-from meterline.web.http.connections import Server
+from meterline.web.http.connections import Network, Server
 from meterline.web.http.middleware import Gate
 
 if TYPE_CHECKING:
@@ -249,13 +250,26 @@ def application(
 
 
 def listen(
-    application: web.Application, address: str, rules: Rules | None = None, sockets: Sequence[socket.socket] = ()
+    application: web.Application,
+    address: str,
+    rules: Rules | None = None,
+    sockets: Sequence[socket.socket] = (),
+    allowed: Sequence[Network] = (),
 ) -> Server:
-    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand. `sockets`: those bound there already."""
+    """Serve on ``[HOST]:PORT``.
+
+    Args:
+        application: Answers.
+        address: Where.
+        rules: Of a web configuration.
+        sockets: Those bound there already.
+        allowed: Who may connect beside this machine; empty: everybody.
+    """
     sockets = sockets or bound(address)
     server = Server(
         Gate(application, rules, ANSWER_TIMEOUT),
         rules=rules,
+        allowed=allowed,
         idle_connection_timeout=HEADER_TIMEOUT,
         body_timeout=HEADER_TIMEOUT,
         max_header_size=LONGEST_HEADER,
@@ -296,6 +310,14 @@ def bound(address: str) -> list[socket.socket]:
         return netutil.bind_sockets(port, host or None)
     except OSError as error:
         raise UserError(f"--web.listen-address {address}: {not_served(error, host, port).sentence}", 1) from None
+
+
+def parse_network(text: str) -> Network:
+    """``172.30.32.2``, ``192.168.1.0/24``."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise UserError(f"--web.allow-from {text!r}: expected an address or a network, such as 192.168.1.0/24") from None
 
 
 def parse_address(address: str) -> tuple[str, int]:
