@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 from support.live_meters import LIMIT
 
-from meterline.billing.billing import BillingService
+from meterline.billing.billing import BillingService, Starts
 from meterline.config.mqtt import Mqtt, slug
 from meterline.locale import codes, language
 from meterline.meter.families import CATALOGUE, Family
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Reading, Series, Snapshot
+from meterline.outputs.mqtt.connection import pauses
 from meterline.outputs.mqtt.discovery import Facts, announcements, facts
 from meterline.outputs.mqtt.entities import NOT_SENT, Traits, entity_of, entity_of_key, traits
 from meterline.outputs.mqtt.identity import Device, Generation, Topics, device_of
 from meterline.outputs.mqtt.pace import LONGEST_S, SETTLED_S, Pace, Situation
+from meterline.outputs.mqtt.presence import RIVAL_S, Presence
 from meterline.outputs.mqtt.retained import Retained
 from meterline.outputs.mqtt.state import Sayings, series_of, situation
 from meterline.store import State
@@ -92,7 +94,7 @@ def test_a_histogram_is_the_only_kind_of_family_that_is_not_sent() -> None:
         (("subscribed_power_voltamperes",), Traits("sensor", "apparent_power", "VA", None, 0, True, True)),
         (("energy_reactive_varhours_total", "1"), Traits("sensor", None, "varh", "total_increasing", None, False, False)),
         (("cost_day", "EUR"), Traits("sensor", "monetary", "EUR", "total", 2, False, True, "day_start")),
-        (("cost_total", "JPY", "HC"), Traits("sensor", "monetary", "JPY", "total", 0, False, True)),
+        (("cost_total", "JPY", "HC"), Traits("sensor", "monetary", "JPY", "total", 0, False, True, "account_start")),
         (("price", "EUR", "HC"), Traits("sensor", None, "EUR/kWh", "measurement", 4, False, True)),
         (("energy_import_day_watthours",), Traits("sensor", "energy", "Wh", "total", 0, False, True, "day_start")),
         (("fixed_energy_import_watthours", "30m"), Traits("sensor", "energy", "Wh", "total_increasing", 0)),
@@ -230,12 +232,13 @@ def test_the_second_generation_of_a_meter_has_another_name_so_that_entities_have
 def test_a_state_has_every_key_that_was_ever_said_and_null_for_what_is_not_said_now() -> None:
     sayings = said(("smartmeter_power_watts",), ("smartmeter_overload",), ("smartmeter_tempo_colour", "blue", "today"))
     sayings.take([(("smartmeter_power_watts",), 12.5), (("smartmeter_tempo_colour", "blue", "today"), 0)], with_numbers=False)
-    assert json.loads(sayings.text((0, 86_400))) == {
+    assert json.loads(sayings.text(Starts(0, 86_400, None))) == {
         "power_watts": 12.5,
         "overload": None,
         "tempo_colour_today": "unknown",
         "day_start": "1970-01-01T00:00:00+00:00",
         "period_start": "1970-01-02T00:00:00+00:00",
+        "account_start": None,
     }
 
 
@@ -325,6 +328,15 @@ def test_a_state_is_sent_again_a_while_after_an_announcement() -> None:
     assert not pace.is_due(2 * SETTLED_S, CALM)
 
 
+def test_pauses_double_from_a_second_to_a_minute_and_never_agree() -> None:
+    found = list(itertools.islice(pauses(), 12))
+    assert 0.75 <= found[0] <= 1.25
+    assert all(pause <= 60.0 for pause in found)
+    assert all(later > 1.1 * earlier for earlier, later in itertools.pairwise(found[:5]))
+    assert min(found[-4:]) >= 30.0
+    assert found != list(itertools.islice(pauses(), 12))
+
+
 def test_what_lies_on_the_broker_tells_generations_entities_and_what_is_strange() -> None:
     second = Device("home", 2)
     ((topic, text),) = announcements(
@@ -356,6 +368,41 @@ def test_what_lies_on_the_broker_tells_generations_entities_and_what_is_strange(
     assert retained.moved([second], "device") == [TOPICS.component_config(second, "sensor", "power_watts")]
     assert retained.moved([second], "component") == [topic]
     assert sorted(retained.strange([second])) == [TOPICS.device_config(Device("farm")), TOPICS.available(Device("barn"))]
+
+
+def test_a_process_answers_a_last_will_at_once_and_another_process_once_a_minute() -> None:
+    ours, other = Presence("a"), Presence("b")
+    online, offline = (other.status(word).encode() for word in ("online", "offline"))
+    assert not ours.hear(ours.status("online").encode(), is_retained=False, now=0.0)
+    assert (ours.is_answer_due(0.0), ours.is_alone(0.0)) == (False, True)
+    assert ours.hear(online, is_retained=False, now=1.0)
+    assert (ours.is_answer_due(1.0), ours.is_alone(1.0)) == (True, False)
+    ours.note_answered(1.0)
+    assert ours.hear(online, is_retained=False, now=2.0)
+    assert [ours.is_answer_due(now) for now in (2.0, 60.9, 61.0)] == [False, False, True]
+    ours.note_answered(61.0)
+    assert not ours.hear(offline, is_retained=False, now=62.0)
+    assert (ours.is_answer_due(62.0), ours.is_alone(62.0)) == (True, True)
+    ours.note_answered(62.0)
+    assert not ours.hear(ours.status("offline").encode(), is_retained=False, now=63.0)
+    assert ours.is_answer_due(63.0), "our own last will, of a connection that broke"
+
+
+def test_a_process_that_was_online_before_may_live_until_it_had_the_time_to_say_so() -> None:
+    ours, other = Presence("a"), Presence("b")
+    assert not ours.hear(other.status("online").encode(), is_retained=True, now=0.0)
+    assert [ours.is_alone(now) for now in (0.0, RIVAL_S - 1, RIVAL_S)] == [False, False, True]
+    assert not ours.is_answer_due(RIVAL_S)
+    assert not ours.hear(other.status("offline").encode(), is_retained=True, now=1.0)
+    assert ours.is_alone(1.0)
+    assert not ours.is_answer_due(1.0)
+
+
+@pytest.mark.parametrize("payload", [b"", b"online", b"[]", b"{}", b'{"status": 1}', b"\xff"])
+def test_a_status_that_is_none_is_passed_over(payload: bytes) -> None:
+    ours = Presence("a")
+    assert not ours.hear(payload, is_retained=False, now=0.0)
+    assert (ours.is_answer_due(0.0), ours.is_alone(0.0)) == (False, True)
 
 
 def test_the_options_show_no_secret_and_a_shard_has_an_instance_of_its_own() -> None:
