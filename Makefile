@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week year fleet docs screenshots pins build publish image
+.PHONY: help setup demo test lint types bench fuzz week year fleet docs screenshots pins build publish image app
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -90,3 +90,6 @@ image: ## the container images meterline, linky-exporter and smartmeter-exporter
 	docker build --target linky-exporter --tag linky-exporter .
 	docker build --target smartmeter-exporter --tag smartmeter-exporter .
 	docker build --target meterline --tag meterline .
+
+app: ## the app of Home Assistant OS, as a whole app repository in dist/home-assistant/
+	$(PYTHON) packaging/home-assistant/assemble.py $(DIST)/home-assistant

@@ -33,7 +33,7 @@ CLOSED: dict[str, set[str]] = {
     "link": {"errors", "locale", "logs"},
     "protocols": {"errors", "locale", "logs", "store"},
     "billing": {"link", "protocols", "simulation"},
-    "config": {"logs", "meter", "simulation", "store"},
+    "config": {"logs", "simulation", "store"},
     "service": {"simulation"},
     "web": {"protocols", "simulation", "store"},
     "outputs": {"link", "protocols", "simulation", "store"},

@@ -15,6 +15,7 @@ from support.live_meters import command, free_port, program, shows
 
 from meterline.cli.arguments import parser
 from meterline.cli.doctor import doctor
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig
 from meterline.diagnostics import report as bundle
 from meterline.diagnostics.link_check import Case
@@ -207,6 +208,17 @@ def test_free_text_loses_what_looks_like_a_number_or_an_address(text: str) -> No
     case.find(ok(f"it says {text}, and {text}."))
     shown = report(Config(case.meters), None, case)["findings.txt"].decode()
     assert "  ok       it says (masked), and (masked)." in shown
+
+
+def test_a_label_of_the_configuration_is_masked_wherever_it_stands() -> None:
+    case = Case("/dev/x", (MeterConfig("home", "/dev/x", labels=Labels(owner="Dupont", flat="12")),))
+    case.find(ok("dupont pays for 12 of them"))
+    page = 'smartmeter_up{flat="12",meter="home",owner="Dupont"} 1.0\n'
+    found = report(Config(case.meters), Instance(1, page, None), case)
+    assert b"DUPONT" not in b"".join(found.values()).upper()
+    assert "(masked) pays for 12 of them" in found["findings.txt"].decode()
+    assert found["metrics.txt"] == b'smartmeter_up{flat="(masked)",meter="meter1",owner="(masked)"} 1.0\n'
+    assert b"labels: owner: (masked)" in found["configuration.txt"]
 
 
 def test_the_name_of_a_meter_becomes_its_number() -> None:

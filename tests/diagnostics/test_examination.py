@@ -296,6 +296,17 @@ def test_the_page_of_our_own_service_is_judged_by_its_last_minute(rejected: int,
     assert ("of the last minute" in finding.what) == (level == "warning")
 
 
+def test_the_page_of_our_own_service_is_read_whatever_labels_its_meters_have() -> None:
+    labels = 'area="a} b",flat=",meter=",meter="home",reason="checksum",zone="\\",meter=\\"x"'
+    page = (
+        f"smartmeter_up{{{labels}}} 1.0\nsmartmeter_frames_total{{{labels}}} 7.0\nsmartmeter_rejected_total{{{labels}}} 3.0\n"
+    )
+    instance = Instance(1, page, None)
+    assert instance.meters == ["home"]
+    (finding,) = instance.findings(["home"])
+    assert finding.what == "meter 'home': 7 frames, 3 rejected; it speaks"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")
 def test_a_device_without_permission_is_a_fault_and_is_not_opened() -> None:
     async def test() -> None:

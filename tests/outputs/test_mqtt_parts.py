@@ -201,6 +201,15 @@ def test_every_entity_has_a_name_of_its_own_in_each_language(code: str) -> None:
     assert not [name for name in names if re.search(r"_(total|seconds|watts|voltamperes)|^info |^up$", name)]
 
 
+def test_an_area_of_the_configuration_is_suggested_for_the_device() -> None:
+    sayings = said(("smartmeter_up",))
+    about = facts("home", HOME, sayings, 'Cave "1" {{ x }}')
+    ((_, text),) = announcements("device", TOPICS, HOME, about, sayings, language("en"), {})
+    assert json.loads(text)["device"]["suggested_area"] == 'Cave "1" {{ x }}'
+    ((_, text),) = announcements("device", TOPICS, HOME, facts("home", HOME, sayings), sayings, language("en"), {})
+    assert "suggested_area" not in text
+
+
 def test_an_announcement_is_what_home_assistant_expects() -> None:
     sayings = said(("smartmeter_cost_day", "EUR"), ("smartmeter_up",), ("smartmeter_tempo_colour", "blue", "today"))
     ((topic, text),) = announcements("device", TOPICS, HOME, Facts("home", "ACME"), sayings, language("en"), {"old": "sensor"})

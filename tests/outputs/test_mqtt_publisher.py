@@ -363,6 +363,19 @@ def test_free_text_of_the_wire_is_a_value_and_nothing_else_and_no_number_is_sent
     run(test(True))
 
 
+def test_another_area_in_the_configuration_is_announced_with_the_next_state(broker: Broker) -> None:
+    async def test() -> None:
+        async with watching(broker.port) as watcher, publishing(configured(broker.port, "home")) as stage:
+            for _ in range(3):
+                stage.say("home", FRAME)
+            await speaks(watcher, stage)
+            assert "suggested_area" not in watcher.last(CONFIG)["device"]
+            stage.runtime.meters["home"].labels = {"area": "Cellar"}
+            await until(lambda: watcher.last(CONFIG)["device"].get("suggested_area") == "Cellar")
+
+    run(test())
+
+
 def test_each_entity_has_a_topic_of_its_own_for_older_ones_and_moves_to_its_device(broker: Broker) -> None:
     energy = "homeassistant/sensor/meterline-main/home_energy_import_watthours_total/config"
     overload = "homeassistant/binary_sensor/meterline-main/home_overload/config"

@@ -163,6 +163,34 @@ def test_the_unit_tests_of_the_rules_succeed(file: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", str(file))
 
 
+def labelled(file: Path) -> dict[str, Any]:
+    """The unit tests of a file, with a label more on every series of a meter, and on all that comes of such series."""
+    document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+
+    def more(series: str) -> str:
+        return re.sub(r'meter="([^"]*)"', r'building="north", flat="of \1", meter="\1"', series)
+
+    for test in document["tests"]:
+        for given in test["input_series"]:
+            given["series"] = more(given["series"])
+        for case in test.get("promql_expr_test", []):
+            for sample in case["exp_samples"] or []:
+                sample["labels"] = more(sample["labels"])
+        for alert in (alert for case in test.get("alert_rule_test", []) for alert in case["exp_alerts"]):
+            if meter := alert["exp_labels"].get("meter"):
+                alert["exp_labels"] |= {"building": "north", "flat": f"of {meter}"}
+    return document | {"rule_files": [str(FILE)]}
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_the_rules_keep_the_labels_that_a_configuration_gives_its_meters(file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / file.name
+    copy.write_text(json.dumps(document := labelled(file)), encoding="utf-8")
+    if file.stem != "program":
+        assert "of home" in json.dumps(document)
+    assert "SUCCESS" in promtool("test", "rules", str(copy))
+
+
 # A meter, meterline and Prometheus together.
 
 PATIENCE = 60.0

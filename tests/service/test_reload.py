@@ -17,6 +17,7 @@ from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
 from meterline.billing.tariff import Period, Tariffs
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig, load, shard
 from meterline.errors import UserError
 from meterline.meter.exposition import Page
@@ -72,6 +73,26 @@ def test_another_deadline_is_taken_over() -> None:
         async with talking(fake()) as url, reading(tic("home", url), for_ever=True) as runtime:
             await runtime.change(Config((tic("home", url, stale_after=42.0),)))
             assert runtime.meters["home"].stale_after == 42.0
+
+    run(test())
+
+
+def test_another_label_is_shown_at_once_and_opens_no_link_again() -> None:
+    async def test() -> None:
+        async with talking(fake()) as url, reading(tic("home", url, labels=Labels(flat="1")), for_ever=True) as runtime:
+            await until(lambda: runtime.meters["home"].value(*POWER))
+            shown = Page(runtime.meters.values()).text()
+            assert shown.count('{flat="1",meter="home"') > 10
+            assert '{meter="home"' not in shown
+            await runtime.change(Config((tic("home", url, labels=Labels(area="attic")),)))
+            shown = Page(runtime.meters.values()).text()
+            assert shown.count('{area="attic",meter="home"') > 10
+            assert 'flat="1"' not in shown
+            frames = runtime.meters["home"].counters.frames
+            await until(lambda: runtime.meters["home"].counters.frames > frames)
+            assert runtime.meters["home"].counters.opened == 1
+            await runtime.change(Config((tic("home", url),)))
+            assert 'area="attic"' not in Page(runtime.meters.values()).text()
 
     run(test())
 

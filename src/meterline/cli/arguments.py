@@ -94,6 +94,14 @@ def _add_run(commands: Commands) -> None:
     _kept(run)
     run.add_argument("--shard", metavar="N/COUNT", help="with several processes: read this process's share of the meters")
     run.add_argument("--web.config.file", dest="web", metavar="FILE", help="TLS and passwords, in the format of node_exporter")
+    run.add_argument(
+        "--web.allow-from",
+        dest="allowed",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="answer only this address or network, and this machine; may be repeated",
+    )
     run.add_argument("--web.page", dest="page", choices=("on", "off"), default="on", help="the live page at / (default on)")
     _serving(run)
 

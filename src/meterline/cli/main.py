@@ -55,9 +55,11 @@ def _run(args: argparse.Namespace) -> None:
     from meterline.cli.run import Web, run
     from meterline.config import schema as config
     from meterline.store import default_folder
+    from meterline.web.http.server import parse_network
 
     if args.config:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until the program can reload its configuration.
+    allowed = tuple(map(parse_network, args.allowed))
     if args.like:
         from meterline.cli.replacements import adapter, start
 
@@ -66,11 +68,11 @@ def _run(args: argparse.Namespace) -> None:
                 "run: --like takes the other exporter's settings (after --), neither a LINK nor a meterline configuration"
             )
         words = [*(["--config", args.config] if args.config else []), *filter(None, [args.link]), *args.words]
-        start(adapter(args.like)(words, os.environ), args.state, args.web)
+        start(adapter(args.like)(words, os.environ), args.state, args.web, allowed)
         return
     if bool(args.link) == bool(args.config) or args.words:
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
-    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on")
+    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on", allowed=allowed)
     if args.link:
         run(config.single(args.link), web, folder)
         return

@@ -17,6 +17,7 @@ from meterline.compat.linky_exporter import choose
 from meterline.compat.process_arguments import hide
 from meterline.errors import UserError
 from meterline.store import State, default_folder
+from meterline.web.http.connections import Network
 
 log = logging.getLogger("meterline")
 
@@ -33,13 +34,14 @@ def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
     return import_module(f"meterline.compat.{LIKE[like]}").adapt  # type: ignore[no-any-return]
 
 
-def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> None:
+def start(dropin: Dropin, folder: str | None = None, rules: str | None = None, allowed: tuple[Network, ...] = ()) -> None:
     """Log the settings and the equivalent meterline configuration, then serve until SIGTERM or SIGINT.
 
     Args:
         dropin: The settings of the replaced exporter, converted.
         folder: The folder of the state; None: the default.
-        web: The file of TLS and passwords; None: neither.
+        rules: The file of TLS and passwords; None: neither.
+        allowed: Networks that may connect beside this machine; empty: all.
     """
     hidden = not dropin.secret_flags or hide(dropin.secret_flags)
     logs.set_up(dropin.level, dropin.style)
@@ -52,7 +54,8 @@ def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> 
         log.warning("%s can be read in the process list by every user of this machine: use environment variables", flags)
     for line in dropin.native.splitlines():
         log.info("equivalent meterline configuration: %s", line)
-    asyncio.run(serve(dropin.config, Web(dropin.address, web), State(folder or default_folder()), dropin.source))
+    web = Web(dropin.address, rules, allowed=allowed)
+    asyncio.run(serve(dropin.config, web, State(folder or default_folder()), dropin.source))
 
 
 def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], str]) -> None:

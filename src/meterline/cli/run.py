@@ -20,6 +20,7 @@ from meterline.outputs.running import Outputs
 from meterline.service import systemd
 from meterline.service.supervisor import Runtime
 from meterline.store import State
+from meterline.web.http.connections import Network
 from meterline.web.http.server import MetricsSource, application, listen, urls
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ class Web(NamedTuple):
         rules: The file of TLS and passwords; None: neither.
         page: Whether to serve the live page at /.
         sockets: Sockets that listen on `address` already; empty: they are made.
+        allowed: Networks that may connect beside this machine; empty: all.
     """
 
     address: str
     rules: str | None = None
     page: bool = True
     sockets: tuple[socket.socket, ...] = ()
+    allowed: tuple[Network, ...] = ()
 
 
 def run(config: Config, web: Web, folder: str | None, load: Callable[[], Config] | None = None) -> None:
@@ -94,7 +97,7 @@ async def serve(
         runtime.on_frame = _log_first_readings()
     pages = live.routes() if live else ()
     routes = application(runtime, source(runtime) if source else None, reloads, pages, lambda: outputs.broker)
-    server = listen(routes, web.address, rules, web.sockets)
+    server = listen(routes, web.address, rules, web.sockets, web.allowed)
     found = urls(server.addresses, bool(rules and rules.context))
     log.info("serving %d meter%s at %s", len(config.meters), "s" * (len(config.meters) != 1), " and ".join(found))
     work = [

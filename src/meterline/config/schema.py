@@ -10,6 +10,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 from meterline.billing.tariff import Tariffs
+from meterline.config.labels import Labels
 from meterline.config.structure import structure
 from meterline.config.yaml_file import parse, read, substitute, within
 from meterline.errors import UserError
@@ -30,6 +31,8 @@ class MeterConfig:
     """Seconds without confirmation until a value disappears; None: the runtime's default."""
     tariffs: Tariffs | None = None
     """What its energy costs."""
+    labels: Labels = field(default_factory=Labels)
+    """Labels of all its series beside `meter`: whose it is, and where."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from meterline.config.schema import MeterConfig
+from meterline.meter.families import Privacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +21,16 @@ class Setting:
     Attributes:
         key: Name of the key.
         value: Its value; may be a secret.
-        is_public: Whether the value may be shown.
+        privacy: Who may see the value. That of a label is for the readers of the page, where the label is beside the meter.
     """
 
     key: str
     value: Any = field(repr=False)
-    is_public: bool
+    privacy: Privacy
 
     def masked(self, mask: str) -> Any:
         """Return the value of a public key; for any other key `mask`."""
-        return self.value if self.is_public else mask
+        return self.value if self.privacy == "public" else mask
 
 
 def settings(section: object) -> Iterator[Setting]:
@@ -40,11 +41,12 @@ def settings(section: object) -> Iterator[Setting]:
     """
     for one in fields(section) if is_dataclass(section) else ():
         value = getattr(section, one.name)
-        if value not in (None, ""):
-            yield Setting(one.name, value, one.metadata.get("public", False))
+        if value not in (None, "", {}):
+            yield Setting(one.name, value, "public" if one.metadata.get("public") else "secret")
 
 
 def settings_of(meter: MeterConfig) -> Iterator[Setting]:
-    """Yield the settings of a meter, then those of its options."""
-    yield from (setting for setting in settings(meter) if setting.key != "options")
+    """Yield the settings of a meter, then its labels and those of its options."""
+    yield from (setting for setting in settings(meter) if setting.key not in ("labels", "options"))
+    yield from (Setting(f"labels: {name}", text, "private") for name, text in meter.labels.items())
     yield from settings(meter.options)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from meterline.billing.public_holidays import Holidays, PublicHolidays
 from meterline.billing.time_conditions import Clock, Dates, Days, Hours
+from meterline.config.labels import Labels, check_name
 from meterline.errors import UserError
 
 Lines = NewType("Lines", str)
@@ -82,8 +83,10 @@ def _place(fault: str, place_name: Callable[[str], str]) -> str:
 
 def _text(value: Any, _: Any) -> str:
     """Strip the space that an editor or a variable has left. No error repeats the text, which may be a secret."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
         raise ValueError(f"expected text, found {'nothing' if not value else 'a list' if isinstance(value, list) else 'keys'}")
+    if not value.strip():
+        raise ValueError("expected text, found nothing")
     if not value.strip().isprintable():
         raise ValueError("holds characters that cannot be printed")
     return value.strip()
@@ -150,6 +153,30 @@ def _holidays(value: Any, structured: Callable[[Any, Any], Any]) -> Any:
     return PublicHolidays.parse(value) if isinstance(value, str) else structured(value, tuple[date, ...])
 
 
+def _labels(value: Any, wanted: type[Labels]) -> Labels:
+    """Keys and texts. All that is wrong is said at once: of a name beside `labels`, of a text beside its name as well."""
+    from cattrs.errors import AttributeValidationNote, ClassValidationError
+
+    if not isinstance(value, dict):
+        raise ValueError("expected names and texts, such as {flat: 12, building: north}")
+    faults: list[Exception] = []
+    found = Labels()
+    for name, text in value.items():
+        try:
+            check_name(name)
+        except ValueError as error:
+            faults.append(error)
+            continue
+        try:
+            found[name] = _text(text, str)
+        except ValueError as error:
+            error.add_note(AttributeValidationNote("", name, str))
+            faults.append(error)
+    if faults:
+        raise ClassValidationError("labels", faults, wanted)
+    return found
+
+
 def _is_list(wanted: Any) -> bool:
     return get_origin(wanted) is tuple and get_args(wanted)[1:] == (...,)
 
@@ -180,6 +207,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,9})?", re.ASCII)
 _HOOKS: dict[Any, Any] = {
     str: _text,
     Lines: _lines,
+    Labels: _labels,
     bool: _truth,
     int: _whole,
     float: _seconds,

@@ -161,8 +161,9 @@ def _known(config: Config) -> list[str]:
     texts = [os.path.expanduser("~"), socket.gethostname(), socket.gethostname().split(".")[0]]
     for meter in config.meters:
         texts += [urlsplit(meter.link).hostname or "", meter.link if _kind(meter.link) != meter.link else ""]
-    hidden = [found for meter in config.meters for found in _settings(meter) if not (found.is_public or found.value is True)]
-    texts += [str(setting.value) for setting in hidden]
+        hidden = [found for found in _settings(meter) if found.privacy != "public" and found.value is not True]
+        # A label that is a number alone, such as that of a flat, names nobody, and stands for much else.
+        texts += [str(found.value) for found in hidden if found.privacy == "secret" or not found.value.isdecimal()]
     return sorted({text for text in texts if len(text) > 1 and text != "localhost"}, key=len, reverse=True)
 
 

@@ -18,7 +18,8 @@ from meterline.web.http.server import parse_address
 
 TIMEOUT_S = 3.0
 PAGE_MAX_BYTES = 8 << 20
-_SAMPLE = re.compile(r'^(smartmeter_\w+)\{meter="((?:[^"\\]|\\.)*)"[^}]*\} (\S+)$', re.MULTILINE)
+_TEXT = r'(?:[^"\\]|\\.)*'
+_SAMPLE = re.compile(rf'^(smartmeter_\w+)\{{(?:\w+="{_TEXT}",)*?meter="({_TEXT})"[,}}].* (\S+)$', re.MULTILINE)
 _LOG = "journalctl -u meterline -n 50, or docker logs meterline, shows the reason"
 
 

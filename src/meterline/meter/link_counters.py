@@ -22,7 +22,6 @@ class LinkCounters:
         frames, opened, swaps, defects: How often.
         rejected: Reason → how many groups, replies or values.
         histograms: Family → what the driver observed often.
-        histograms: Family → what the driver observed often.
         observed: Series → value, of what the driver says about itself.
         line: How much of what arrives is accepted.
         reach: How the links ended.
@@ -102,7 +101,7 @@ class LinkCounters:
             histogram = self.histograms.setdefault(family, Histogram(FAMILIES[family].buckets))
             if value is not None:
                 histogram.observe(value)
-            self._text.show_lines(family, histogram.lines(family, self._text.label))
+            self._text.show_lines(family, histogram.lines(family, self._text.labels))
             return
         if value is None:
             self.observed.pop(series, None)

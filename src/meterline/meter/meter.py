@@ -9,7 +9,7 @@ What the decoder cannot judge is judged here, with a clock and a memory:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from operator import attrgetter
 
@@ -60,6 +60,7 @@ class Meter:
     def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] | None = None) -> None:
         self.name = name
         self.text = TextCache(name)
+        self._labels: Mapping[str, str] = {}
         self.stale_after = stale_after
         self.follows_pace = True
         """A slow meter has longer than `stale_after`; False where a person chose that."""
@@ -79,6 +80,17 @@ class Meter:
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
         self.start_anew()
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What the configuration says of the meter beside its name: name of a label → text. Every series has these labels."""
+        return self._labels
+
+    @labels.setter
+    def labels(self, labels: Mapping[str, str]) -> None:
+        if labels != self._labels:
+            self._labels = labels
+            self.text.label({"meter": self.name, **labels})
 
     def start_anew(self) -> None:
         """Forget what is shown: it is another meter, or read over another link."""

@@ -10,10 +10,12 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from meterline import world
 from meterline.billing.billing import BillingService
 from meterline.billing.clock import synchronised
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig
 from meterline.link.errors import LinkError
 from meterline.link.open import open_link
@@ -105,6 +107,7 @@ class Runtime:
             if before.get(meter.name, (meter.link, meter.protocol)) != (meter.link, meter.protocol):
                 self.meters[meter.name].move()
                 _forget_link(self.meters[meter.name], None)
+            self.meters[meter.name].labels = meter.labels
             self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(self._links[meter.link]))
             self.meters[meter.name].follows_pace = meter.stale_after is None
         for name in known:
@@ -132,10 +135,10 @@ def _forget_link(meter: Meter, up: float | None = 0.0) -> None:
 
 
 def _by_link(config: Config) -> dict[str, tuple[MeterConfig, ...]]:
-    """Each link with all its meters, in the order of the configuration."""
+    """Each link with all its meters, in the order of the configuration; without their labels, which change no link."""
     links: dict[str, tuple[MeterConfig, ...]] = {}
     for meter in config.meters:
-        links[meter.link] = (*links.get(meter.link, ()), meter)
+        links[meter.link] = (*links.get(meter.link, ()), replace(meter, labels=Labels()))
     return links
 
 

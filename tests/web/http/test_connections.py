@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Coroutine, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from support.https_server import serving
 from support.live_meters import LIMIT, logged, page, port_of, program, until
 
 from bench.malformed import GOOD, OVERSIZED, corpus
+from meterline.errors import UserError
 from meterline.web.http import connections
 from meterline.web.http import server as server_module
 from meterline.web.http.connections import share_of
+from meterline.web.http.server import parse_network
 
 SLOW = b"GET /metrics HTTP/1.1\r\nX-Slow: "
 TEN_MIB = 10 << 10
@@ -48,6 +51,23 @@ def test_300_slow_clients_leave_scrapes_alone(monkeypatch: pytest.MonkeyPatch) -
             assert {(await client.answer()).status for client in clients} == {200}
 
     asyncio.run(test())
+
+
+def test_whom_the_list_does_not_name_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "THIS_MACHINE", (ip_network("127.0.0.1/32"),))
+
+    async def test() -> None:
+        async with serving(allowed=(ip_network("127.0.1.0/24"),)) as port:
+            for source, is_answered in (("127.0.0.1", True), ("127.0.1.7", True), ("127.0.0.2", False)):
+                async with connected(port, source=source) as client:
+                    assert (await client.ask()).status == (200 if is_answered else 0), source
+
+    asyncio.run(test())
+
+
+def test_a_network_that_is_none_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^--web\.allow-from 'home': expected an address or a network"):
+        parse_network("home")
 
 
 def test_who_has_most_makes_room_for_a_new_one(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.http_client import Client, connected
 from support.live_meters import fetch, until
 
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.meter.exposition import Page, takes_gzip
@@ -35,9 +36,10 @@ VOLTS = Snapshot((Reading(("smartmeter_voltage_volts", "1"), 230),))
 
 
 @asynccontextmanager
-async def serving(*names: str, state: State | None = None) -> AsyncIterator[tuple[str, Runtime]]:
+async def serving(*meters: MeterConfig | str, state: State | None = None) -> AsyncIterator[tuple[str, Runtime]]:
     """A server over meters that nobody reads: its address, and the runtime."""
-    runtime = Runtime(Config(tuple(MeterConfig(name, f"/dev/{name}") for name in names)), state)
+    configs = (MeterConfig(one, f"/dev/{one}") if isinstance(one, str) else one for one in meters)
+    runtime = Runtime(Config(tuple(configs)), state)
     server = listen(application(runtime), "127.0.0.1:0")
     try:
         yield f"http://127.0.0.1:{server.port}", runtime
@@ -287,6 +289,17 @@ def test_sd_lists_the_meters_as_targets_of_probe() -> None:
                 "__meta_meterline_meter": 'a"b',
                 "__meta_meterline_protocol": "",
             }
+
+    asyncio.run(test())
+
+
+def test_sd_says_the_labels_of_a_meter_for_relabelling_since_its_series_have_them_already() -> None:
+    async def test() -> None:
+        async with serving(MeterConfig("home", "/dev/x", labels=Labels(flat="12"))) as (url, _):
+            (group,) = json.loads((await get(f"{url}/sd"))[2])
+            assert group["labels"]["__meta_meterline_label_flat"] == "12"
+            assert "flat" not in group["labels"]
+            assert 'smartmeter_up{flat="12",meter="home"} 0.0' in (await get(f"{url}/probe?meter=home"))[2]
 
     asyncio.run(test())
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.browser import CHROMIUM, Tab, chromium, tab
+from support.ingress import ingress
 from support.live_meters import fake, free_port, paged, reading, showing, talking, until
 
 from meterline.config.schema import MeterConfig
@@ -90,6 +92,36 @@ def test_values_move_and_a_silent_meter_loses_its_own_by_itself(browser: int) ->
             take(live, home=444)
             await page.until(f"{number()} === '444'")
             assert page.complaints == []
+
+    asyncio.run(test())
+
+
+def test_the_page_lives_behind_a_proxy_that_takes_a_prefix_away(browser: int) -> None:
+    async def test() -> None:
+        names = ("home", "a/b ?#%é", *(f"m{n}" for n in range(60)))
+        async with (
+            paged(*names) as (direct, live),
+            ingress(int(direct.rpartition(":")[2])) as (url, strays),
+            tab(browser) as page,
+        ):
+            take(live, home=111)
+            await page.go(f"{url}?lang=fr")
+            take(live, home=222)
+            await page.until("document.querySelector('[data-slot=\"0.power\"]').textContent.includes('222')")
+            await page.ask("document.querySelector('.pages a').click()")
+            await page.until("location.search.includes('page=2') && document.readyState === 'complete'")
+            await page.ask("document.querySelector('[name=q]').value = 'a/b'; document.querySelector('form button').click()")
+            await page.until("location.search.includes('q=a') && document.querySelectorAll('tbody tr').length === 1")
+            await page.ask("document.querySelector('th a').click()")
+            await page.until(f"document.querySelector('h2')?.textContent === {json.dumps(names[1])}")
+            take(live, **{names[1]: 333})
+            await page.until("document.querySelector('.number').textContent === '333'")
+            await page.ask("document.querySelector('.back a').click()")
+            await page.until(f"location.pathname === new URL({json.dumps(url)}).pathname && !!document.querySelector('.many')")
+            links = await page.ask("[...document.querySelectorAll('a')].map(link => link.href)")
+            assert all(link.startswith(url) for link in links)
+            assert page.complaints == []
+        assert strays == []
 
     asyncio.run(test())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import html
+import json
 import math
 import re
 from array import array
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from support.live_meters import fake, fetch, paged
 
+from meterline.config.labels import Labels
 from meterline.config.schema import MeterConfig
 from meterline.locale import language
 from meterline.meter.meter import Meter
@@ -467,6 +469,55 @@ def test_many_meters_are_a_table_in_pages_that_can_be_searched() -> None:
             assert 'value="&lt;script&gt;"' in none
             for page in (text, last, found, none):
                 assert Tags(page).open == []
+
+    asyncio.run(test())
+
+
+def labelled(*names: str, **labels: str) -> list[MeterConfig]:
+    return [MeterConfig(name, f"/dev/{name}", labels=Labels(labels)) for name in names]
+
+
+def test_labels_stand_beside_the_name_of_their_meter_and_are_escaped() -> None:
+    async def test() -> None:
+        async with paged(*labelled("home", flat="12", owner=HOSTILE), "farm") as (url, _):
+            for path in ("", "/meter/home"):
+                text = (await get(f"{url}{path}"))[2]
+                notes = re.findall('<p class="note">(.*?)</p>', text)
+                assert [html.unescape(note) for note in notes] == [f"flat: 12 · owner: {HOSTILE}"]
+                assert "<script>alert" not in text
+                assert Tags(text).open == []
+            assert "<code>labels: flat</code></th><td>12</td>" in text
+            assert 'class="note"' not in (await get(f"{url}/meter/farm"))[2]
+
+    asyncio.run(test())
+
+
+def test_many_meters_are_found_by_their_labels() -> None:
+    async def test() -> None:
+        names = [f"m{n}" for n in range(40)]
+        async with paged(*names, *labelled("a", "b", building="North", flat="12"), *labelled("c", building="south")) as (
+            url,
+            _,
+        ):
+            for query, found in (("north", "ab"), ("building", "abc"), ("flat%3A+12", "ab"), ("SOUTH", "c")):
+                text = (await get(f"{url}/?q={query}"))[2]
+                assert re.findall(r'href="meter/(\w+)"', text) == list(found), query
+                assert "building: " in text
+                assert Tags(text).open == []
+
+    asyncio.run(test())
+
+
+def test_a_page_whose_meter_gets_another_label_is_loaded_anew() -> None:
+    async def test() -> None:
+        async with paged("home") as (url, live):
+            marks = []
+            for labels in ({}, {"flat": "1"}, {"flat": "2"}, {}):
+                live.meters["home"].labels = labels
+                pages = [(await get(f"{url}/events?once=1{of}"))[2] for of in ("", "&meter=home")]
+                marks.append([json.loads(page)["mark"] for page in pages])
+            assert marks[0] == marks[3]
+            assert len({mark for one in marks for mark in one}) == 6
 
     asyncio.run(test())
 

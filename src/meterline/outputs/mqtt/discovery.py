@@ -31,16 +31,18 @@ class Facts(NamedTuple):
     manufacturer: str | None = None
     model: str | None = None
     serial: str | None = None
+    area: str | None = None
+    """Home Assistant suggests this area when it first sees the device."""
 
 
-def facts(name: str, device: Device, sayings: Sayings) -> Facts:
-    """The facts of a meter: `name` is the one of the configuration."""
+def facts(name: str, device: Device, sayings: Sayings, area: str | None = None) -> Facts:
+    """The facts of a meter: `name` and `area` are those of the configuration."""
     said = sayings.values
     # Another name makes other identifiers of entities: an exchanged meter must not go on with the statistics of the old one.
     shown = name if device.generation == 1 else f"{name} ({device.generation})"
     texts = (said.get(f"info_{label}") for label in ("manufacturer", "type", "address"))
     manufacturer, model, serial = (str(text) if text is not None else None for text in texts)
-    return Facts(shown.encode("utf-8", "replace").decode(), manufacturer, model, serial)
+    return Facts(shown.encode("utf-8", "replace").decode(), manufacturer, model, serial, area)
 
 
 def announcements(
@@ -95,6 +97,7 @@ def _device(topics: Topics, device: Device, facts: Facts) -> dict[str, Any]:
         "manufacturer": facts.manufacturer,
         "model": facts.model,
         "serial_number": facts.serial,
+        "suggested_area": facts.area,
     }
     return {key: value for key, value in about.items() if value is not None}
 

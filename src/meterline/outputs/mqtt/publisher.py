@@ -291,7 +291,7 @@ class Publisher:
         sender.pace.note_sent(self._clock(), found)
 
     def _facts(self, sender: Sender) -> Facts:
-        return facts(sender.meter.name, sender.device, sender.sayings)
+        return facts(sender.meter.name, sender.device, sender.sayings, sender.meter.labels.get("area"))
 
     def _keep(self, sender: Sender) -> None:
         """Write the generation to the state; after a failure, try again a minute later."""

@@ -1,7 +1,7 @@
 """The bound on open connections, fair among client addresses, and the TLS of each connection.
 
-No connection is refused. While `CONNECTIONS_MAX` connections are open, each new one closes the oldest connection of the
-address that has the most. A scraper can therefore always connect, and slow clients displace one another only.
+No client is refused for lack of room. While `CONNECTIONS_MAX` connections are open, each new one closes the oldest connection
+of the address that has the most. A scraper can therefore always connect, and slow clients displace one another only.
 
 Headers that are too large are answered with status 431. The server then reads and drops the rest of the request for a short
 time: a connection that is closed with unread bytes is reset, and the client would lose the answer.
@@ -15,9 +15,10 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from re import Pattern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tornado import httpserver, netutil
 from tornado.iostream import IOStream, SSLIOStream, UnsatisfiableReadError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("meterline")
 
+Network: TypeAlias = IPv4Network | IPv6Network
+THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 CONNECTIONS_MAX = 512
 """Open connections; never more than a quarter of the files that this process may open, since meters and pages need some too."""
 ACCEPTED_AT_ONCE_MAX = 128
@@ -103,10 +106,18 @@ class Server(httpserver.HTTPServer):
         port: The TCP port; for a server that was started on port 0, the port that the system chose.
     """
 
-    def initialize(self, *args: Any, rules: Rules | None = None, **kwargs: Any) -> None:
-        """Tornado's constructor. `rules`: the web configuration; None: no TLS."""
+    def initialize(self, *args: Any, rules: Rules | None = None, allowed: Sequence[Network] = (), **kwargs: Any) -> None:
+        """Tornado's constructor.
+
+        Args:
+            args: Of Tornado's server.
+            rules: The web configuration; None: no TLS.
+            allowed: Networks that may connect beside this machine; empty: all.
+            kwargs: Of Tornado's server.
+        """
         super().initialize(*args, **kwargs)
         self._rules = rules
+        self._allowed = (*allowed, *THIS_MACHINE) if allowed else ()
         self._most = at_most(CONNECTIONS_MAX)
         self._listening: list[socket.socket] = []
         self.port = 0
@@ -146,10 +157,19 @@ class Server(httpserver.HTTPServer):
                 loop.remove_reader(listener)
                 loop.call_later(1.0, self._again, listener)
                 return
+            if not self._may_connect(address):
+                connection.close()
+                continue
             try:
                 self._accept(connection, address)
             except OSError:  # The client has closed the connection already.
                 connection.close()
+
+    def _may_connect(self, address: Any) -> bool:
+        if not self._allowed:
+            return True
+        peer = ip_address(address[0].partition("%")[0])
+        return any(peer in network for network in self._allowed)
 
     def _again(self, listener: socket.socket) -> None:
         if listener in self._listening:

@@ -12,6 +12,7 @@ import html
 import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +25,7 @@ from meterline.link import processes
 from meterline.link.processes import Process
 from meterline.meter.exposition import COMPRESS_FROM, BrokerCounts, Page, Reloads, compress, negotiate, takes_gzip
 from meterline.service.supervisor import Runtime
-from meterline.web.http.connections import Server
+from meterline.web.http.connections import Network, Server
 from meterline.web.http.middleware import Gate
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class Targets(Handler):
                     "__param_meter": meter.name,
                     "__meta_meterline_meter": meter.name,
                     "__meta_meterline_protocol": meter.protocol or "",
+                    **{f"__meta_meterline_label_{name}": text for name, text in meter.labels.items()},
                 },
             }
             for meter in self.runtime.config.meters
@@ -252,7 +254,11 @@ def application(
 
 
 def listen(
-    application: web.Application, address: str, rules: Rules | None = None, sockets: Sequence[socket.socket] = ()
+    application: web.Application,
+    address: str,
+    rules: Rules | None = None,
+    sockets: Sequence[socket.socket] = (),
+    allowed: Sequence[Network] = (),
 ) -> Server:
     """Serve an application.
 
@@ -261,6 +267,7 @@ def listen(
         address: ``HOST:PORT`` or ``:PORT``.
         rules: The web configuration; None: without TLS and passwords.
         sockets: Sockets that listen on `address` already; empty: they are made.
+        allowed: Networks that may connect beside this machine; empty: all.
 
     Raises:
         UserError: `address` is not an address, or cannot be listened on.
@@ -269,6 +276,7 @@ def listen(
     server = Server(
         Gate(application, rules, ANSWER_TIMEOUT_S),
         rules=rules,
+        allowed=allowed,
         idle_connection_timeout=HEADER_TIMEOUT_S,
         body_timeout=HEADER_TIMEOUT_S,
         max_header_size=HEADER_MAX_BYTES,
@@ -322,6 +330,18 @@ def bound(address: str) -> list[socket.socket]:
         return netutil.bind_sockets(port, host or None)
     except OSError as error:
         raise UserError(f"--web.listen-address {address}: {not_served(error, host, port).sentence}", 1) from None
+
+
+def parse_network(text: str) -> Network:
+    """Parse an address or a network, such as ``172.30.32.2`` or ``192.168.1.0/24``.
+
+    Raises:
+        UserError: `text` is neither.
+    """
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise UserError(f"--web.allow-from {text!r}: expected an address or a network, such as 192.168.1.0/24") from None
 
 
 def parse_address(address: str) -> tuple[str, int]:

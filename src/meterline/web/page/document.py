@@ -35,6 +35,7 @@ class View(NamedTuple):
         query: The searched text; empty: no search.
         number: Number of the page of the table, from 1.
         found: Number of meters on all pages of the table.
+        notes: Labels of each of these meters, as text; empty if no meter has any.
         chosen: Whether the address names the language: links then keep it. Otherwise the browser's header decides.
     """
 
@@ -44,12 +45,13 @@ class View(NamedTuple):
     query: str = ""
     number: int = 1
     found: int = 0
+    notes: tuple[str, ...] = ()
     chosen: bool = False
 
     @property
     def mark(self) -> str:
         """A digest of all that messages do not change in the page. A browser whose page has another mark reloads."""
-        facts = repr((__version__, self.form, self.names, self.language.code, policy()))
+        facts = repr((__version__, self.form, self.names, self.language.code, policy(), *self.notes))
         return hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
@@ -94,6 +96,7 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
         **_of_form(view, setup),
         view=view,
         slots=slots,
+        notes=view.notes or ("",) * len(view.names),
         title=f"{view.names[0]} · meterline" if view.form == "meter" else "meterline",
         up=up,
         events=f"{up}events?{_query(view)}",

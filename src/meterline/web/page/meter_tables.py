@@ -42,7 +42,9 @@ def details(meter: Meter, language: Language) -> dict[str, str]:
 
 def configuration(config: MeterConfig, language: Language) -> str:
     """Return the rows of the configuration of a meter, as HTML: the settings, masked unless they are public."""
-    found = ((setting.key, _value(setting, language) if setting.is_public else None) for setting in settings_of(config))
+    found = (
+        (setting.key, _value(setting, language) if setting.privacy != "secret" else None) for setting in settings_of(config)
+    )
     return render("settings", language, settings=found)
 
 

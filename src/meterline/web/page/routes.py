@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from meterline import world
@@ -17,7 +17,7 @@ from meterline.web.page.document import CARDS_MAX, TABLE_ROWS, View, document, p
 from meterline.web.page.meter_tables import configuration, details
 from meterline.web.page.power_history import History
 from meterline.web.page.sections import Today, broker, card, row, summary
-from meterline.web.page.view_model import balance
+from meterline.web.page.view_model import balance, note
 
 log = logging.getLogger("meterline")
 
@@ -83,16 +83,25 @@ class Live:
         """
         chosen = "lang" in arguments
         if (name := arguments.get("meter")) is not None:
-            return View("meter", (name,), language, chosen=chosen) if name in self.meters else None
+            if name not in self.meters:
+                return None
+            return View("meter", (name,), language, notes=self._notes((name,)), chosen=chosen)
         names = tuple(self.meters)
         if len(names) <= CARDS_MAX:
-            return View("cards", names, language, chosen=chosen)
+            return View("cards", names, language, notes=self._notes(names), chosen=chosen)
         query = arguments.get("q", "").strip()[:100]
-        found = tuple(name for name in names if query.casefold() in name.casefold())
+        sought = query.casefold()
+        found = tuple(name for name in names if sought in f"{name}\n{note(self.meters[name])}".casefold())
         digits = arguments.get("page", "1")
         number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else 1
         number = min(max(1, number), max(1, -(-len(found) // TABLE_ROWS)))
-        return View("rows", found[(number - 1) * TABLE_ROWS : number * TABLE_ROWS], language, query, number, len(found), chosen)
+        shown = found[(number - 1) * TABLE_ROWS : number * TABLE_ROWS]
+        return View("rows", shown, language, query, number, len(found), self._notes(shown), chosen)
+
+    def _notes(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the notes of these meters; empty if none has one."""
+        notes = tuple(note(self.meters[name]) for name in names)
+        return notes if any(notes) else ()
 
     def slots(self, view: View) -> dict[str, str]:
         """Return the changing parts of a view now: place in the page → HTML."""

@@ -75,6 +75,11 @@ def state(meter: Meter) -> str:
     return "speaking" if meter.up else "silent" if meter.counters.frames else "waiting"
 
 
+def note(meter: Meter) -> str:
+    """The labels that the configuration gives it, in one line; empty where it gives none."""
+    return " · ".join(f"{name}: {text}" for name, text in meter.labels.items())
+
+
 def power(meter: Meter) -> Power | None:
     """Return the active power; if the meter sends none, the apparent power."""
     if (watts := _number(meter, "smartmeter_power_watts")) is not None:
