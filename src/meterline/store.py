@@ -61,6 +61,11 @@ class State:
         """Something is to be kept: there is a folder, or was until it could not be used."""
         return self._given_up or self._folder is not None
 
+    @property
+    def folder(self) -> str | None:
+        """Where everything is kept; None: nowhere."""
+        return self._folder
+
     def writable(self) -> bool:
         """Whether what must survive a restart can be kept, as far as the last try says."""
         return not (self._full or self._given_up)
