@@ -74,6 +74,7 @@ def parser(simulators: bool = True) -> Parser:
     decode.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: found out")
 
     _add_cost(commands)
+    _add_ledger(commands)
     _command(commands, "hash-password", "turn a password (one line of standard input) into what basic_auth_users takes")
 
     _add_simulate(commands, simulators)
@@ -178,6 +179,23 @@ def _add_cost(commands: Commands) -> None:
     cost.add_argument("--to", dest="until", type=_day, metavar="DATE", help="last day")
     cost.add_argument("--json", dest="as_json", action="store_true", help="one object a line, exact numbers")
     cost.add_argument("--check", metavar="BILL", help="compare with a bill, such as 1234.5kWh=310.20EUR; status 1: it differs")
+
+
+def _add_ledger(commands: Commands) -> None:
+    export = _command(commands, "export", "what the registers rose by, by slot, hour or day, as a table")
+    export.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
+    export.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
+    export.add_argument("--by", choices=("slot", "hour", "day"), default="hour", help="default: hour; slot: 15 or 30 minutes")
+    export.add_argument("--from", dest="since", type=_day, metavar="DATE", help="first day, such as 2026-01-15")
+    export.add_argument("--to", dest="until", type=_day, metavar="DATE", help="last day")
+    export.add_argument("--format", dest="form", choices=("csv", "json", "openmetrics"), default="csv", help="default: csv")
+    for name, what, file in (
+        ("backup", "copy the ledger while meterline run may go on writing", "the copy, a new file"),
+        ("restore", "put a backup in the place of a ledger that is lost", "a file that backup wrote"),
+    ):
+        command = _command(commands, name, what)
+        command.add_argument("file", metavar="FILE", help=file)
+        command.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
 
 
 def _day(text: str) -> date:
