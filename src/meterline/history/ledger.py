@@ -29,6 +29,8 @@ from meterline.history.salvage import PAGE_BYTES, records
 log = logging.getLogger("meterline")
 
 FILE: Final = "ledger.sqlite"
+CHECKED_BYTES: Final = 64 << 20
+"""Up to this size the structure of the file is checked when it is opened."""
 FORM: Final = 1
 """The form of the file that this program writes. It reads this one and all before."""
 _FORM_KEY: Final = "form"
@@ -285,6 +287,7 @@ class Ledger:
         try:
             if not self._only_read:
                 _prepare(file)
+                _check_structure(file)
             self._check_form(file)
         except BaseException:
             file.close()
@@ -341,6 +344,19 @@ def _prepare(file: sqlite3.Connection) -> None:
         for table in ("kept", "kept_again"):
             values = (_FORM_KEY, content, _checksum("kept", _FORM_KEY, content))
             file.execute(f"INSERT OR IGNORE INTO {table} VALUES (?, ?, ?)", values)
+
+
+def _check_structure(file: sqlite3.Connection) -> None:
+    """A damaged index hides rows, and lets a row be written twice, without an error.
+
+    Raises:
+        sqlite3.DatabaseError: The structure of the file is damaged.
+    """
+    (pages,) = file.execute("PRAGMA page_count").fetchone()
+    if pages * PAGE_BYTES <= CHECKED_BYTES:
+        (verdict,) = file.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict.replace("\n", " "))
 
 
 def _day_of(values: tuple[Any, ...]) -> DayRow | Reason:
