@@ -27,7 +27,7 @@ TIERS = [{"up_to": "120", "price": "29.80"}, {"up_to": "300", "price": "36.40"},
 class BrouteSimulator:
     """See `Simulator`."""
 
-    summary = "a Wi-SUN module with a B-route meter on its air, and a household behind it"
+    summary = "a Wi-SUN module, and a B-route meter of a household in its reach"
     faults = (
         "drop=RATE, late=RATE, duplicate=RATE, inf-during=RATE, sna=RATE, wrong-pdc=RATE, sentinels=RATE (of replies); "
         "refused21=RATE, solicit=RATE, er09=RATE, er10=RATE (of SKSENDTO); wrong-length=RATE (of ERXUDP), "
@@ -38,12 +38,12 @@ class BrouteSimulator:
 
     def add_flags(self, parser: ArgumentParser) -> None:
         """See `Simulator.add_flags`."""
-        parser.add_argument("--edition", choices=("single", "dual"), default="dual", help="of the module (default dual)")
-        parser.add_argument("--form", choices=("hex", "binary"), default="hex", help="of what it receives (default hex)")
+        parser.add_argument("--edition", choices=("single", "dual"), default="dual", help="the edition (default dual)")
+        parser.add_argument("--form", choices=("hex", "binary"), default="hex", help="form of received data (default hex)")
         parser.add_argument("--no-echo", dest="echo", action="store_false", help="a module that does not repeat commands")
-        parser.add_argument("--solar", action="store_true", help="with a roof of 5 kW, and registers of what it feeds in")
-        parser.add_argument("--generation", type=int, choices=(1, 2), default=1, help="of the meter (default 1)")
-        faster = "the whole world runs so many times faster"
+        parser.add_argument("--solar", action="store_true", help="a house with 5 kW of solar panels, and export registers")
+        parser.add_argument("--generation", type=int, choices=(1, 2), default=1, help="generation of the meter (default 1)")
+        faster = "simulated time runs FACTOR times faster than real time (default 1)"
         parser.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help=faster)
 
     async def simulate(self, args: Namespace, place: Place, announce: Callable[[str], object]) -> None:
