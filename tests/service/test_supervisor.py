@@ -729,7 +729,7 @@ def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_def
             "refused: tcp://bridge:1: a module; it needs credentials; next try in 300 s",
             "tcp://bridge:1: the other side closed the connection",
         ]
-        following._say_defect(KeyError("PRM 0123456789"))
+        following._report_defect(KeyError("PRM 0123456789"))
         assert "0123456789" not in meter.counters.line.trouble
         await runtime.change(Config((MeterConfig("home", "tcp://elsewhere:1"),)))
         assert meter.counters.line.trouble == "", "that of another link"
