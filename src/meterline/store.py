@@ -66,6 +66,11 @@ class State:
         """Whether data is to be stored: there is a folder, or was one until it proved unusable."""
         return self._given_up or self._folder is not None
 
+    @property
+    def folder(self) -> str | None:
+        """Where everything is kept; None: nowhere."""
+        return self._folder
+
     def writable(self) -> bool:
         """Return whether the last write succeeded."""
         return not (self._write_failed or self._given_up)

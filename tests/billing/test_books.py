@@ -21,10 +21,10 @@ from meterline.billing import billing as books_module
 from meterline.billing.account import Account
 from meterline.billing.billing import KEEP_EVERY, PendingWrite
 from meterline.billing.calendar import Calendar
-from meterline.billing.clock import EARLIEST_UNIX
 from meterline.billing.meter_account import SURE_AFTER
 from meterline.billing.pricing import EXPORT
 from meterline.billing.tariff import WHOLE
+from meterline.history.clock import EARLIEST_UNIX
 from meterline.store import FILE, State
 
 NOON = unix("2026-01-20 12:00")

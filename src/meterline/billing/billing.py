@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 from meterline import world
 from meterline.billing.account import Account, History, Subject
 from meterline.billing.calendar import Calendar
-from meterline.billing.clock import CONFIRM_S, EARLIEST_UNIX, STEP_MAX_S, TrustedClock
 from meterline.billing.codec import from_json, to_json
 from meterline.billing.meter_account import MeterAccount, step_and_end
 from meterline.billing.tariff import Tariffs
 from meterline.billing.totals import Day, days_from_json
+from meterline.history.clock import CONFIRM_S, EARLIEST_UNIX, STEP_MAX_S, TrustedClock
 from meterline.logs import Reminders, about
 from meterline.meter.families import BILLING_FAMILIES
 from meterline.meter.meter import Meter

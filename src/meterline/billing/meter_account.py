@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from meterline.billing.account import Account
 from meterline.billing.calendar import ONE_DAY
-from meterline.billing.clock import EARLIEST_UNIX
 from meterline.billing.contract_check import ContractCheck
 from meterline.billing.price_lapses import PriceLapse, to_come
 from meterline.billing.pricing import EXPORT, names
 from meterline.billing.tariff import WHOLE, Terms
+from meterline.history.clock import EARLIEST_UNIX
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Contract, Resolution, Series, Snapshot
 

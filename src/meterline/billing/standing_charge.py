@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from meterline.billing.calendar import ONE_DAY
-from meterline.billing.clock import CONFIRM_S
 from meterline.billing.totals import ZERO
+from meterline.history.clock import CONFIRM_S
 
 if TYPE_CHECKING:
     from meterline.billing.account import Account

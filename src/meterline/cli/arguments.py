@@ -74,6 +74,7 @@ def parser(simulators: bool = True) -> Parser:
     decode.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: detected")
 
     _add_cost(commands)
+    _add_ledger(commands)
     _command(commands, "hash-password", "hash a password (one line of standard input) for basic_auth_users")
 
     _add_simulate(commands, simulators)
@@ -196,6 +197,23 @@ def _add_cost(commands: Commands) -> None:
     cost.add_argument(
         "--check", metavar="BILL", help="compare with a bill, such as 1234.5kWh=310.20EUR; status 1 if they differ"
     )
+
+
+def _add_ledger(commands: Commands) -> None:
+    export = _command(commands, "export", "print what the registers rose by, by slot, hour or day")
+    export.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
+    export.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
+    export.add_argument("--by", choices=("slot", "hour", "day"), default="hour", help="default: hour; slot: 15 or 30 minutes")
+    export.add_argument("--from", dest="since", type=_day, metavar="DATE", help="first day, such as 2026-01-15")
+    export.add_argument("--to", dest="until", type=_day, metavar="DATE", help="last day")
+    export.add_argument("--format", dest="form", choices=("csv", "json", "openmetrics"), default="csv", help="default: csv")
+    for name, what, file in (
+        ("backup", "copy the ledger, also while meterline run writes it", "the copy, a new file"),
+        ("restore", "put a backup in the place of a lost ledger", "a file that backup wrote"),
+    ):
+        command = _command(commands, name, what)
+        command.add_argument("file", metavar="FILE", help=file)
+        command.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
 
 
 def _day(text: str) -> date:

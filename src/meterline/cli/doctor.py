@@ -15,13 +15,13 @@ from operator import attrgetter
 from typing import IO, TypeAlias
 
 from meterline import world
-from meterline.billing.clock import synchronised
 from meterline.cli.output import output
 from meterline.cli.progress import Progress, progress
 from meterline.config.schema import Config, load, single
 from meterline.diagnostics import host, report, running_instance, serial_device
 from meterline.diagnostics.link_check import Case, Surroundings, examine
 from meterline.errors import UserError
+from meterline.history.clock import synchronised
 from meterline.link.url import shown
 from meterline.protocols.api import Finding, fault
 from meterline.store import default_folder

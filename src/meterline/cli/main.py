@@ -160,6 +160,24 @@ def _cost(args: argparse.Namespace) -> int:
     return 0
 
 
+def _export(args: argparse.Namespace) -> None:
+    from meterline.cli.export import export
+
+    export(args.state, args.meter, args.since, args.until, args.by, args.form)
+
+
+def _backup(args: argparse.Namespace) -> None:
+    from meterline.cli.export import backup
+
+    backup(args.state, args.file)
+
+
+def _restore(args: argparse.Namespace) -> None:
+    from meterline.cli.export import restore
+
+    restore(args.state, args.file)
+
+
 def _hash_password(_: argparse.Namespace) -> None:
     from meterline.cli.hash_password import hash_password
 
@@ -194,6 +212,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "capture": _capture,
     "decode": _decode,
     "cost": _cost,
+    "export": _export,
+    "backup": _backup,
+    "restore": _restore,
     "hash-password": _hash_password,
     "simulate": _simulate,
     "completion": _completion,

@@ -178,6 +178,8 @@ class MeterProtocol(ABC, Generic[OptionsT]):
             up (`Total`), and the one feed-in price credits the sum.
         max_power_va: Volt-amperes: the highest power that the rise of a register may imply where the meter does not say what
             is subscribed, and always for what is fed in.
+        slot_s: Seconds from one edge of the ledger to the next: those at which the meter remembers its registers, else a
+            quarter of an hour, which prices and capacity tariffs need.
         identifiers: Patterns of the numbers that identify a household. A report for strangers masks what they match in free
             text, whatever its case.
     """
@@ -190,6 +192,7 @@ class MeterProtocol(ABC, Generic[OptionsT]):
     import_registers: ClassVar[tuple[str, ...]] = ()
     export_registers: ClassVar[tuple[str, ...]] = ()
     max_power_va: ClassVar[float]
+    slot_s: ClassVar[int] = 900
     identifiers: ClassVar[tuple[re.Pattern[str], ...]] = ()
 
     @abstractmethod

@@ -14,9 +14,11 @@ from dataclasses import replace
 
 from meterline import world
 from meterline.billing.billing import BillingService
-from meterline.billing.clock import synchronised
 from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig
+from meterline.history.clock import synchronised
+from meterline.history.ledger import Ledger
+from meterline.history.recorder import Recorder
 from meterline.link.errors import LinkError
 from meterline.link.open import open_link
 from meterline.link.stream import Link
@@ -55,6 +57,8 @@ class Runtime:
         self.books = (
             BillingService(self.state) if clock else BillingService(self.state, None, here.uptime, here.boot(), synchronised)
         )
+        self.recorder = Recorder(Ledger(self.state.folder)) if self.state.folder else None
+        """Writes the ledger; None where nothing is kept."""
         self.on_frame: Callable[[Meter], None] = lambda meter: None
         """Called after each frame, with its meter."""
         self.config = Config(())
@@ -74,14 +78,19 @@ class Runtime:
         try:
             async with asyncio.TaskGroup() as keeping:
                 books = keeping.create_task(self.books.run(), name="keep the books")
+                recording = keeping.create_task(self.recorder.run(), name="write the ledger") if self.recorder else None
                 async with asyncio.TaskGroup() as self._group:
                     for link in self._links:
                         self._follow(link)
                     if for_ever:
                         await asyncio.Event().wait()
                 books.cancel()
+                if recording:
+                    recording.cancel()
         finally:
             await self.books.close()
+            if self.recorder:
+                self.recorder.close()
 
     async def change(self, config: Config) -> None:
         """Replace the configuration. A link whose meters are configured as before is not interrupted."""
@@ -112,6 +121,8 @@ class Runtime:
             self.meters[meter.name].follows_pace = meter.stale_after is None
         for name in known:
             self.books.forget(name)
+            if self.recorder:
+                self.recorder.forget(name)
 
     def _follow(self, link: str) -> None:
         if self._group:
@@ -222,6 +233,8 @@ class _LinkSupervisor:
         for config, meter in zip(self._configs, self._all, strict=True):
             meter.max_power_va = protocol.max_power_va
             self._books.open(meter, config.tariffs, protocol.time_zone, bool(protocol.import_registers))
+            if self._runtime.recorder:
+                self._runtime.recorder.open(meter, protocol.slot_s, protocol.time_zone)
 
         def take(item: Item) -> None:
             self._take(item, self._meters[item.meter], link.timed)
@@ -244,6 +257,8 @@ class _LinkSupervisor:
         if isinstance(item, Snapshot):
             if timed:
                 self._books.take(meter, item)
+                if self._runtime.recorder:
+                    self._runtime.recorder.take(meter)
             self._speaks(meter)
             self._judge(meter)
         elif isinstance(item, Hint) and self._hints.due(meter.name, str(item.good), item.text):

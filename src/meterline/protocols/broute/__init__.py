@@ -89,6 +89,7 @@ class Broute(MeterProtocol[Options]):
     """A module asks several meters in turn."""
     time_zone = "Asia/Tokyo"
     max_power_va = 36_000.0
+    slot_s = 1800
     """⚠ Assumed: a household draws less (60 A at 200 V are 12 kVA)."""
     identifiers = (re.compile(r"(?<!\w)(?<!\d\.)[0-9A-Fa-f]{12}(?:[0-9A-Fa-f]{2,20})?(?!\w|\.\d)"),)
     """Password (12 characters), MAC (16), authentication ID (32), and what damage leaves of them."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from meterline.billing import clock as wall
-from meterline.billing.clock import CONFIRM_S, EARLIEST_UNIX, TrustedClock, synchronised
+from meterline.history import clock as wall
+from meterline.history.clock import CONFIRM_S, EARLIEST_UNIX, TrustedClock, synchronised
 
 NOON = 1_780_000_000
 HOUR = 3600
