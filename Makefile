@@ -1,12 +1,12 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week year fleet docs screenshots pins build publish image
+.PHONY: help setup demo test home-assistant lint types bench fuzz week year fleet docs screenshots pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 setup: .venv/ready ## create .venv with everything, pinned and hashed
 
@@ -31,6 +31,15 @@ WORKERS ?= 4
 
 test: setup ## the tests (under five minutes)
 	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# Where the environment of Home Assistant is; made at the first call, in some minutes.
+HOME_ASSISTANT ?= .venv-home-assistant
+# Home Assistants side by side.
+HOMES ?= 3
+
+home-assistant: setup ## our meters in a real Home Assistant (about seven minutes; needs mosquitto)
+	$(BIN)/python tests/home_assistant/make_environment.py $(HOME_ASSISTANT)
+	METERLINE_HOME_ASSISTANT=$(HOME_ASSISTANT) $(BIN)/python -m pytest tests/home_assistant -n $(HOMES) --dist worksteal
 
 lint: setup ## ruff: style and mistakes
 	$(BIN)/ruff check .

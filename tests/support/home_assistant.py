@@ -54,12 +54,17 @@ recorder:
 logger:
   default: warning
 """
-LOUD = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL) .*\[homeassistant\.(components\.(mqtt|sensor|binary_sensor|energy)|helpers)")
+LOUD = re.compile(
+    r"^\S+ \S+ (WARNING|ERROR|CRITICAL) .*\[homeassistant\.(components\.(mqtt|sensor|binary_sensor|energy)|helpers|util)"
+)
 """Lines of the log that say something is wrong with what we send."""
 
 
 class Seen(NamedTuple):
-    """A state that a person would have seen from this moment (Unix time) on. None: the entity was removed, or Home Assistant ended."""
+    """A state that a person would have seen from this moment (Unix time) on.
+
+    None: the entity was removed; without a name of an entity: Home Assistant ended.
+    """
 
     at: float
     entity: str
@@ -92,9 +97,7 @@ class HomeAssistant:
 
     async def start(self) -> None:
         """Start, and wait until it runs."""
-        words = [str(self._hass), "--config", str(self._folder), "--skip-pip"]
-        with (self._folder / "output").open("ab") as output:
-            self._process = subprocess.Popen(words, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        self._launch()
         await self._connect()
         await self._watch()
         await self.until(self._is_running, "Home Assistant does not run")
@@ -134,7 +137,7 @@ class HomeAssistant:
         return {device["name"]: device for device in found if any(domain == "mqtt" for domain, _ in device["identifiers"])}
 
     async def entities(self, device: str) -> dict[str, dict[str, Any]]:
-        """Key of an entity in our messages → its entry in the registry, of the device with that name; empty while there is none."""
+        """Key of an entity in our messages → its entry in the registry, for the device with that name; {} without it."""
         if not (found := (await self.devices()).get(device)):
             return {}
         ((_, identifier),) = found["identifiers"]
@@ -169,13 +172,20 @@ class HomeAssistant:
         text = (self._folder / "home-assistant.log").read_text(encoding="utf-8", errors="replace")
         return [line for line in text.splitlines() if LOUD.match(line)]
 
+    def _launch(self) -> None:
+        words = [str(self._hass), "--config", str(self._folder), "--skip-pip"]
+        with (self._folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(words, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+
     async def _connect(self) -> None:
         deadline = time.monotonic() + LIMIT
         while True:
             assert self._process
             assert self._process.poll() is None, (self._folder / "output").read_text(encoding="utf-8")[-2000:]
             with contextlib.suppress(OSError):
-                self._connection = await websocket_connect(f"ws://127.0.0.1:{self.port}/api/websocket", max_message_size=32 << 20)
+                self._connection = await websocket_connect(
+                    f"ws://127.0.0.1:{self.port}/api/websocket", max_message_size=32 << 20
+                )
                 break
             assert time.monotonic() < deadline, "Home Assistant does not listen"
             await asyncio.sleep(0.1)

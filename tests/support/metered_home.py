@@ -100,17 +100,23 @@ class Meterline:
 
 
 class Home:
-    """All of them."""
+    """All of them.
 
-    def __init__(self, meter: Witness, broker: Broker, assistant: HomeAssistant, program: Meterline) -> None:
-        self.meter, self.broker, self.assistant, self.program = meter, broker, assistant, program
+    Attributes:
+        entry: The meter in the program's configuration.
+    """
+
+    def __init__(
+        self, meter: Witness, broker: Broker, assistant: HomeAssistant, program: Meterline, entry: dict[str, Any]
+    ) -> None:
+        self.meter, self.broker, self.assistant, self.program, self.entry = meter, broker, assistant, program, entry
 
     async def entity(self, key: str, device: str = "home") -> str:
         """The identifier of an entity in Home Assistant, once it is there."""
 
         async def found() -> str | None:
             entry = (await self.assistant.entities(device)).get(key)
-            return entry and entry["entity_id"]
+            return str(entry["entity_id"]) if entry else None
 
         name: str = await self.assistant.until(found, f"{device} has no {key}")
         return name
@@ -152,10 +158,10 @@ async def metered_home(folder: Path, *lines: str, **options: Any) -> AsyncIterat
     meter = Witness()
     with mosquitto(folder, "allow_anonymous true", *lines) as broker:
         async with talking(meter, tcp=True) as link, home_assistant(folder / "home-assistant", broker.port) as assistant:
-            home = {"name": "home", "link": link, "protocol": "tic", "options": {"mode": "historic"}, "tariffs": TARIFFS}
-            program = Meterline(folder / "meterline", configured(broker, [home], **options))
+            entry = {"name": "home", "link": link, "protocol": "tic", "options": {"mode": "historic"}, "tariffs": TARIFFS}
+            program = Meterline(folder / "meterline", configured(broker, [entry], **options))
             program.start()
             try:
-                yield Home(meter, broker, assistant, program)
+                yield Home(meter, broker, assistant, program, entry)
             finally:
                 await program.stop()
