@@ -92,17 +92,18 @@ def meterline(
     state: str | None = None,
     wait: bool = True,
     flags: Sequence[str] = (),
+    top: str = "",
 ) -> Iterator[Server]:
     """`meterline run` with these links, once all of its meters speak; with `config` they are in a file.
 
     `meter`: what the file says of each. `state`: the folder of what it remembers; None: one that lasts as long as it does.
-    `flags`: more of `run`'s.
+    `flags`: more of `run`'s. `top`: lines of the file beside the meters.
     """
     with tempfile.TemporaryDirectory(prefix="meterline-bench-") as folder:
         if config:
             file = Path(folder, "meterline.yml")
             meters = [f"  - {{name: {name(n)}, link: '{link}', {meter}}}\n" for n, link in enumerate(links)]
-            file.write_text("meters:\n" + "".join(meters), encoding="utf-8")
+            file.write_text(f"{top}\nmeters:\n{''.join(meters)}", encoding="utf-8")
             what = ["--config.file", str(file)]
         else:
             (link,) = links

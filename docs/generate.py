@@ -86,7 +86,9 @@ def metrics() -> str:
             "",
             "The page also holds what is said of the program itself: `process_*`, `meterline_build_info`,",
             "`meterline_config_last_reload_successful` and `meterline_config_last_reload_success_timestamp_seconds`, and",
-            "`meterline_state_writable`, 0 while what must survive a restart cannot be kept.",
+            "`meterline_state_writable`, 0 while what must survive a restart cannot be kept. Where a broker is configured",
+            "([MQTT](mqtt.md#is-it-connected)): `meterline_mqtt_connected`, `meterline_mqtt_messages_total` and",
+            "`meterline_mqtt_reconnects_total`.",
             "",
         ]
     )

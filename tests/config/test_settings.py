@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from meterline.config.mqtt import Mqtt
 from meterline.config.schema import Config, MeterConfig
 from meterline.config.settings import settings, settings_of
 from meterline.protocols import PROTOCOLS, broute
@@ -16,6 +17,9 @@ PUBLIC = {
     **{protocol.options: set() for protocol in PROTOCOLS.values()},
     PROTOCOLS["tic"].options: {"baud", "mode"},
     broute.Options: {"interval", "channel", "write_flash"},
+    Mqtt: {
+        *("verify", "prefix", "instance", "discovery", "discovery_prefix", "birth_topic", "language", "interval", "serial"),
+    },
 }
 
 

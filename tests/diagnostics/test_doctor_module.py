@@ -13,6 +13,7 @@ from support.virtual_lines import run
 from meterline.config.schema import MeterConfig
 from meterline.diagnostics import serial_device
 from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.meter.readings import Hint
 from meterline.protocols.api import Finding
 from meterline.protocols.broute import Options, causes
 from meterline.protocols.broute.diagnose import LONG_ENOUGH
@@ -95,7 +96,7 @@ def test_a_meter_that_is_not_heard_is_a_fault() -> None:
     ids=["wrong password", "weak signal", "limit of time on air"],
 )
 def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it(
-    monkeypatch: pytest.MonkeyPatch, lqi: int, facts: dict[str, Any], cause: str
+    monkeypatch: pytest.MonkeyPatch, lqi: int, facts: dict[str, Any], cause: Hint
 ) -> None:
     monkeypatch.setattr("meterline.protocols.broute.diagnose.LONG_ENOUGH", LONG_ENOUGH)
     meter = FakeMeter(lqi=lqi)
@@ -108,7 +109,7 @@ def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it
             return case
 
     (finding,) = [finding for finding in run(test()).findings if finding.level == "fault"]
-    assert finding.what == f"meter 'tokyo' is heard, but not read: {cause}"
+    assert (finding.what, finding.remedy) == (f"meter 'tokyo' is heard, but not read: {cause.text}", cause.remedy)
     assert "ZZZ" not in finding.what + finding.remedy
 
 

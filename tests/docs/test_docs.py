@@ -16,6 +16,7 @@ import pytest
 
 from meterline.billing.tariff import Levy, Period, Rate, Standing, Tariffs, Tier
 from meterline.cli.arguments import parser
+from meterline.config.mqtt import Mqtt
 from meterline.config.schema import Config, MeterConfig, load
 from meterline.meter.families import CATALOGUE, FAMILIES
 from meterline.protocols import PROTOCOLS
@@ -41,6 +42,25 @@ def test_every_key_and_option_is_documented() -> None:
     keys += [field.name for protocol in PROTOCOLS.values() for field in dataclasses.fields(protocol.options)]
     for key in keys:
         assert f"`{key}`" in PAGES["configure.md"] or f"{key}:" in PAGES["configure.md"], key
+
+
+def test_every_option_of_mqtt_is_documented_and_its_default_is_said() -> None:
+    (section,) = re.findall(r"^## Options of `mqtt`\n(.*?)^##", PAGES["mqtt.md"], re.DOTALL | re.MULTILINE)
+    rows = {
+        name: default
+        for names, default in re.findall(r"^\| (`.*?`) \| (.*?) \|", section, re.MULTILINE)
+        for name in names.split(", ")
+    }
+    for field in dataclasses.fields(Mqtt):
+        if field.init:
+            default = rows[f"`{field.name}`"]
+            is_said = isinstance(field.default, str | bool | float) and field.default != ""
+            word = (
+                f"{field.default:g}"
+                if isinstance(field.default, float)
+                else f"`{str(field.default).replace('True', 'true').replace('False', 'false')}`"
+            )
+            assert not is_said or default == word, field.name
 
 
 COST_SECTIONS = {

@@ -8,11 +8,29 @@ import logging
 from pathlib import Path
 
 import pytest
-from support.live_meters import LIMIT, fake, free_port, run, said, talking, until
-from support.mosquitto import ENERGY, POWER, Broker, Stage, Watcher, configured, mosquitto, publishing, retained, watching
+from prometheus_client.parser import text_string_to_metric_families
+from support.live_meters import HISTORIC, LIMIT, fake, free_port, run, said, talking, until
+from support.mosquitto import (
+    ENERGY,
+    POWER,
+    Broker,
+    Heard,
+    Stage,
+    Watcher,
+    configured,
+    mosquitto,
+    publishing,
+    retained,
+    watching,
+)
+from support.sample_tariffs import tariffs
 
-from meterline.config.schema import MeterConfig
+from meterline.config.schema import Config, MeterConfig
+from meterline.meter.exposition import Page
+from meterline.meter.families import FAMILIES
 from meterline.meter.readings import Series, Text, Value
+from meterline.outputs.mqtt.state import series_of
+from meterline.service.supervisor import Runtime
 from meterline.store import State
 
 CONFIG = "homeassistant/device/meterline-main/home/config"
@@ -84,7 +102,7 @@ def test_a_reading_that_nobody_confirms_is_null_at_once_and_a_silent_meter_offli
             await watcher.hears(AVAILABLE, "offline", before)
             await until(lambda: watcher.last(STATE)["energy_import_watthours_total"] is None)
             assert watcher.last(STATE)["up"] is False
-            offline = watcher.heard.index((AVAILABLE, "offline", False), before)
+            offline = watcher.heard.index(Heard(AVAILABLE, "offline", False), before)
             gone = next(n for n, one in enumerate(watcher.heard) if n > before and one.topic == STATE)
             assert offline < gone, "no state before it is known that the meter is silent"
 
@@ -117,12 +135,14 @@ def test_a_broker_that_was_away_is_told_everything_again(broker: Broker) -> None
             assert counts
             broker.stop()
             await until(lambda: not counts.is_connected)
-            stage.say("home", FRAME | {POWER: 2220})
+            for power in (1000, 3000, 2220):
+                stage.say("home", FRAME | {POWER: power})
+                await asyncio.sleep(0.6)
             broker.start()
             async with watching(broker.port) as watcher:
                 await speaks(watcher, stage)
                 assert watcher.last(CONFIG)["components"]
-                assert watcher.last(STATE)["apparent_power_import_voltamperes"] == 2220
+                assert {json.loads(text)["apparent_power_import_voltamperes"] for text in watcher.of(STATE)} == {2220}
             assert counts.connections == 2
 
     run(test())
@@ -377,5 +397,37 @@ def test_a_simulated_meter_of_sixty_entities_is_read_and_published(broker: Broke
                 assert {"unknown", "blue", "white", "red"} == set(components["tempo_colour_today"]["options"])
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
+
+    run(test())
+
+
+def test_what_is_sent_of_a_meter_is_what_metrics_shows_of_the_meter(tmp_path: Path) -> None:
+    prices = tariffs(periods=[{"since": "2020-01-01", "registers": {"HCHC": "0.2068", "HCHP": "0.27"}}])
+
+    async def test() -> None:
+        async with talking(fake()) as link:
+            config = Config((MeterConfig("home", link, "tic", HISTORIC, stale_after=LIMIT, tariffs=prices),))
+            runtime = Runtime(config, State(str(tmp_path)))
+            reading = asyncio.create_task(runtime.run())
+            meter = runtime.meters["home"]
+            await until(lambda: any(series[0] == "smartmeter_cost_total" for series, _ in runtime.books.shown("home")))
+            await until(lambda: any(series[0] == "smartmeter_cost_day" for series, _ in runtime.books.shown("home")))
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            page = Page([meter], runtime.books.refresh).one(meter)
+            shown: dict[str, float] = {}
+            for family in text_string_to_metric_families(page):
+                catalogued = FAMILIES.get(family.name) or FAMILIES.get(f"{family.name}_total") or FAMILIES[family.name]
+                for sample in family.samples:
+                    if catalogued.type == "info":
+                        infos = [(catalogued.name, label) for label in catalogued.labels if label in sample.labels]
+                        shown |= {"-".join(series): 1.0 for series in infos}
+                    else:
+                        labels = (sample.labels[label] for label in catalogued.labels)
+                        shown["-".join((catalogued.name, *labels))] = sample.value
+            said = {"-".join(s): 1.0 if isinstance(v, str) else float(v) for s, v in series_of(meter, runtime.books)}
+            assert {"smartmeter_cost_day-EUR", "smartmeter_cost_total-EUR-HCHP", "smartmeter_price-EUR-HCHC"} <= said.keys()
+            assert said == shown
+            runtime.state.close()
 
     run(test())

@@ -18,7 +18,7 @@ import yaml
 from support.live_meters import free_port, page, program
 from support.prometheus_server import Database, prometheus, tool
 
-from meterline.meter.exposition import Page, Reloads
+from meterline.meter.exposition import BrokerCounts, Page, Reloads
 from meterline.meter.families import FAMILIES
 from meterline.protocols.tic.stge import BREAKER, COLOURS
 from meterline.store import State
@@ -55,7 +55,8 @@ def without_labels(expression: str) -> str:
 
 
 def test_every_metric_that_a_rule_asks_for_exists() -> None:
-    ours = set(re.findall(r"^# TYPE (\S+)", Page([], reloads=Reloads(), writable=State().writable).text(), re.MULTILINE))
+    page = Page([], reloads=Reloads(), writable=State().writable, broker=BrokerCounts).text()
+    ours = set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
     known = {*FAMILIES, *RECORDS, *ours, "smartmeter_poll_duration_seconds_count", "up"}
     for expression in expressions():
         names = re.findall(r"\b(?:meter\w*:)?(?:smartmeter|meterline|process)_[\w:]+|\bup\b", without_labels(expression))
@@ -84,7 +85,9 @@ def test_no_series_loses_the_labels_of_its_target() -> None:
             assert not re.search(r"\bon\s*\(", rule["expr"]), "ignoring keeps several jobs apart"
 
 
-OF_THE_PROGRAM = ("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable")
+OF_THE_PROGRAM = (
+    *("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable", "MeterlineBrokerLost"),
+)
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -92,11 +95,7 @@ def test_an_alert_says_whom_it_is_about_how_bad_it_is_and_what_to_do(name: str) 
     rule = ALERTS[name]
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    whom = (
-        "instance"
-        if name in ("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable")
-        else "meter"
-    )
+    whom = "instance" if name in OF_THE_PROGRAM else "meter"
     for text in (rule["annotations"]["summary"], rule["annotations"]["description"]):
         assert f"{{{{ $labels.{whom} }}}}" in text
     assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{name.lower()}"

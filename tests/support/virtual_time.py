@@ -148,7 +148,7 @@ def take(watched: Watched, item: Item) -> None:
         case Observation():
             watched.meters[name].counters.observe(item)
         case Hint():
-            watched.hints.append(item.text)
+            watched.hints.append(item.sentence)
 
 
 async def follow(watched: Watched, configured: dict[str, Options]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from meterline import world
@@ -40,6 +40,14 @@ FAR = 45 * 86_400
 """Seconds since the books were open: rather a clock that is wrong than a meter that was off."""
 OPEN_AGAIN = 60.0
 """Seconds until books that could not be read are tried again."""
+
+
+class Starts(NamedTuple):
+    """Unix time at which the local day, the billing period and the account of a meter began; None before its first reading."""
+
+    day: int
+    period: int
+    account: int | None
 
 
 class BillingService:
@@ -140,12 +148,13 @@ class BillingService:
         if book := self._books.get(meter):
             yield from chain.from_iterable(book.shown.values())
 
-    def starts(self, meter: str) -> tuple[int, int] | None:
-        """Unix time at which the local day and the billing period of a meter began; None where the meter has no books."""
+    def starts(self, meter: str) -> Starts | None:
+        """Since when what is shown of a meter is counted; None where the meter has no books."""
         if (book := self._books.get(meter)) is None:
             return None
-        calendar, today = book.account.calendar, book.account.calendar.day(int(self.now()))
-        return calendar.midnight(today), calendar.midnight(calendar.period(today))
+        account = book.account
+        calendar, today = account.calendar, account.calendar.day(int(self.now()))
+        return Starts(calendar.midnight(today), calendar.midnight(calendar.period(today)), account.began or None)
 
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
         """Book what the registers of a meter rose by.

@@ -21,5 +21,7 @@ def check(path: str, today: date | None = None) -> None:
         for lapse in to_come(meter.tariffs, today or date.fromtimestamp(world.current.now())) if meter.tariffs else ():
             warnings += 1
             print(f"{meter.name}: warning: tariffs: {lapse.what}")
+    if mqtt := config.mqtt:
+        print(f"mqtt: {mqtt.host}:{mqtt.port}{' with TLS' * mqtt.tls}, instance {mqtt.instance}, discovery {mqtt.discovery}")
     count = f", {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
     print(f"{path}: good, {len(config.meters)} meter{'s' * (len(config.meters) != 1)}{count}")

@@ -101,8 +101,8 @@ class _Reading:
                 if isinstance(item, Snapshot):
                     self.note_growth()
                     on_frame(self.meter)
-                elif isinstance(item, Hint) and not item.good and item.text not in self.hints:
-                    self.hints.append(item.text)
+                elif isinstance(item, Hint) and not item.good and item.sentence not in self.hints:
+                    self.hints.append(item.sentence)
 
             await protocol.read(link, {config.name: config.options}, _remembered(config.link), take)
 

@@ -84,7 +84,7 @@ async def serve(
     log.info("stopping")
     systemd.stopping()
     server.stop()
-    await outputs.end()
+    farewell = asyncio.create_task(outputs.end())  # a broker that does not answer holds up no books
     tasks = (reading, reloading, telling, remembering)
     for task in tasks:
         task.cancel()
@@ -93,6 +93,7 @@ async def serve(
         live.hub.close()
     await server.close_all_connections()
     runtime.state.close()
+    await farewell
     for end in ends:
         if isinstance(end, Exception):
             raise end

@@ -134,8 +134,9 @@ def slug(name: str) -> str:
     Returns:
         a-z, 0-9 and single hyphens between them; for a name without any of these, ``meter-`` and a number made of the name.
     """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or f"meter-{crc32(name.encode('utf-8', 'backslashreplace')):08x}"
+    letters = (letter for letter in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(letter))
+    found = re.sub(r"[^a-z0-9]+", "-", "".join(letters)).strip("-")
+    return found or f"meter-{crc32(name.encode('utf-8', 'backslashreplace')):08x}"
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -147,7 +147,7 @@ def test_a_meter_that_never_answers_shows_nothing_and_is_not_hammered() -> None:
     assert seen.meter.value("smartmeter_power_watts") is None
     assert seen.count("smartmeter_polls_failed_total") > 10
     assert all(seen.retries()[rung] > 0 for rung in ("request", "join", "scan", "reset", "reopen"))
-    assert any("is it in radio reach?" in error for error in seen.errors)
+    assert any("check that it is in radio reach" in error for error in seen.errors)
     assert seen.count("smartmeter_session_joins_total", "joined") < 24 * 6
 
 
@@ -155,7 +155,7 @@ def test_wrong_credentials_are_refused_in_words_and_without_the_secret() -> None
     seen = run(0.5, wrong={"password": "AAAAAAAAAAAA"})
     assert seen.errors
     assert set(seen.errors) == {
-        "refused: the meter is well in reach but does not let us in: check id and password; "
+        "refused: the meter is well in reach but does not let us in; check id and password; "
         "another controller (HEMS) may hold its only session"
     }
     assert "AAAAAAAAAAAA" not in repr(seen.hints)
@@ -318,6 +318,59 @@ def test_several_meters_share_a_module_each_with_its_own_values() -> None:
     assert max(ages) < 225, "a meter was not visited in three rotations"
     assert [meter.counters.observed[("smartmeter_radio_scans_total", "found")] for meter in seen.meters.values()] == [1, 1, 1]
     assert all(meter.counters.swaps == 0 for meter in seen.meters.values())
+
+
+def test_a_meter_out_of_reach_for_moments_costs_no_scan_once_all_is_well() -> None:
+    """Each of two meters is joined anew at each turn, so no session gets old: failed steps are forgotten."""
+    good, flaky = FakeMeter(id="A" * 32, mac="0014224455660001"), FakeMeter(id="B" * 32, mac="0014224455660002", channel=0x22)
+    outages, first, pause, length = 4, 1800, 1200, 240
+    well = first + outages * pause + 600
+
+    class Air(FakeModule):
+        def on_air(self, address: str) -> FakeMeter | None:
+            meter, now = super().on_air(address), asyncio.get_running_loop().time()
+            away = first <= now < first + outages * pause and (now - first) % pause < length
+            return None if away and meter is flaky else meter
+
+    async def scene() -> Watched:
+        module, loop = Air([good, flaky], start_unix=START), asyncio.get_running_loop()
+        configured = {
+            "good": Options(id=good.id, password=good.password),
+            "flaky": Options(id=flaky.id, password=flaky.password),
+        }
+        watched = Watched({name: Meter(name, 150, loop.time) for name in configured}, module, MemoryLink(module))
+        following = asyncio.create_task(follow(watched, configured))
+        steps = []
+        for until in (well, well + 2 * HOUR):
+            await asyncio.sleep(until - loop.time())
+            steps.append(
+                sum(meter.counters.observed[("smartmeter_retries_total", "scan")] for meter in watched.meters.values())
+            )
+            steps.append(watched.link.written.count(b"SKRESET"))
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        assert steps[2:] == steps[:2], "scans and resets while all was well"
+        assert steps[0], "the outages were none"
+        return watched
+
+    assert not play(scene).errors
+
+
+class Mute(FakeMeter):
+    """Lets anybody in, and answers no question."""
+
+    def answer(self, frame: echonet.Frame, now: float) -> echonet.Frame | None:
+        return None
+
+
+@pytest.mark.parametrize("company", [0, 1], ids=["alone", "beside a good one"])
+def test_a_meter_that_lets_us_in_and_never_answers_is_reported(company: int) -> None:
+    meters = [*(FakeMeter() for _ in range(company)), Mute(id="B" * 32, mac="0014224455660002", channel=0x22)]
+    seen = run(3, meters, stale_after=150.0)
+    mute = [*seen.meters.values()][-1].counters.observed
+    assert any("questions get no answer" in text for text in seen.hints)
+    assert mute[("smartmeter_retries_total", "join")]
+    assert mute[("smartmeter_retries_total", "scan")], "the ladder is not climbed"
 
 
 def test_one_refused_meter_does_not_hold_up_the_others() -> None:

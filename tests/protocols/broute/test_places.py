@@ -60,7 +60,8 @@ def test_a_place_from_the_configuration_that_is_so_no_more_costs_one_join() -> N
     assert moments.first < 75, "40 s until the module gives up, and a scan"
     said = next(text for text in seen.hints if "configuration" in text)
     assert said == (
-        "the configuration is old: the meter is not where channel, pan_id, mac says. Take that out; it is found without it"
+        "the configuration is old: the meter is not where channel, pan_id, mac says; "
+        "take that out; the meter is found without it"
     )
     again = Moments()
     second = run(0.1, wrong=OLD, act=again, memory=memory)

@@ -106,6 +106,17 @@ def test_a_failed_transmission_is_taken_once(parameter: int | None) -> None:
     assert [machine.take_failed_transmission(), machine.take_failed_transmission()] == [parameter == 1, False]
 
 
+def test_a_renewal_that_the_module_announces_again_and_again_is_overdue_all_the_same() -> None:
+    clock = Clock()
+    machine = SessionStateMachine(clock)
+    machine.begin_join(METER)
+    machine.take_event(Event(0x25, METER), OWN)
+    for _ in range(10):
+        machine.take_event(Event(0x29, METER), OWN)
+        clock.now += RENEWAL_TIMEOUT_S / 4
+    assert not machine.is_held()
+
+
 class RandomSession(RuleBasedStateMachine):
     """Random events, beside a model of what the manual forbids."""
 
@@ -121,8 +132,10 @@ class RandomSession(RuleBasedStateMachine):
     @rule(event=st.sampled_from([event for event in SessionEvent if isinstance(event.value, int)]))
     def take_session_event(self, event: SessionEvent) -> None:
         self.machine.take_event(Event(int(event.value)), OWN)
-        self.renewing_since = self.clock.now if event is SessionEvent.LIFETIME_OVER else None
-        if event is not SessionEvent.LIFETIME_OVER:
+        if event is SessionEvent.LIFETIME_OVER:
+            self.renewing_since = self.clock.now if self.renewing_since is None else self.renewing_since
+        else:
+            self.renewing_since = None
             self.has_joined = event is SessionEvent.LOGIN_DONE
 
     @rule(number=st.integers(0, 0xFF), parameter=st.none() | st.integers(0, 0xFF), address=st.sampled_from([STRANGER, "x"]))

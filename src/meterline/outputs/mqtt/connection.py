@@ -20,7 +20,10 @@ from aiomqtt.exceptions import MqttConnectError
 from meterline import __version__, world
 from meterline.config.mqtt import Mqtt
 
-KEEPALIVE_S = 60
+KEEPALIVE_S = 20
+"""Seconds of silence after which we ask whether the broker is there. After one and a half times as long the broker says our
+last will: so long may the values of a machine without power look alive.
+"""
 PATIENCE_S = 10.0
 """Seconds in which the broker must answer."""
 MOST_WAITING = 10_000
@@ -32,13 +35,28 @@ Client = aiomqtt.Client
 Message = aiomqtt.Message
 
 
+class NotTrusted(OSError):
+    """The certificate of the broker is not that of an authority that we trust, or not for the host of the configuration."""
+
+
 class _NamedContext(ssl.SSLContext):
     """Checks the certificate for the host of the configuration, whatever address was dialled."""
 
     host = ""
+    refusal: str | None = None
+    """Why the last certificate was not trusted. The library makes a text of every error."""
 
     def wrap_socket(self, sock: Any, *words: Any, **options: Any) -> ssl.SSLSocket:
-        return super().wrap_socket(sock, *words, **options | {"server_hostname": self.host})
+        wrapped = super().wrap_socket(sock, *words, **options | {"server_hostname": self.host})
+        try:
+            wrapped.settimeout(PATIENCE_S)
+            wrapped.do_handshake()
+        except OSError as error:
+            if isinstance(error, ssl.SSLCertVerificationError):
+                self.refusal = error.verify_message
+            wrapped.close()  # the library would leave it open
+            raise
+        return wrapped
 
 
 def status(process: str, word: str) -> str:
@@ -96,6 +114,8 @@ async def _connect(options: Mqtt, process: str, status_topic: str) -> Client:
         except MqttConnectError:  # it answered
             raise
         except MqttError:
+            if tls and tls.refusal:
+                raise NotTrusted(tls.refusal) from None
             if not last:
                 raise
         else:
@@ -103,7 +123,7 @@ async def _connect(options: Mqtt, process: str, status_topic: str) -> Client:
     raise OSError("the host has no address")
 
 
-def _context(options: Mqtt) -> ssl.SSLContext:
+def _context(options: Mqtt) -> _NamedContext:
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.host = options.host
     if not options.verify:
@@ -133,8 +153,7 @@ def problem(error: Exception, options: Mqtt) -> str:
         if number in (4, 5, 134, 135):
             return "the broker refuses user and password; correct user and password under mqtt:"
         return f"the broker refuses the connection ({error})"
-    text = str(error) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        name = "ca_file" if not options.ca_file else f"ca_file ({options.ca_file})"
-        return f"the certificate of the broker is not trusted ({text}); {name} must hold the authority that signed it"
-    return text
+    if isinstance(error, NotTrusted):
+        name = f"ca_file ({options.ca_file})" if options.ca_file else "ca_file"
+        return f"the certificate of the broker is not trusted ({error}); {name} must hold the authority that signed it"
+    return str(error) or type(error).__name__

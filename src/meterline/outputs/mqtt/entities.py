@@ -46,9 +46,14 @@ _SINCE: Mapping[str, str] = {
     "energy_import_period_watthours": "period_start",
     "cost_day": "day_start",
     "cost_period": "period_start",
+    # After a lost state they begin anew, which would be taken for a negative cost.
+    "cost_total": "account_start",
+    "standing_cost_total": "account_start",
+    "export_credit_total": "account_start",
+    "cost_estimated_total": "account_start",
 }
-STARTS = ("day_start", "period_start")
-"""Keys of a state that are no entity of their own: when the local day and the billing period began."""
+STARTS = ("day_start", "period_start", "account_start")
+"""Keys of a state that are no entity of their own: when the local day, the billing period and the account began."""
 _MONEY = frozenset(
     ("cost_day", "cost_period", "cost_total", "standing_cost_total", "export_credit_total", "cost_estimated_total")
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from meterline.billing.billing import BillingService
+from meterline.billing.billing import BillingService, Starts
 from meterline.meter.families import COLUMNS
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
@@ -96,11 +96,11 @@ class Sayings:
         known.update(states)
         return len(known) > before
 
-    def text(self, starts: tuple[float, float] | None) -> str:
-        """The object. `starts`: Unix time at which the local day and the billing period began; None where that is not known."""
+    def text(self, starts: Starts | None) -> str:
+        """The object. `starts`: since when its sums are counted; None where there are no books."""
         found: dict[str, Json] = {key: self.values.get(key) for key in self.entities}
-        if starts is not None:
-            found |= {key: _moment(start) for key, start in zip(STARTS, starts, strict=True)}
+        if starts:
+            found |= {key: None if start is None else _moment(start) for key, start in zip(STARTS, starts, strict=True)}
         return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -7,13 +7,14 @@ again and again, is `Silent`: the link should be opened anew.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 from meterline.link.stream import Link
 from meterline.meter.readings import Emit, Hint, Item, Rejected, Silent
-from meterline.protocols.broute import skstack
+from meterline.protocols.broute import causes, skstack
 from meterline.protocols.broute.session_state import SessionEvent, SessionStateMachine
 from meterline.protocols.broute.skstack import Datagram, Event, Fail, Line, Ok, Pan
 from meterline.protocols.broute.splitter import MAX_PAYLOAD
@@ -27,16 +28,7 @@ FILLER = b"\r\n" * (MAX_PAYLOAD // 2)
 WAITING_MAX = 64
 """Events, replies and datagrams that wait to be asked for, each."""
 
-_DAMAGED = {
-    "malformed": (
-        "the module sent a line or a datagram that cannot be read: damage between it and this machine (cable, USB hub, "
-        "or another program that uses the device); it is counted and not shown"
-    ),
-    "truncated": (
-        "a message of the module was cut off: bytes are lost between it and this machine (cable, USB hub, "
-        "or another program that uses the device); it is counted and not shown"
-    ),
-}
+_DAMAGED = {"malformed": causes.MALFORMED, "truncated": causes.TRUNCATED}
 
 
 class CommandFailed(OSError):
@@ -81,6 +73,8 @@ class Module:
         self.inbox: deque[Datagram] = deque(maxlen=WAITING_MAX)
         self._replies: deque[Ok | Fail | Line] = deque(maxlen=WAITING_MAX)
         self._decoder = skstack.Decoder()
+        self._stalled = 0.0
+        """Seconds that were listened since the last byte: callers may listen for less than `STALL_TIMEOUT_S` at a time."""
 
     async def listen(self, deadline: float) -> None:
         """Take in what comes next.
@@ -92,18 +86,19 @@ class Module:
             TimeoutError: Nothing came before the deadline.
             OSError: The link is lost.
         """
-        limit = deadline
-        if self._decoder.pending:
-            limit = min(deadline, self.clock() + STALL_TIMEOUT_S)
+        begun = self.clock()
+        stalls_at = begun + STALL_TIMEOUT_S - self._stalled if self._decoder.pending else math.inf
         try:
-            async with asyncio.timeout_at(limit):
+            async with asyncio.timeout_at(min(deadline, stalls_at)):
                 data = await self.link.read()
         except TimeoutError:
-            if not self._decoder.pending or self.clock() >= deadline:
+            if stalls_at > deadline:
+                self._stalled += self.clock() - begun
                 raise
             messages = self._decoder.flush()
         else:
             messages = self._decoder.feed(data)
+        self._stalled = 0.0
         self._sort(messages)
 
     def _sort(self, messages: list[skstack.Message]) -> None:
@@ -126,10 +121,10 @@ class Module:
         for rejected in rejects.values():
             self.reject(rejected)
 
-    def reject(self, rejected: Rejected, why: str = "") -> None:
+    def reject(self, rejected: Rejected, why: Hint | None = None) -> None:
         """Count it, and say what it means; `why`: where it is not damage of the module's line."""
         self.emit(rejected)
-        self.emit(Hint(why or _DAMAGED.get(rejected.reason, rejected.reason)))
+        self.emit(why or _DAMAGED.get(rejected.reason) or Hint(rejected.reason))
 
     def complain(self, text: str) -> None:
         """One sentence for the log."""
@@ -233,6 +228,10 @@ class Module:
             await self.ask("SKRESET", seconds=10.0)
         self.state.apply(SessionEvent.MODULE_RESET)
         await self.attempt("SKSREG", "SFE", "0")
+
+    def take_other_edition(self) -> None:
+        """The module complains of the arguments of its edition: it is of the other one."""
+        self.side = 0 if self.side is None else None
 
     async def ask_limit(self) -> bool:
         """Whether the limit of time on air holds everything back: the events that say so may have been missed."""

@@ -32,7 +32,7 @@ RESET_AT_MISSES, REOPEN_AT_MISSES = 4, 8
 REFUSED_JOINS_MAX = 3
 JOIN_PAUSE_S, SCAN_PAUSE_S, PAUSE_MAX_S = 5.0, 60.0, 300.0
 GOOD_SESSION_S = 60.0
-"""Seconds after which a session counts as a good one."""
+"""Seconds after which a session, or a row of answered polls, counts as a good one."""
 LIMIT_CHECK_INTERVAL_S = 60.0
 
 
@@ -88,8 +88,11 @@ class Driver:
         """The link is lost, and the session with it."""
         self.module.state.apply(SessionEvent.GIVEN_UP)
 
-    def _say(self, text: str, good: bool = True) -> None:
-        self.module.emit(Hint(text, self.session.meter, good))
+    def _say(self, text: str) -> None:
+        self._report(Hint(text, good=True))
+
+    def _report(self, hint: Hint) -> None:
+        self.module.emit(hint._replace(meter=self.session.meter))
 
     async def _resume(self) -> bool:
         """Go on with a session that stands in the module since before a restart: each join is a risk, and takes seconds."""
@@ -132,7 +135,7 @@ class Driver:
         """The events that begin and end the limit may be missed: ask."""
         module, self._limit_checked = self.module, self.module.clock()
         if await module.ask_limit():
-            self._say(causes.LIMITED, good=False)
+            self._report(causes.LIMITED)
 
     async def _hear(self) -> None:
         """What the meter said unasked."""
@@ -169,15 +172,17 @@ class Driver:
         except Refused as error:
             if len(self._peers) == 1:
                 raise
-            self._say(f"refused: {error}; next try in {PAUSE_MAX_S:.0f} s", good=False)
+            self._report(Hint(f"refused: {error.problem}; next try in {PAUSE_MAX_S:.0f} s", remedy=error.remedy))
             peer.refusals, peer.due = 0, module.clock() + PAUSE_MAX_S
 
     async def _judge(self, peer: Peer, started: float) -> None:
         """After a poll: when to ask again, and whether the session can be trusted any longer."""
         peer.due = max(started + peer.options.interval, self.module.clock())
         if peer.poller and peer.poller.answered:
-            peer.silent, peer.trouble, peer.heard_at = 0, "", self.session.heard_at
-            peer.misses = 0 if self._lasts(peer) else peer.misses
+            peer.silent, peer.trouble, peer.polled_at = 0, None, self.module.clock()
+            # Not by the age of the session: of several meters on one module, each is joined anew at each of its turns.
+            peer.well_since = min(peer.well_since, self.module.clock())
+            peer.misses = 0 if self.module.clock() - peer.well_since > GOOD_SESSION_S else peer.misses
             if not peer.spread and self.module.link.crowd > 1:
                 # All links were opened at once: from now on each is asked at a moment of its own.
                 peer.due = self.module.clock() + world.current.random.uniform(0, peer.options.interval)
@@ -187,7 +192,8 @@ class Driver:
         await self._check_limit()
         if self.module.state.is_limited:
             return
-        late, peer.heard_at = self.session.heard_at > peer.heard_at, self.session.heard_at
+        # A notification does not count: a meter that only notifies has to be joined again.
+        late, peer.polled_at = self.session.late_at > peer.polled_at, self.module.clock()
         peer.silent = 0 if late else peer.silent + 1
         if peer.poller and not late:
             peer.poller.pace.forget()
@@ -209,7 +215,8 @@ class Driver:
         session.begin(peer.name)
         if peer.misses >= REOPEN_AT_MISSES and all(other.misses for other in self._peers):
             session.observe("smartmeter_retries_total", "reopen")
-            raise Silent(f"no success after {peer.misses} tries: {peer.trouble}", link=module.link.url)
+            trouble = peer.trouble or Hint("")
+            raise Silent(f"no success after {peer.misses} tries: {trouble.text}", trouble.remedy, module.link.url)
         if peer.misses == RESET_AT_MISSES:
             session.observe("smartmeter_retries_total", "reset")
             await module.reset()
@@ -241,7 +248,7 @@ class Driver:
         peer.joined_at, peer.refusals, peer.others = self.module.clock(), 0, []
         self._memory[peer.name] = peer.remember(network)
         if outdated := peer.outdated(network):
-            self._say(causes.outdated(outdated), good=False)
+            self._report(causes.outdated(outdated))
         if peer.poller is None or peer.poller.mac != network.mac:
             peer.poller = MeterPoller(network.mac)
         peer.poller.begin()
@@ -257,16 +264,17 @@ class Driver:
             raise SessionHeld
         near = is_near(None if network.lqi is None else skstack.dbm(network.lqi))
         peer.refusals += near is True
-        self._trouble(peer, causes.not_let_in(self.session.answers_login, near))
+        trouble = causes.not_let_in(self.session.answers_login, near)
+        self._trouble(peer, trouble)
         self._miss(peer)
         if peer.refusals >= REFUSED_JOINS_MAX and not peer.others:
-            raise Refused(peer.trouble)
+            raise Refused(trouble.text, trouble.remedy)
 
-    def _trouble(self, peer: Peer, text: str, at_once: bool = False) -> None:
+    def _trouble(self, peer: Peer, hint: Hint, at_once: bool = False) -> None:
         """A step failed. One may be bad luck; from the second in a row on the log says why."""
-        peer.trouble = text
+        peer.trouble = hint
         if at_once or peer.misses:
-            self._say(text, good=False)
+            self._report(hint)
 
     def _lasts(self, peer: Peer) -> bool:
         """The session stands for so long that it is a good one."""
@@ -282,7 +290,7 @@ class Driver:
 
     def _miss(self, peer: Peer, shortest: float = JOIN_PAUSE_S) -> None:
         self.session.observe("smartmeter_radio_rssi_dbm", value=None, increment=False)
-        peer.misses += 1
+        peer.misses, peer.well_since = peer.misses + 1, math.inf
         pause = min(shortest * 2 ** min(peer.misses - 1, 10), PAUSE_MAX_S)
         peer.due = self.module.clock() + pause * world.current.random.uniform(0.75, 1.25)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from meterline.meter.readings import Reading, Rejected, Series, Value
+from meterline.meter.readings import Hint, Reading, Rejected, Series, Value
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.echonet import Property
 
@@ -105,14 +105,14 @@ def readings(said: Iterable[Property], unit: p.Unit | None) -> tuple[list[Readin
     return found, rejected
 
 
-def complaint(epc: int, edt: bytes, unit: p.Unit | None) -> str:
-    """Why a property is rejected, in words; empty for one that is not."""
+def complaint(epc: int, edt: bytes, unit: p.Unit | None) -> Hint | None:
+    """Why a property is rejected; None for one that is not."""
     try:
         _readings_of(epc, edt, unit)
     except ValueError as error:
         what = f"{p.NAMES.get(epc, 'a property')} ({epc:02X})"
-        return f"what the meter says of its {what} cannot be: {error}; it is counted and not shown"
-    return ""
+        return Hint(f"the meter's {what} cannot be right: {error}; it is counted and not shown")
+    return None
 
 
 def _readings_of(epc: int, edt: bytes, unit: p.Unit | None) -> Iterable[Reading]:

@@ -16,7 +16,7 @@ from functools import partial
 
 from meterline import world
 from meterline.meter.readings import Observation, Rejected
-from meterline.protocols.broute import echonet, skstack
+from meterline.protocols.broute import causes, echonet, skstack
 from meterline.protocols.broute.adapter import WAITING_MAX, CommandFailed, Module
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
@@ -42,10 +42,6 @@ QUESTIONS_REMEMBERED = 32
 
 RESUME_TIMEOUT_S = 2.0
 """Seconds for a reply over a session that may stand from before."""
-NO_FRAME = (
-    "a datagram of the meter is not ECHONET Lite: the lengths in it do not fit, as after damage between the module and this "
-    "machine (cable, USB hub); it is counted and not shown"
-)
 
 
 class SessionLost(Exception):
@@ -65,8 +61,8 @@ class Session:
         joined: Name of the meter that the session was opened with; empty where there is none.
         notifications: Frames that the meter sent unasked, for whoever takes them.
         pace: How long the meter takes to answer.
-        heard_at: When the meter sent something last, asked or not, late or not; by the clock of the module.
-        late_at: When a reply came last that nobody waited for any more.
+        heard_at: When the meter sent something last, asked or not, late or not; by the clock of the module. -inf: not yet.
+        late_at: When a reply came last from the meter that nobody waited for any more. -inf: none.
         rssi: Signal of the meter's last datagram, dBm; None where the module does not say.
         answers_login: During the last join messages of the log-in came from the meter.
     """
@@ -92,6 +88,8 @@ class Session:
 
     def begin(self, meter: str) -> None:
         """Turn to a meter. Nothing of the one before is left."""
+        if meter != self.meter:
+            self.heard_at = self.late_at = -math.inf
         self.meter, self.joined, self.network, self.rssi = meter, "", None, None
         self.module.state.apply(SessionEvent.GIVEN_UP)
         self.module.inbox.clear()
@@ -177,7 +175,7 @@ class Session:
             except CommandFailed as error:
                 if error.code != "ER05" or again:
                     raise
-                module.side = 0 if module.side is None else None
+                module.take_other_edition()
             else:
                 return
 
@@ -342,7 +340,7 @@ class Session:
             self.observe("smartmeter_radio_rssi_dbm", value=self.rssi, increment=False)
         if rejects:
             times = sum(rejected.times for rejected in rejects)
-            self.module.reject(rejects[-1]._replace(meter=self.meter, times=times), NO_FRAME)
+            self.module.reject(rejects[-1]._replace(meter=self.meter, times=times), causes.NO_FRAME)
         if notified:
             self.observe("smartmeter_notifications_total", value=float(notified))
 

@@ -182,7 +182,7 @@ class SessionStateMachine:
         """Change the state as the table says, and count what is counted of it."""
         before = self.state
         self.state = TRANSITIONS[event].get(before, before)
-        if event is SessionEvent.LIFETIME_OVER:
+        if event is SessionEvent.LIFETIME_OVER and self.state is not before:  # repeated, it would hold everything back for ever
             self._renewing_since = self._clock()
         elif event is SessionEvent.LOGIN_DONE:
             self._renewals += before in (SessionState.UP, SessionState.RENEWING, SessionState.RESUMING)

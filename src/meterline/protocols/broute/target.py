@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from meterline.meter.readings import Hint
 from meterline.protocols.broute.network import Network
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.poller import MeterPoller
@@ -19,16 +20,18 @@ class Peer:
         self.network = _network(options, remembered)
         self.others: list[Network] = []
         """Networks with its pairing ID that the last scan heard beside that one, and that were not tried yet."""
-        self.trouble = ""
-        """What the last failed step said, in words."""
+        self.trouble: Hint | None = None
+        """Why the last step failed."""
         self.poller: MeterPoller | None = None
         self.due = 0.0
         self.silent = 0
         """Polls without an answer in a row, nor a late one."""
-        self.heard_at = -math.inf
-        """When the meter had said something last, at the end of its last poll."""
+        self.polled_at = -math.inf
+        """When its last poll ended."""
         self.misses = 0
-        """Failed steps of recovery in a row."""
+        """Failed steps of recovery, up to the first poll that shows that it has been well for `GOOD_SESSION_S`."""
+        self.well_since = math.inf
+        """When the first poll was answered after the last failed step; inf: none was."""
         self.refusals = 0
         self.joined_at = -math.inf
         """When it was joined last since the link was opened, by the loop's clock."""
