@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,16 +129,16 @@ class Home:
             assert time.monotonic() < deadline, f"{entity} is {self.assistant.shown(entity)}; log: {self.program.log}"
             await asyncio.sleep(0.1)
 
-    def oldest(self, entity: str, since: float = 0.0) -> float:
-        """How old (s) the oldest value was that a person saw there, from the Unix time `since` on."""
-        ages = [0.0]
-        last: str | None = None
-        for at, name, state in self.assistant.seen:
-            if name in (entity, ""):
-                # What was shown until now has grown old until now.
-                ages += [age for age in (self._age(last, at), self._age(state, at)) if age is not None and at >= since]
-                last = state
-        return max(*ages, self._age(last, time.time()) or 0.0)
+    def stale(self, entity: str, oldest: float) -> list[str]:
+        """Everything that a person saw there and that was older than `oldest` seconds, each with what was seen before it."""
+        shown = [(at, state) for at, name, state in self.assistant.seen if name in (entity, "")]
+        start, found = shown[0][0], list[str]()
+        for (at, state), (until, _) in pairwise([*shown, (time.time(), None)]):
+            # What is shown until then has grown old until then.
+            if (age := self._age(state, until)) is not None and age > oldest:
+                times = f"from {at - start:.1f} s to {until - start:.1f} s"
+                found.append(f"{state}, {times}, {age:.1f} s old at the end")
+        return found and [*found, *(f"{at - start:.1f} s: {state}" for at, state in shown)]
 
     def _age(self, state: str | None, now: float) -> float | None:
         """How long ago the meter said that; None where nothing is shown."""

@@ -21,7 +21,7 @@ from meterline.logs import Reminders, RepeatFilter, about
 from meterline.meter.exposition import BrokerCounts
 from meterline.meter.meter import Meter
 from meterline.outputs.mqtt.connection import Client, Message, MqttError, connected, pauses, problem, status
-from meterline.outputs.mqtt.discovery import MIGRATE, REMOVED, Facts, announcements, facts
+from meterline.outputs.mqtt.discovery import FORMER, MIGRATE, REMOVED, Facts, announcements, facts
 from meterline.outputs.mqtt.identity import Device, Generation, Topics
 from meterline.outputs.mqtt.pace import LONGEST_S, SHORTEST_S, Pace, Situation
 from meterline.outputs.mqtt.retained import Retained
@@ -168,12 +168,14 @@ class Publisher:
         await client.unsubscribe(list(filters))
         self._counts.is_connected, self._counts.connections = True, self._counts.connections + 1
         self._say(logging.INFO, "connected")
-        await self._send_status(client)
         for sender in self._senders.values():
             sender.forget_connection()
+        await self._look_at_all(client)
+        # After the states: as soon as we are online, Home Assistant shows the last ones that it has.
+        await self._send_status(client)
         while True:
-            await self._look_at_all(client)
             await world.current.sleep(SHORTEST_S)
+            await self._look_at_all(client)
 
     async def _look_around(self) -> None:
         """Wait for all that is retained, and learn from it."""
@@ -230,19 +232,18 @@ class Publisher:
         now = self._clock()
         if self._config is not self._runtime.config:
             await self._take_meters(client)
-        if now >= self._answer_at:
-            self._answer_at, self._answered_at = math.inf, now
-            await self._send_status(client)
         if self._strange and now >= self._remove_at and now - self._rival_at > RIVAL_S:
             await self._remove(client, self._strange)
             self._strange = []
         if now >= self._birth_at:
-            self._birth_at = math.inf
-            await self._send_status(client)
+            self._birth_at, self._answer_at = math.inf, now
             for sender in self._senders.values():
                 sender.forget_connection()
         for sender in list(self._senders.values()):
             await self._look_at(client, sender)
+        if now >= self._answer_at:
+            self._answer_at, self._answered_at = math.inf, now
+            await self._send_status(client)
 
     async def _look_at(self, client: Client, sender: Sender) -> None:
         """Send what a meter says, where that is due."""
@@ -250,7 +251,7 @@ class Publisher:
         is_settled = sender.generation.hear(meter.address, meter.is_address_sure)
         if sender.device != before:
             log.info("mqtt: another meter: it is the device %s now", sender.device.name, extra=about(meter.name))
-            await self._send_text(client, self._topics.available(before), "offline", is_kept=True)
+            await self._send_former(client, before)
             sender.begin_device()
         self._keep(sender)
         found = situation(meter, is_settled)
@@ -275,7 +276,7 @@ class Publisher:
             if sender.slug not in {device.slug for device in devices}:
                 await self._remove(client, [*sender.announced, self._topics.available(sender.device)])
         for device in self._retained.former(devices):
-            await self._send_text(client, self._topics.available(device), "offline", is_kept=True)
+            await self._send_former(client, device)
         moved = self._retained.moved(devices, self._options.discovery)
         if self._options.discovery != "off":
             for topic in moved:
@@ -338,6 +339,11 @@ class Publisher:
             word = "online" if is_available else "offline"
             await self._send_text(client, self._topics.available(sender.device), word, is_kept=True)
             sender.available = is_available
+
+    async def _send_former(self, client: Client, device: Device) -> None:
+        """A device whose meter was exchanged: unavailable for ever."""
+        await self._send_text(client, self._topics.available(device), "offline", is_kept=True)
+        await self._send_text(client, self._topics.state(device), FORMER)
 
     async def _send_status(self, client: Client, word: str = "online") -> None:
         await self._send_text(client, self._topics.status, status(self._process, word), is_kept=True)
