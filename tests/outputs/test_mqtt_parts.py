@@ -220,7 +220,8 @@ def test_an_announcement_is_what_home_assistant_expects() -> None:
         "expire_after": 180,
     }
     assert found["components"]["tempo_colour_today"]["options"] == ["blue", "unknown"]
-    assert [one["topic"] for one in found["components"]["up"]["availability"]] == ["meterline/main/status", "meterline/main/home/state"]
+    topics = [one["topic"] for one in found["components"]["up"]["availability"]]
+    assert topics == ["meterline/main/status", "meterline/main/home/state"]
     assert (found["components"]["up"]["payload_on"], found["components"]["up"]["payload_off"]) == ("True", "False")
 
 

@@ -185,7 +185,7 @@ def test_an_exchanged_meter_is_another_device_also_after_a_restart_and_a_lost_st
                 for _ in range(2):
                     stage.say("home", FRAME | {ENERGY: 6}, "069999999999")
                 await until(lambda: (watcher.last("meterline/main/home_2/state") or {}).get("energy_import_watthours_total"))
-                assert {watcher.last(STATE)["up"], *map(len, map(json.loads, watcher.of(STATE)))} == {False, 1}, "it says no value"
+                assert set(watcher.of(STATE)) == {'{"up": false}'}
                 assert CONFIG in {one.topic for one in watcher.heard}, "the former device stays, and is offline"
                 stage.runtime.state.close()
         lies = json.dumps(await retained(broker.port))
