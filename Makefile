@@ -1,6 +1,6 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test home-assistant lint types bench fuzz week year fleet docs screenshots pins build publish image
+.PHONY: help setup demo test home-assistant lint types bench fuzz week year fleet docs screenshots pictures pins build publish image
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -70,6 +70,10 @@ docs: setup ## write what is generated: docs/metrics.md, docs/meters.md, packagi
 
 screenshots: setup ## take docs/page-*.png anew, of the demo (needs Chromium)
 	$(BIN)/python docs/screenshots.py
+
+pictures: setup ## take docs/home-assistant-*.png anew, of a real Home Assistant (needs Chromium and mosquitto)
+	$(BIN)/python tests/home_assistant/make_environment.py $(HOME_ASSISTANT)
+	METERLINE_HOME_ASSISTANT=$(HOME_ASSISTANT) $(BIN)/python docs/screenshots_home_assistant.py
 
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(COMPILE) -o requirements/run.txt pyproject.toml
