@@ -1,6 +1,7 @@
-"""Write docs/home-assistant-*.png: our device, the settings and the Energy dashboard of a real Home Assistant, in headless Chromium.
+"""Write docs/home-assistant-*.png: our device, the settings and the Energy dashboard of a real Home Assistant.
 
-`make pictures` calls it. The meter is simulated; the hours before are filled in from the same household.
+`make pictures` calls it; the browser is headless Chromium. The meter is simulated; the hours before are filled in from the
+same household.
 """
 
 from __future__ import annotations

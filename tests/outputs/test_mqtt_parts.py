@@ -21,6 +21,7 @@ from meterline.outputs.mqtt.discovery import Facts, announcements, facts
 from meterline.outputs.mqtt.entities import NOT_SENT, Traits, entity_of, entity_of_key, traits
 from meterline.outputs.mqtt.identity import Device, Generation, Topics, device_of
 from meterline.outputs.mqtt.pace import LONGEST_S, SETTLED_S, Pace, Situation
+from meterline.outputs.mqtt.presence import RIVAL_S, Presence
 from meterline.outputs.mqtt.retained import Retained
 from meterline.outputs.mqtt.state import Sayings, series_of, situation
 from meterline.store import State
@@ -368,6 +369,41 @@ def test_what_lies_on_the_broker_tells_generations_entities_and_what_is_strange(
     assert retained.moved([second], "device") == [TOPICS.component_config(second, "sensor", "power_watts")]
     assert retained.moved([second], "component") == [topic]
     assert sorted(retained.strange([second])) == [TOPICS.device_config(Device("farm")), TOPICS.available(Device("barn"))]
+
+
+def test_a_process_answers_a_last_will_at_once_and_another_process_once_a_minute() -> None:
+    ours, other = Presence("a"), Presence("b")
+    online, offline = (other.status(word).encode() for word in ("online", "offline"))
+    assert not ours.hear(ours.status("online").encode(), is_retained=False, now=0.0)
+    assert (ours.is_answer_due(0.0), ours.is_alone(0.0)) == (False, True)
+    assert ours.hear(online, is_retained=False, now=1.0)
+    assert (ours.is_answer_due(1.0), ours.is_alone(1.0)) == (True, False)
+    ours.note_answered(1.0)
+    assert ours.hear(online, is_retained=False, now=2.0)
+    assert [ours.is_answer_due(now) for now in (2.0, 60.9, 61.0)] == [False, False, True]
+    ours.note_answered(61.0)
+    assert not ours.hear(offline, is_retained=False, now=62.0)
+    assert (ours.is_answer_due(62.0), ours.is_alone(62.0)) == (True, True)
+    ours.note_answered(62.0)
+    assert not ours.hear(ours.status("offline").encode(), is_retained=False, now=63.0)
+    assert ours.is_answer_due(63.0), "our own last will, of a connection that broke"
+
+
+def test_a_process_that_was_online_before_may_live_until_it_had_the_time_to_say_so() -> None:
+    ours, other = Presence("a"), Presence("b")
+    assert not ours.hear(other.status("online").encode(), is_retained=True, now=0.0)
+    assert [ours.is_alone(now) for now in (0.0, RIVAL_S - 1, RIVAL_S)] == [False, False, True]
+    assert not ours.is_answer_due(RIVAL_S)
+    assert not ours.hear(other.status("offline").encode(), is_retained=True, now=1.0)
+    assert ours.is_alone(1.0)
+    assert not ours.is_answer_due(1.0)
+
+
+@pytest.mark.parametrize("payload", [b"", b"online", b"[]", b"{}", b'{"status": 1}', b"\xff"])
+def test_a_status_that_is_none_is_passed_over(payload: bytes) -> None:
+    ours = Presence("a")
+    assert not ours.hear(payload, is_retained=False, now=0.0)
+    assert (ours.is_answer_due(0.0), ours.is_alone(0.0)) == (False, True)
 
 
 def test_the_options_show_no_secret_and_a_shard_has_an_instance_of_its_own() -> None:

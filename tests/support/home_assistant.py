@@ -56,7 +56,8 @@ logger:
   default: warning
 """
 LOUD = re.compile(
-    r"^\S+ \S+ (WARNING|ERROR|CRITICAL) .*\[homeassistant\.(components\.(mqtt(?!\.client)|sensor|binary_sensor|energy)|helpers|util)"
+    r"^\S+ \S+ (WARNING|ERROR|CRITICAL) .*"
+    r"\[homeassistant\.(components\.(mqtt(?!\.client)|sensor|binary_sensor|energy)|helpers|util)"
 )
 """Lines of the log that say something is wrong with what we send ..."""
 HARMLESS = "No device components to cleanup"

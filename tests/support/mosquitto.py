@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -160,9 +160,11 @@ def configured(port: int, *meters: str | MeterConfig, **options: Any) -> Config:
 
 
 @asynccontextmanager
-async def publishing(config: Config, state: State | None = None) -> AsyncIterator[Stage]:
-    """Publish, until the end of the `with`."""
-    stage = Stage(Runtime(config, state))
+async def publishing(
+    config: Config, state: State | None = None, clock: Callable[[], float] | None = None
+) -> AsyncIterator[Stage]:
+    """Publish, until the end of the `with`. `clock`: whose time it is, where the test lets it pass."""
+    stage = Stage(Runtime(config, state, clock))
     stage.outputs.begin()
     try:
         yield stage

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from typing import Any
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 
-from meterline import __version__, world
+from meterline import world
 from meterline.config.mqtt import Mqtt
 
 KEEPALIVE_S = 20
@@ -59,19 +58,23 @@ class _NamedContext(ssl.SSLContext):
         return wrapped
 
 
-def status(process: str, word: str) -> str:
-    """The payload of our status: ``online`` or ``offline``, and whose status it is."""
-    return json.dumps({"status": word, "process": process, "version": __version__})
-
-
 @asynccontextmanager
-async def connected(options: Mqtt, process: str, status_topic: str) -> AsyncIterator[Client]:
-    """A connection to the broker, whose last will is that we are offline.
+async def connected(options: Mqtt, process: str, topic: str, offline: str) -> AsyncIterator[Client]:
+    """A connection to the broker.
 
-    MqttError or OSError where there is none. A try that has begun is not broken off, but for `PATIENCE_S`: the library's thread
-    would connect all the same, and nobody would have its connection.
+    A try that has begun is not broken off: the library's thread would connect all the same, and nobody would end the
+    connection.
+
+    Args:
+        options: The broker, and how to get in.
+        process: What tells this process apart from all others.
+        topic: Where the broker says our last will ...
+        offline: ... and what it says.
+
+    Raises:
+        MqttError, OSError: There is none; `problem` says why.
     """
-    client = await _connect(options, process, status_topic)
+    client = await _connect(options, process, aiomqtt.Will(topic, offline, qos=1, retain=True))
     try:
         yield client
     finally:
@@ -79,14 +82,13 @@ async def connected(options: Mqtt, process: str, status_topic: str) -> AsyncIter
             await asyncio.shield(asyncio.ensure_future(client.__aexit__(None, None, None)))
 
 
-async def _connect(options: Mqtt, process: str, status_topic: str) -> Client:
+async def _connect(options: Mqtt, process: str, will: aiomqtt.Will) -> Client:
     """A client that is connected to the first address of the host that answers."""
     try:
         addresses = await world.current.look_up(options.host)
     except UnicodeError:
         raise OSError("not a name or address of a host") from None
     tls = await world.current.in_thread(_context, options) if options.tls else None
-    will = aiomqtt.Will(status_topic, status(process, "offline"), qos=1, retain=True)
     for last, address in enumerate(addresses, 1 - len(addresses)):
         client = aiomqtt.Client(
             address,

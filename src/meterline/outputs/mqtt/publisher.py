@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
 from collections.abc import Iterable
@@ -20,10 +19,11 @@ from meterline.locale import language
 from meterline.logs import Reminders, RepeatFilter, about
 from meterline.meter.exposition import BrokerCounts
 from meterline.meter.meter import Meter
-from meterline.outputs.mqtt.connection import Client, Message, MqttError, connected, pauses, problem, status
+from meterline.outputs.mqtt.connection import Client, Message, MqttError, connected, pauses, problem
 from meterline.outputs.mqtt.discovery import FORMER, MIGRATE, REMOVED, Facts, announcements, facts
 from meterline.outputs.mqtt.identity import Device, Generation, Topics
 from meterline.outputs.mqtt.pace import LONGEST_S, SHORTEST_S, Pace, Situation
+from meterline.outputs.mqtt.presence import Presence
 from meterline.outputs.mqtt.retained import Retained
 from meterline.outputs.mqtt.state import Sayings, series_of, situation
 from meterline.service.supervisor import Runtime
@@ -34,10 +34,6 @@ QUIET_S, LONGEST_LOOK_S = 1.0, 10.0
 """Seconds without a message after which all that was retained has come; and in any case."""
 BIRTH_S = (1.0, 5.0)
 """Seconds after Home Assistant has started, in which everything is announced again."""
-RIVAL_S = 75.0
-"""Seconds in which another process that lives has said so."""
-ANSWER_AGAIN_S = 60.0
-"""Seconds between two answers to another process; less than `RIVAL_S`."""
 FAREWELL_S = 2.0
 STEADY_S = 30.0
 """Seconds of connection after which the next pause is a short one again."""
@@ -100,8 +96,7 @@ class Publisher:
         self._retained = Retained(self._topics, {})
         self._strange: list[str] = []
         """Topics to be removed, as soon as nobody else can be meant."""
-        self._remove_at = self._rival_at = self._answered_at = -math.inf
-        self._answer_at = math.inf
+        self._presence = Presence(self._process)
 
     async def run(self) -> None:
         """Connect, publish, and connect again, for ever."""
@@ -110,7 +105,9 @@ class Publisher:
             begun = self._clock()
             try:
                 self._begin_session()
-                async with connected(self._options, self._process, self._topics.status) as client:
+                async with connected(
+                    self._options, self._process, self._topics.status, self._presence.status("offline")
+                ) as client:
                     await self._publish_all(client)
             except (MqttError, OSError) as error:
                 self._say(logging.WARNING, f"no connection: {problem(error, self._options)}; it is tried again")
@@ -185,8 +182,6 @@ class Publisher:
         found, self._found = self._found or {}, None
         self._retained = Retained(self._topics, found)
         self._config = None
-        self._remove_at = self._clock() + (RIVAL_S if self._rival_at > -math.inf else 0.0)
-        self._rival_at = -math.inf
 
     async def _listen(self, client: Client) -> None:
         async for message in client.messages:
@@ -198,33 +193,15 @@ class Publisher:
             if payload == b"online" and not message.retain:
                 self._birth_at = self._clock() + world.current.random.uniform(*BIRTH_S)
         elif topic == self._topics.status:
-            self._hear_status(payload, message.retain)
-        elif self._found is not None and message.retain:
-            self._found[topic] = payload
-            self._heard_at = self._clock()
-
-    def _hear_status(self, payload: bytes, is_retained: bool) -> None:
-        """A status that is not ours: of the one before us that has gone, or of another process that lives."""
-        try:
-            found = json.loads(payload)
-            word, process = found["status"], found["process"]
-        except (ValueError, TypeError, LookupError):
-            return
-        now = self._clock()
-        if word == "offline":
-            if not is_retained:  # the last will of a connection of before, perhaps of our own: it hides that we live
-                self._answer_at = now
-        elif process != self._process and is_retained:
-            self._rival_at = now  # it may live, or its last will has not been said yet
-        elif process != self._process:
-            self._rival_at = now
-            self._answer_at = min(self._answer_at, max(now, self._answered_at + ANSWER_AGAIN_S))
-            if self._reminders.due("rival"):
+            if self._presence.hear(payload, message.retain, self._clock()) and self._reminders.due("another"):
                 log.warning(
                     "mqtt: another process publishes as the instance %r on this broker, and each overwrites the other; "
                     "give each its own instance under mqtt:",
                     self._options.instance,
                 )
+        elif self._found is not None and message.retain:
+            self._found[topic] = payload
+            self._heard_at = self._clock()
 
     # Every second
 
@@ -232,17 +209,17 @@ class Publisher:
         now = self._clock()
         if self._config is not self._runtime.config:
             await self._take_meters(client)
-        if self._strange and now >= self._remove_at and now - self._rival_at > RIVAL_S:
+        if self._strange and self._presence.is_alone(now):
             await self._remove(client, self._strange)
             self._strange = []
-        if now >= self._birth_at:
-            self._birth_at, self._answer_at = math.inf, now
+        if is_born := now >= self._birth_at:
+            self._birth_at = math.inf
             for sender in self._senders.values():
                 sender.forget_connection()
         for sender in list(self._senders.values()):
             await self._look_at(client, sender)
-        if now >= self._answer_at:
-            self._answer_at, self._answered_at = math.inf, now
+        if is_born or self._presence.is_answer_due(now):
+            self._presence.note_answered(now)
             await self._send_status(client)
 
     async def _look_at(self, client: Client, sender: Sender) -> None:
@@ -260,7 +237,7 @@ class Publisher:
 
     async def _take_meters(self, client: Client) -> None:
         """The meters of the configuration: new ones, and those that are gone. All are announced again."""
-        config = self._config = self._runtime.config
+        self._config = self._runtime.config
         gone = dict(self._senders)
         self._senders = {}
         for name, meter in self._runtime.meters.items():
@@ -287,7 +264,6 @@ class Publisher:
         await self._remove(client, moved)
         self._strange = self._retained.strange(devices)
         self._retained = Retained(self._topics, {})
-        assert config is self._config
 
     async def _send(self, client: Client, sender: Sender, found: Situation) -> None:
         """Send what a meter says now, and announce first what is new of it."""
@@ -346,7 +322,7 @@ class Publisher:
         await self._send_text(client, self._topics.state(device), FORMER)
 
     async def _send_status(self, client: Client, word: str = "online") -> None:
-        await self._send_text(client, self._topics.status, status(self._process, word), is_kept=True)
+        await self._send_text(client, self._topics.status, self._presence.status(word), is_kept=True)
 
     async def _remove(self, client: Client, topics: Iterable[str]) -> None:
         for topic in topics:
