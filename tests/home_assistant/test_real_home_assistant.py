@@ -20,6 +20,8 @@ from support.live_meters import free_port, program
 from support.metered_home import ENERGY, Home, Meterline, configured, metered_home
 from support.mosquitto import mosquitto
 
+from meterline.protocols.broute.simulator.commands import FakeMeter
+
 COST = "cost_total_EUR_BASE"
 POWER = "apparent_power_import_voltamperes"
 RIGHT_WITHIN_S = 60.0
@@ -98,7 +100,8 @@ def test_every_entity_of_a_three_phase_standard_linky_and_of_a_b_route_meter_is_
     async def test() -> None:
         linky, module = (f"127.0.0.1:{free_port()}" for _ in range(2))
         three_phases = ("--mode", "standard", "--phases", "3", "--producer", "--contract", "tempo")
-        secrets = {"id": "0" * 32, "password": "0" * 12}
+        household = FakeMeter()
+        secrets = {"id": household.id, "password": household.password, "interval": 10}
         meters = [
             {"name": "Maison d'été", "link": f"tcp://{linky}", "protocol": "tic", "options": {"mode": "standard"}},
             {"name": "東京", "link": f"tcp://{module}", "protocol": "broute", "options": secrets},
