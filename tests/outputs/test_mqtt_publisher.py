@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from support.sample_tariffs import tariffs
 from meterline.config.schema import Config, MeterConfig
 from meterline.meter.exposition import Page
 from meterline.meter.families import FAMILIES
+from meterline.meter.meter import Meter
 from meterline.meter.readings import Series, Text, Value
 from meterline.outputs.mqtt.state import series_of
 from meterline.service.supervisor import Runtime
@@ -292,6 +294,26 @@ def test_a_second_process_with_the_same_instance_is_said_and_removes_nothing(
                     await watcher.hears("meterline/main/farm/available", "offline", before)
                 await until(lambda: json.loads(watcher.of(STATUS)[-1])["status"] == "online")
 
+    run(test())
+
+
+def test_a_defect_of_one_meter_is_not_the_end_of_the_others(
+    broker: Broker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(meter: Meter, *rest: object) -> Iterator[tuple[Series, float | str]]:
+        if meter.name == "home":
+            raise RuntimeError("broken")
+        return series_of(meter, *rest)  # type: ignore[arg-type]
+
+    async def test() -> None:
+        async with watching(broker.port) as watcher, publishing(configured(broker.port, "home", "farm")) as stage:
+            for name in ("home", "farm"):
+                stage.say(name, FRAME)
+            await speaks(watcher, stage, "farm")
+            assert not watcher.of(STATE)
+            await until(lambda: any("a defect in meterline" in text for text in said(caplog)))
+
+    monkeypatch.setattr("meterline.outputs.mqtt.publisher.series_of", broken)
     run(test())
 
 

@@ -1,7 +1,7 @@
-"""How a broker is reached: TLS, who we are, pauses between two tries; and in words, why it cannot be reached.
+"""Connect to a broker: TLS, login, pauses between two tries, and errors in words.
 
-The library connects in a thread of the loop's pool. So the name is looked up first, in a thread of its own, where a hanging
-resolver holds up nobody; the library gets an address.
+The library connects in a thread of the loop's pool. So the name of the host is looked up before, in a separate thread, where a
+hanging resolver blocks nobody; the library gets an address.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ KEEPALIVE_S = 20
 last will: so long may the values of a machine without power look alive.
 """
 PATIENCE_S = 10.0
-"""Seconds in which the broker must answer."""
+"""Seconds within which the broker must answer."""
 MOST_WAITING = 10_000
-"""Messages to us that wait to be looked at; more are dropped by the library."""
+"""Received messages that wait; the library drops further ones."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 MqttError = aiomqtt.MqttError
@@ -141,7 +141,7 @@ def _context(options: Mqtt) -> _NamedContext:
 
 
 def pauses() -> Iterator[float]:
-    """Doubling pauses with jitter, so that not all come back in the instant in which a broker does."""
+    """Doubling pauses with jitter, so that many clients do not connect to a restarted broker at one moment."""
     pause = FIRST_PAUSE_S
     while True:
         yield pause * world.current.random.uniform(0.75, 1.25)
@@ -149,7 +149,7 @@ def pauses() -> Iterator[float]:
 
 
 def problem(error: Exception, options: Mqtt) -> str:
-    """Why there is no connection, and what to do about it. No user, no password."""
+    """The problem and its remedy in one line, without user and password."""
     if isinstance(error, MqttConnectError):
         number = getattr(error.rc, "value", error.rc)
         if number in (4, 5, 134, 135):

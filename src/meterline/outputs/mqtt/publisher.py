@@ -1,7 +1,7 @@
-"""The task that keeps the meters of a runtime on a broker: announced, as fresh as they are, and gone when they are.
+"""The task that publishes the meters of a runtime on a broker.
 
-Only the latest state matters, so nothing waits in a queue while the broker is away: what a meter says is taken from the meter
-when it is sent. One look at all meters a second decides who is due.
+Only present values matter, so no message is queued while the broker is away: values are taken from the meter when a message is
+written. Once a second, all meters are checked for a message that is due.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from meterline.service.supervisor import Runtime
 log = logging.getLogger("meterline")
 
 QUIET_S, LONGEST_LOOK_S = 1.0, 10.0
-"""Seconds without a message after which all that was retained has come; and in any case."""
+"""Seconds without a retained message after which all of them have arrived; and the longest wait."""
 BIRTH_S = (1.0, 5.0)
-"""Seconds after Home Assistant has started, in which everything is announced again."""
+"""Seconds between the birth message of Home Assistant and the new announcement: at least, at most."""
 FAREWELL_S = 2.0
 STEADY_S = 30.0
 """Seconds of connection after which the next pause is a short one again."""
@@ -63,18 +63,18 @@ class Sender:
         return Device(self.slug, self.generation.number)
 
     def forget_connection(self) -> None:
-        """The broker knows nothing any more."""
+        """Announce and publish everything anew."""
         self.facts, self.available = None, None
         self.announced.clear()
 
     def begin_device(self) -> None:
-        """Another meter: nothing of the former one is said of it."""
+        """Begin the device of another meter, with none of the entities of the former meter."""
         self.forget_connection()
         self.sayings, self.removed = Sayings(), {}
 
 
 class Publisher:
-    """The meters of a runtime on one broker. `run` until it is cancelled."""
+    """Publishes the meters of a runtime on one broker. `run` goes on until cancelled; `end` ends it with a farewell."""
 
     def __init__(self, runtime: Runtime, options: Mqtt, counts: BrokerCounts) -> None:
         self._runtime, self._options, self._counts = runtime, options, counts
@@ -90,12 +90,12 @@ class Publisher:
 
     def _begin_session(self) -> None:
         self._found: dict[str, bytes] | None = {}
-        """What is retained, while it arrives; None: it is known."""
+        """Retained messages while they arrive, topic → payload; None afterwards."""
         self._heard_at = self._clock()
         self._birth_at = math.inf
         self._retained = Retained(self._topics, {})
         self._strange: list[str] = []
-        """Topics to be removed, as soon as nobody else can be meant."""
+        """Topics of meters that are not configured: removed once no other process can own them."""
         self._presence = Presence(self._process)
 
     async def run(self) -> None:
@@ -110,9 +110,9 @@ class Publisher:
                 ) as client:
                     await self._publish_all(client)
             except (MqttError, OSError) as error:
-                self._say(logging.WARNING, f"no connection: {problem(error, self._options)}; it is tried again")
+                self._say(logging.WARNING, f"no connection: {problem(error, self._options)}; meterline tries again")
             except Exception as error:  # our own defect: never the end of the meters
-                text = f"a defect in meterline; please report it. The broker is connected again. {error!r}"
+                text = f"a defect in meterline; please report it. meterline connects again. {error!r}"
                 self._say(logging.ERROR, text, error)
             if self._counts.is_connected and self._clock() - begun > STEADY_S:
                 waits = pauses()
@@ -175,7 +175,7 @@ class Publisher:
             await self._look_at_all(client)
 
     async def _look_around(self) -> None:
-        """Wait for all that is retained, and learn from it."""
+        """Wait for all retained messages of this process."""
         begun = self._heard_at = self._clock()
         while self._clock() - self._heard_at < QUIET_S and self._clock() - begun < LONGEST_LOOK_S:
             await world.current.sleep(QUIET_S / 4)
@@ -217,17 +217,22 @@ class Publisher:
             for sender in self._senders.values():
                 sender.forget_connection()
         for sender in list(self._senders.values()):
-            await self._look_at(client, sender)
+            try:
+                await self._look_at(client, sender)
+            except (MqttError, OSError):
+                raise
+            except Exception as error:  # our own defect: never the end of the other meters
+                self._say(logging.ERROR, f"a defect in meterline; please report it. {sender.slug}: {error!r}", error)
         if is_born or self._presence.is_answer_due(now):
             self._presence.note_answered(now)
             await self._send_status(client)
 
     async def _look_at(self, client: Client, sender: Sender) -> None:
-        """Send what a meter says, where that is due."""
+        """Send the values of a meter, if a message is due."""
         meter, before = sender.meter, sender.device
         is_settled = sender.generation.hear(meter.address, meter.is_address_sure)
         if sender.device != before:
-            log.info("mqtt: another meter: it is the device %s now", sender.device.name, extra=about(meter.name))
+            log.info("mqtt: the meter was exchanged: its device is %s from now on", sender.device.name, extra=about(meter.name))
             await self._send_former(client, before)
             sender.begin_device()
         self._keep(sender)
@@ -236,7 +241,7 @@ class Publisher:
             await self._send(client, sender, found)
 
     async def _take_meters(self, client: Client) -> None:
-        """The meters of the configuration: new ones, and those that are gone. All are announced again."""
+        """Take the meters of a new configuration: announce all of them, and remove those that are gone."""
         self._config = self._runtime.config
         gone = dict(self._senders)
         self._senders = {}
@@ -266,7 +271,7 @@ class Publisher:
         self._retained = Retained(self._topics, {})
 
     async def _send(self, client: Client, sender: Sender, found: Situation) -> None:
-        """Send what a meter says now, and announce first what is new of it."""
+        """Send the values of a meter; announce new entities before."""
         meter, books = sender.meter, self._runtime.books
         books.refresh()
         said = series_of(meter, books) if found.is_settled else [(("smartmeter_up",), 0.0)]
@@ -288,7 +293,7 @@ class Publisher:
         return facts(sender.meter.name, sender.device, sender.sayings)
 
     def _keep(self, sender: Sender) -> None:
-        """Keep the generation; where that fails, it is tried again."""
+        """Write the generation to the state; after a failure, try again a minute later."""
         generation, now = sender.generation, self._clock()
         if not generation.is_kept and generation.address is not None and now >= sender.keep_at:
             generation.is_kept = self._runtime.state.keep(self._key(sender.meter.name), generation.to_json())
@@ -301,7 +306,7 @@ class Publisher:
     # What is sent
 
     async def _announce(self, client: Client, sender: Sender, facts: Facts) -> None:
-        """Announce what was not announced so already."""
+        """Publish the announcements that differ from the last ones."""
         for topic, payload in announcements(
             self._options.discovery, self._topics, sender.device, facts, sender.sayings, self._language, sender.removed
         ):
@@ -338,7 +343,7 @@ class Publisher:
         self._counts.messages += 1
 
     async def _say_farewell(self, client: Client) -> None:
-        """Offline, or gone from the broker."""
+        """Publish that this process and its meters are offline, or remove all of them from the broker."""
         for sender in self._senders.values():
             if self._withdraws:
                 await self._remove(client, [*sender.announced, self._topics.available(sender.device)])

@@ -24,17 +24,19 @@ TEMPO = {"EASF01": "0.1356", "EASF02": "0.1654", "EASF03": "0.1536", "EASF04": "
 class TicSimulator:
     """See `Simulator`."""
 
-    summary = "a Linky: its mode, contract and wiring, with a household behind it"
+    summary = "the Linky of a household, with a mode, contract and wiring of your choice"
     faults = "bit-errors=RATE, lost-bytes=RATE, silence=PERIOD/LENGTH, eot=FRAMES, mode=SECONDS (between changes), seed=NUMBER"
 
     def add_flags(self, parser: ArgumentParser) -> None:
         """See `Simulator.add_flags`."""
-        parser.add_argument("--mode", choices=("historic", "standard"), default="historic", help="default: historic")
-        parser.add_argument("--contract", choices=("base", "hc", "ejp", "tempo"), default="hc", help="default: hc")
-        parser.add_argument("--phases", type=int, choices=(1, 3), default=1, help="default: 1")
-        parser.add_argument("--producer", action="store_true", help="with a roof of 3 kW, and registers of what it injects")
-        parser.add_argument("--subscribed", type=int, default=0, metavar="VA", help="default: 6000, three-phase 18000")
-        overload = "draw too much for the last LENGTH s of every PERIOD s"
+        parser.add_argument("--mode", choices=("historic", "standard"), default="historic", help="the mode (default historic)")
+        parser.add_argument("--contract", choices=("base", "hc", "ejp", "tempo"), default="hc", help="contract (default hc)")
+        parser.add_argument("--phases", type=int, choices=(1, 3), default=1, help="number of phases (default 1)")
+        parser.add_argument(
+            "--producer", action="store_true", help="a producer with 3 kW of solar panels, and export registers"
+        )
+        parser.add_argument("--subscribed", type=int, default=0, metavar="VA", help="power (default 6000; three-phase 18000)")
+        overload = "exceed the subscribed power for the last LENGTH s of every PERIOD s"
         parser.add_argument("--overload", metavar="PERIOD/LENGTH", help=overload)
 
     async def simulate(self, args: Namespace, place: Place, announce: Callable[[str], object]) -> None:
