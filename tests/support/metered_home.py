@@ -129,13 +129,16 @@ class Home:
             assert time.monotonic() < deadline, f"{entity} is {self.assistant.shown(entity)}; log: {self.program.log}"
             await asyncio.sleep(0.1)
 
-    def stale(self, entity: str, oldest: float) -> list[str]:
-        """Everything that a person saw there and that was older than `oldest` seconds, each with what was seen before it."""
+    def stale(self, entity: str, oldest: float, briefly: float = 0.0) -> list[str]:
+        """Every value older than `oldest` seconds that a person saw, followed by everything that was seen; [] without such a value.
+
+        Values that were seen for at most `briefly` seconds are passed over.
+        """
         shown = [(at, state) for at, name, state in self.assistant.seen if name in (entity, "")]
         start, found = shown[0][0], list[str]()
         for (at, state), (until, _) in pairwise([*shown, (time.time(), None)]):
             # What is shown until then has grown old until then.
-            if (age := self._age(state, until)) is not None and age > oldest:
+            if (age := self._age(state, until)) is not None and age > oldest and until - at > briefly:
                 times = f"from {at - start:.1f} s to {until - start:.1f} s"
                 found.append(f"{state}, {times}, {age:.1f} s old at the end")
         return found and [*found, *(f"{at - start:.1f} s: {state}" for at, state in shown)]
