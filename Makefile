@@ -37,7 +37,7 @@ HOME_ASSISTANT ?= .venv-home-assistant
 # Home Assistants side by side.
 HOMES ?= 3
 
-home-assistant: setup ## our meters in a real Home Assistant (about seven minutes; needs mosquitto)
+home-assistant: setup ## our meters in a real Home Assistant (about five minutes; needs mosquitto)
 	$(BIN)/python tests/home_assistant/make_environment.py $(HOME_ASSISTANT)
 	METERLINE_HOME_ASSISTANT=$(HOME_ASSISTANT) $(BIN)/python -m pytest tests/home_assistant -n $(HOMES) --dist worksteal
 

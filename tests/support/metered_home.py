@@ -130,7 +130,7 @@ class Home:
             await asyncio.sleep(0.1)
 
     def stale(self, entity: str, oldest: float, briefly: float = 0.0) -> list[str]:
-        """Every value older than `oldest` seconds that a person saw, followed by everything that was seen; [] without such a value.
+        """Every value older than `oldest` seconds that a person saw, then everything that was seen; [] without such a value.
 
         Values that were seen for at most `briefly` seconds are passed over.
         """
