@@ -169,6 +169,11 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def wake_ups(pid: int) -> int:
+    """How often a process has slept and was woken so far, all its threads: voluntary context switches."""
+    return sum(_field(f"{task}/status", "voluntary_ctxt_switches:") for task in Path(f"/proc/{pid}/task").iterdir())
+
+
 class Memory(NamedTuple):
     """KiB."""
 

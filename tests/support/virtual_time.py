@@ -61,7 +61,6 @@ class MemoryLink:
         self.baud: int | None = 9600
         self.form: Form = "7E1"
         self.crowd = 1
-        self.rest = 0.0
         self.received = 0
         self.tap: Callable[[bytes], object] | None = None
         self.written = b""
@@ -88,6 +87,9 @@ class MemoryLink:
 
     def unread(self, data: bytes) -> None:
         raise AssertionError("nothing to give back")
+
+    def rest_until(self, moment: float) -> None:
+        raise AssertionError("a module is asked, and its replies are awaited")
 
     async def write(self, data: bytes) -> None:
         if self.lost:

@@ -1,7 +1,7 @@
-"""What is set, for whoever looks at it: the page of a meter, and a report for strangers.
+"""The settings of a meter, as its page and the bug report show them.
 
-A key is masked unless its field says that it is public, with the metadata ``{"public": True}``: an option that a protocol
-gains tomorrow is masked until somebody has thought about it.
+A key is masked unless the metadata of its field is ``{"public": True}``: a new option of a protocol is masked until its author
+declares it public.
 """
 
 from __future__ import annotations
@@ -15,25 +15,28 @@ from meterline.config.schema import MeterConfig
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key that is set."""
+    """One key with a value.
+
+    Attributes:
+        key: Name of the key.
+        value: Its value; may be a secret.
+        is_public: Whether the value may be shown.
+    """
 
     key: str
     value: Any = field(repr=False)
     is_public: bool
 
     def masked(self, mask: str) -> Any:
-        """The value of a public key, and `mask` in place of any other."""
+        """Return the value of a public key; for any other key `mask`."""
         return self.value if self.is_public else mask
 
 
 def settings(section: object) -> Iterator[Setting]:
-    """The keys of a part of the configuration that are set.
+    """Yield the settings of a part of the configuration, in the order of its fields, without those that are None or empty.
 
     Args:
-        section: A dataclass, or None: no key.
-
-    Returns:
-        The keys in the order of its fields, without those that are None or empty.
+        section: A dataclass; None: no settings.
     """
     for one in fields(section) if is_dataclass(section) else ():
         value = getattr(section, one.name)
@@ -42,6 +45,6 @@ def settings(section: object) -> Iterator[Setting]:
 
 
 def settings_of(meter: MeterConfig) -> Iterator[Setting]:
-    """The keys of a meter, then those of its options."""
+    """Yield the settings of a meter, then those of its options."""
     yield from (setting for setting in settings(meter) if setting.key != "options")
     yield from settings(meter.options)

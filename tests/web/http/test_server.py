@@ -87,7 +87,7 @@ def test_gzip_is_used_where_the_client_takes_it(meters: int) -> None:
             _, headers, plain = await get(f"{url}/metrics", Accept_Encoding="identity")
             assert "Content-Encoding" not in headers
             assert plain.count("smartmeter_up{") == meters
-            assert (len(plain) > server_module.IN_A_THREAD_FROM) == (meters == 300)
+            assert (len(plain) > server_module.COMPRESS_IN_THREAD_FROM_BYTES) == (meters == 300)
 
     asyncio.run(test())
 
@@ -178,7 +178,7 @@ def test_a_failure_of_ours_is_one_line_without_a_traceback(monkeypatch: pytest.M
 
 
 def test_slow_clients_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.3)
+    monkeypatch.setattr(server_module, "HEADER_TIMEOUT_S", 0.3)
 
     async def test() -> None:
         async with serving("home") as (url, _), contextlib.AsyncExitStack() as stack:
@@ -192,7 +192,7 @@ def test_slow_clients_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_client_that_does_not_take_its_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT_S", 0.3)
     monkeypatch.setattr(Page, "text", lambda *_: "x" * (30 << 20))
 
     async def test() -> None:
@@ -201,8 +201,8 @@ def test_a_client_that_does_not_take_its_answer_is_dropped(monkeypatch: pytest.M
             client.setblocking(False)
             await loop.sock_connect(client, ("127.0.0.1", server.port))
             await loop.sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            await until(lambda: server._place)
-            await until(lambda: not server._place)
+            await until(lambda: server._share)
+            await until(lambda: not server._share)
             with contextlib.suppress(OSError):
                 while chunk := await loop.sock_recv(client, 1 << 20):
                     taken += len(chunk)
@@ -213,7 +213,7 @@ def test_a_client_that_does_not_take_its_answer_is_dropped(monkeypatch: pytest.M
 
 
 def test_a_header_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LINGER", 60.0)
+    monkeypatch.setattr(connections, "DRAIN_TIMEOUT_S", 60.0)
 
     async def test() -> None:
         async with serving("home") as (url, _):

@@ -32,8 +32,8 @@ def browser() -> Iterator[int]:
 
 @pytest.fixture
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "RETRY", 200)
-    monkeypatch.setattr(event_stream, "TICK", 0.3)
+    monkeypatch.setattr(event_stream, "RETRY_MS", 200)
+    monkeypatch.setattr(event_stream, "INTERVAL_S", 0.3)
 
 
 def take(live: Live, **powers: float) -> None:
@@ -60,7 +60,7 @@ def test_a_simulated_meter_is_shown_live_and_nothing_is_wrong_with_the_page(brow
             tab(browser) as page,
         ):
             await page.go(url)
-            await page.until("document.querySelector('.chip').textContent === 'speaking'")
+            await page.until("document.querySelector('.chip').textContent === 'online'")
             await page.until("document.querySelectorAll('.phases tbody tr').length === 3")
             await page.until("!!document.querySelector('.colour.blue, .colour.white, .colour.red')")
             await page.go(await page.ask("document.querySelector('h2 a').href"))
@@ -83,10 +83,10 @@ def test_values_move_and_a_silent_meter_loses_its_own_by_itself(browser: int) ->
             take(live, home=333)
             await page.until(f"{number()} === '333'")
             now += 30.1
-            await page.until("document.querySelector('.chip').textContent === 'silent'")
+            await page.until("document.querySelector('.chip').textContent === 'offline'")
             assert await page.ask(number()) == "–"
             assert "333" not in await page.ask("document.querySelector('.card .power').textContent")
-            assert "silent: home" in await page.ask("document.body.innerText")
+            assert "offline: home" in await page.ask("document.body.innerText")
             take(live, home=444)
             await page.until(f"{number()} === '444'")
             assert page.complaints == []
@@ -102,7 +102,7 @@ def test_a_restart_of_the_server_is_survived_and_no_number_outlives_the_connecti
                 take(live, home=555)
                 await page.go(url)
                 assert await page.ask(number()) == "555"
-            await page.until("document.getElementById('lost').textContent.startsWith('Connection lost')")
+            await page.until("document.getElementById('lost').textContent.startsWith('Reconnecting')")
             assert "555" not in await page.ask("document.body.innerText")
             assert await page.ask("document.querySelector('.chip')") is None
             async with paged("home", port=port) as (url, live):
@@ -118,7 +118,7 @@ def test_a_restart_of_the_server_is_survived_and_no_number_outlives_the_connecti
 
 
 def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MOST", 0)
+    monkeypatch.setattr(event_stream, "STREAMS_MAX", 0)
 
     async def test() -> None:
         async with paged("home") as (url, live), tab(browser) as page:
@@ -130,7 +130,7 @@ def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkey
             await page.until(f"{number()} === '2'")
             assert live.hub.count == 0
             assert await page.ask("document.getElementById('lost').textContent") == ""
-            monkeypatch.setattr(event_stream, "MOST", 1)
+            monkeypatch.setattr(event_stream, "STREAMS_MAX", 1)
             take(live, home=3)
             await until(lambda: live.hub.count)
             await page.until(f"{number()} === '3'")
@@ -147,7 +147,7 @@ def test_without_a_script_the_page_says_everything_and_loads_itself_anew(browser
             await page.go(url)
             text = await page.ask("document.body.innerText")
             assert "1234 W" in text
-            assert "Without JavaScript the page loads anew" in text
+            assert "Without JavaScript, this page reloads" in text
             assert await page.ask("document.querySelector('meta[http-equiv=refresh]').content") == "30"
             assert live.hub.count == 0
             await page.call("Emulation.setScriptExecutionDisabled", value=False)
