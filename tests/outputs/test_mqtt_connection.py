@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 from support.certificates import make
-from support.live_meters import LIMIT, environment, fetch, free_port, page, program, run, said, shows, until, wait_until
+from support.live_meters import LIMIT, environment, fetch, free_port, logged, page, program, run, shows, until, wait_until
 from support.mosquitto import ENERGY, Broker, configured, mosquitto, publishing, retained
 
 from bench.process import port_of
@@ -51,7 +51,7 @@ async def fails(broker: Broker, caplog: pytest.LogCaptureFixture, sentence: str,
     """Try to publish until the log says why that cannot be done."""
     with caplog.at_level(logging.INFO):
         async with publishing(configured(broker.port, "home", **options)) as stage:
-            await until(lambda: any(sentence in text for text in said(caplog)))
+            await until(lambda: any(sentence in text for text in logged(caplog)))
             assert stage.messages == 0
 
 
@@ -111,14 +111,14 @@ def test_a_broker_that_is_not_there_is_tried_again_and_said_once(caplog: pytest.
     async def test() -> None:
         config = configured(free_port(), "home")
         async with publishing(config) as stage:
-            await until(lambda: any("no connection" in text for text in said(caplog)))
+            await until(lambda: any("no connection" in text for text in logged(caplog)))
             await asyncio.sleep(2.5)
             assert stage.outputs.broker
             assert stage.outputs.broker.connections == 0
 
     with caplog.at_level(logging.INFO):
         run(test())
-    assert sum("no connection" in text for text in said(caplog)) == 1
+    assert sum("no connection" in text for text in logged(caplog)) == 1
 
 
 def config_file(folder: Path, broker: Broker, more: str = "") -> Path:

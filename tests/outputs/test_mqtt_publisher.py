@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.live_meters import HISTORIC, LIMIT, fake, free_port, run, said, talking, until
+from support.live_meters import HISTORIC, LIMIT, fake, free_port, logged, run, talking, until
 from support.mosquitto import (
     ENERGY,
     POWER,
@@ -285,7 +285,7 @@ def test_a_second_process_with_the_same_instance_is_said_and_removes_nothing(
                 async with publishing(configured(broker.port, "home", "farm")) as second:
                     second.say("farm", FRAME)
                     await speaks(watcher, second, "farm")
-                    await until(lambda: sum("another process publishes" in text for text in said(caplog)) >= 2)
+                    await until(lambda: sum("another process publishes" in text for text in logged(caplog)) >= 2)
                     before = len(watcher.heard)
                     async with publishing(configured(broker.port, "farm")) as third:
                         third.say("farm", FRAME)
@@ -311,7 +311,7 @@ def test_a_defect_of_one_meter_is_not_the_end_of_the_others(
                 stage.say(name, FRAME)
             await speaks(watcher, stage, "farm")
             assert not watcher.of(STATE)
-            await until(lambda: any("a defect in meterline" in text for text in said(caplog)))
+            await until(lambda: any("a defect in meterline" in text for text in logged(caplog)))
 
     monkeypatch.setattr("meterline.outputs.mqtt.publisher.series_of", broken)
     run(test())
