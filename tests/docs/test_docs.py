@@ -152,8 +152,12 @@ def test_every_link_between_pages_leads_somewhere() -> None:
             assert (folder / target).exists(), f"{name}: {target}"
 
 
-def test_the_pictures_of_the_page_are_there_and_small() -> None:
-    for name in ("page-phone.png", "page-desktop.png"):
-        picture = (ROOT / "docs" / name).read_bytes()
+def test_pictures_are_there_and_small() -> None:
+    pictures = sorted((ROOT / "docs").glob("*.png"))
+    assert [file.stem for file in pictures] == [
+        *("home-assistant-device", "home-assistant-energy", "home-assistant-settings", "page-desktop", "page-phone"),
+    ]
+    for file in pictures:
+        picture = file.read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) < 150_000

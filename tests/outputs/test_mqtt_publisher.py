@@ -67,7 +67,7 @@ def test_a_meter_is_announced_once_as_a_device_and_its_states_are_not_retained(b
             assert config["origin"]["name"] == "meterline"
             assert config["device"] == {"identifiers": ["meterline-main_home"], "name": "home"}
             assert config["state_topic"] == STATE
-            assert {one["topic"] for one in config["availability"]} == {STATUS, AVAILABLE}
+            assert {one["topic"] for one in config["availability"]} == {STATUS, STATE}
             energy = config["components"]["energy_import_watthours_total"]
             assert (energy["device_class"], energy["state_class"], energy["unit_of_measurement"]) == (
                 "energy",
@@ -196,7 +196,7 @@ def test_an_exchanged_meter_is_another_device_also_after_a_restart_and_a_lost_st
                 for _ in range(2):
                     stage.say("home", FRAME | {ENERGY: 6}, "069999999999")
                 await until(lambda: (watcher.last("meterline/main/home_2/state") or {}).get("energy_import_watthours_total"))
-                assert not watcher.of(STATE)
+                assert set(watcher.of(STATE)) == {'{"up": false}'}
                 assert CONFIG in {one.topic for one in watcher.heard}, "the former device stays, and is offline"
                 stage.runtime.state.close()
         lies = json.dumps(await retained(broker.port))
@@ -221,7 +221,8 @@ def test_a_meter_that_was_exchanged_while_nobody_listened_is_not_taken_for_the_o
             assert watcher.last(AVAILABLE) == "offline"
             stage.say("home", FRAME | {ENERGY: 5}, "2")
             await speaks(watcher, stage, device="home_2")
-            assert all(json.loads(text)["energy_import_watthours_total"] is None for text in watcher.of(STATE))
+            assert all(json.loads(text).get("energy_import_watthours_total") is None for text in watcher.of(STATE))
+            assert watcher.last(STATE)["up"] is False
             stage.runtime.state.close()
 
     run(test())

@@ -27,7 +27,8 @@ PATIENCE_S = 10.0
 """Seconds within which the broker must answer."""
 MOST_WAITING = 10_000
 """Received messages that wait; the library drops further ones."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 15.0
+"""Home Assistant tries each ten seconds, and shows the values from before the outage until we send others."""
 
 MqttError = aiomqtt.MqttError
 Client = aiomqtt.Client

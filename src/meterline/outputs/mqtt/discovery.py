@@ -20,6 +20,8 @@ from meterline.web.page.reading_texts import name_of
 
 MIGRATE = json.dumps({"migrate_discovery": True})
 """Payload by which an entity moves from a topic of its own to that of its device, or back, and keeps its settings."""
+FORMER = json.dumps({"up": False})
+"""The last state of a device whose meter was exchanged."""
 REMOVED = ""
 """Payload that removes what was announced at a topic."""
 
@@ -70,10 +72,7 @@ def announcements(
     about, origin = _device(topics, device, facts), {"name": "meterline", "sw_version": __version__}
     shared = {
         "state_topic": topics.state(device),
-        "availability": [
-            {"topic": topics.status, "value_template": "{{ value_json.get('status') }}"},
-            {"topic": topics.available(device)},
-        ],
+        "availability": _availability(topics, device, "{{ value_json.get('up') }}"),
         "availability_mode": "all",
     }
     entities = {key: _component(topics, device, entity, sayings, language) for key, entity in sayings.entities.items()}
@@ -102,6 +101,18 @@ def _device(topics: Topics, device: Device, facts: Facts) -> dict[str, Any]:
     return {key: value for key, value in about.items() if value is not None}
 
 
+def _availability(topics: Topics, device: Device, when: str) -> list[dict[str, str]]:
+    """An entity is available while the process lives and the last state says so: `when`, a template.
+
+    The state itself says whether the meter speaks. After a restart Home Assistant has the value of before: it restores what may
+    expire. A retained topic that says "available" would show that value as if it were fresh.
+    """
+    return [
+        {"topic": topics.status, "value_template": "{{ value_json.get('status') }}"},
+        {"topic": topics.state(device), "value_template": when, "payload_available": "True", "payload_not_available": "False"},
+    ]
+
+
 def _component(topics: Topics, device: Device, entity: Entity, sayings: Sayings, language: Language) -> dict[str, Any]:
     kind, key = traits(entity.series), entity.key
     found: dict[str, Any] = {
@@ -124,7 +135,7 @@ def _component(topics: Topics, device: Device, entity: Entity, sayings: Sayings,
     if kind.device_class == "enum":
         found["options"] = sorted(sayings.options.get(key, {UNKNOWN}))
     if key == "up":  # that the meter is silent must be seen while it is
-        found["availability"] = [{"topic": topics.status, "value_template": "{{ value_json.get('status') }}"}]
+        found["availability"] = _availability(topics, device, "{{ value_json.get('up') is not none }}")
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -20,7 +20,7 @@ from meterline.logs import Reminders, RepeatFilter, about
 from meterline.meter.exposition import BrokerCounts
 from meterline.meter.meter import Meter
 from meterline.outputs.mqtt.connection import Client, Message, MqttError, connected, pauses, problem
-from meterline.outputs.mqtt.discovery import MIGRATE, REMOVED, Facts, announcements, facts
+from meterline.outputs.mqtt.discovery import FORMER, MIGRATE, REMOVED, Facts, announcements, facts
 from meterline.outputs.mqtt.identity import Device, Generation, Topics
 from meterline.outputs.mqtt.pace import LONGEST_S, SHORTEST_S, Pace, Situation
 from meterline.outputs.mqtt.presence import Presence
@@ -165,12 +165,14 @@ class Publisher:
         await client.unsubscribe(list(filters))
         self._counts.is_connected, self._counts.connections = True, self._counts.connections + 1
         self._say(logging.INFO, "connected")
-        await self._send_status(client)
         for sender in self._senders.values():
             sender.forget_connection()
+        await self._look_at_all(client)
+        # After the states: as soon as we are online, Home Assistant shows the last ones that it has.
+        await self._send_status(client)
         while True:
-            await self._look_at_all(client)
             await world.current.sleep(SHORTEST_S)
+            await self._look_at_all(client)
 
     async def _look_around(self) -> None:
         """Wait for all retained messages of this process."""
@@ -207,15 +209,11 @@ class Publisher:
         now = self._clock()
         if self._config is not self._runtime.config:
             await self._take_meters(client)
-        if self._presence.is_answer_due(now):
-            self._presence.note_answered(now)
-            await self._send_status(client)
         if self._strange and self._presence.is_alone(now):
             await self._remove(client, self._strange)
             self._strange = []
-        if now >= self._birth_at:
+        if is_born := now >= self._birth_at:
             self._birth_at = math.inf
-            await self._send_status(client)
             for sender in self._senders.values():
                 sender.forget_connection()
         for sender in list(self._senders.values()):
@@ -225,6 +223,9 @@ class Publisher:
                 raise
             except Exception as error:  # our own defect: never the end of the other meters
                 self._say(logging.ERROR, f"a defect in meterline; please report it. {sender.slug}: {error!r}", error)
+        if is_born or self._presence.is_answer_due(now):
+            self._presence.note_answered(now)
+            await self._send_status(client)
 
     async def _look_at(self, client: Client, sender: Sender) -> None:
         """Send the values of a meter, if a message is due."""
@@ -232,9 +233,7 @@ class Publisher:
         is_settled = sender.generation.hear(meter.address, meter.is_address_sure)
         if sender.device != before:
             log.info("mqtt: the meter was exchanged: its device is %s from now on", sender.device.name, extra=about(meter.name))
-            await self._send_text(client, self._topics.available(before), "offline", is_kept=True)
-            sender.sayings.take([(("smartmeter_up",), 0.0)], self._options.serial)
-            await self._send_text(client, self._topics.state(before), sender.sayings.text(None))
+            await self._send_former(client, before)
             sender.begin_device()
         self._keep(sender)
         found = situation(meter, is_settled)
@@ -259,7 +258,7 @@ class Publisher:
             if sender.slug not in {device.slug for device in devices}:
                 await self._remove(client, [*sender.announced, self._topics.available(sender.device)])
         for device in self._retained.former(devices):
-            await self._send_text(client, self._topics.available(device), "offline", is_kept=True)
+            await self._send_former(client, device)
         moved = self._retained.moved(devices, self._options.discovery)
         if self._options.discovery != "off":
             for topic in moved:
@@ -321,6 +320,11 @@ class Publisher:
             word = "online" if is_available else "offline"
             await self._send_text(client, self._topics.available(sender.device), word, is_kept=True)
             sender.available = is_available
+
+    async def _send_former(self, client: Client, device: Device) -> None:
+        """A device whose meter was exchanged: unavailable for ever."""
+        await self._send_text(client, self._topics.available(device), "offline", is_kept=True)
+        await self._send_text(client, self._topics.state(device), FORMER)
 
     async def _send_status(self, client: Client, word: str = "online") -> None:
         await self._send_text(client, self._topics.status, self._presence.status(word), is_kept=True)
