@@ -14,12 +14,13 @@ from meterline.billing.billing import BillingService, Starts
 from meterline.config.mqtt import Mqtt, slug
 from meterline.locale import codes, language
 from meterline.meter.families import CATALOGUE, Family
+from meterline.meter.generation import Generation
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Reading, Series, Snapshot
 from meterline.outputs.mqtt.connection import pauses
 from meterline.outputs.mqtt.discovery import Facts, announcements, facts
 from meterline.outputs.mqtt.entities import NOT_SENT, Traits, entity_of, entity_of_key, traits
-from meterline.outputs.mqtt.identity import Device, Generation, Topics, device_of
+from meterline.outputs.mqtt.identity import Device, Topics, device_of
 from meterline.outputs.mqtt.pace import LONGEST_S, SETTLED_S, Pace, Situation
 from meterline.outputs.mqtt.presence import RIVAL_S, Presence
 from meterline.outputs.mqtt.retained import Retained

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
 from meterline import world
 from meterline.history.clock import TrustedClock
 from meterline.history.day_row import DAY_S, LIVE, METER, PER_WATT_HOUR, DayRow, RowKey
+from meterline.history.generations import Generations
 from meterline.history.ledger import Ledger
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
@@ -81,13 +82,15 @@ class _Recorded:
 class _Write:
     """What has changed, as it stands now, on its way to the disk."""
 
-    def __init__(self, batch: list[_Recorded]) -> None:
+    def __init__(self, batch: list[_Recorded], generations: Generations) -> None:
+        self._generations = generations
         self._days = [(recorded, frozenset(recorded.changed)) for recorded in batch]
         self.rows = [recorded.rows[day].copy() for recorded, days in self._days for day in sorted(days)]
         self.entries = [
             (zone_key(recorded.meter.name), recorded.zone.encode()) for recorded in batch if not recorded.is_zone_kept
         ]
         for recorded in batch:
+            self.entries += generations.entries(recorded.meter.name)
             recorded.changed.clear()
 
     def settle(self, is_written: bool) -> bool:
@@ -95,6 +98,7 @@ class _Write:
         for recorded, days in self._days:
             if is_written:
                 recorded.is_zone_kept = True
+                self._generations.settle(recorded.meter.name, self.entries)
             else:
                 recorded.changed |= days
         return is_written
@@ -106,14 +110,10 @@ class Recorder:
     `open` a meter, `take` after each snapshot, `run` beside the meters, `close` at the end.
     """
 
-    def __init__(self, ledger: Ledger, generation: Callable[[str], int] = lambda meter: 1) -> None:
-        """
-        Args:
-            ledger: Where rows are kept.
-            generation: Counts the meters that had a name; see `RowKey`.
-        """
+    def __init__(self, ledger: Ledger) -> None:
+        """`ledger`: where rows are kept."""
         self.ledger = ledger
-        self._generation = generation
+        self._generations = Generations(ledger)
         self._clock = TrustedClock(lambda: world.current.now())
         self._meters: dict[str, _Recorded] = {}
         self._due = asyncio.Event()
@@ -128,7 +128,7 @@ class Recorder:
         """
         known = self._meters.get(meter.name)
         if known is None or (known.slot_s, known.zone) != (slot_s, zone) or known.meter is not meter:
-            self._meters[meter.name] = _Recorded(meter, slot_s, zone, self._generation(meter.name))
+            self._meters[meter.name] = _Recorded(meter, slot_s, zone, self._generations.number(meter.name))
 
     def forget(self, meter: str) -> None:
         """Record a meter no more. What is not on the disk is written."""
@@ -139,14 +139,14 @@ class Recorder:
     def take(self, meter: Meter) -> None:
         """Record what a meter said in the snapshot that it has just taken."""
         recorded = self._meters.get(meter.name)
-        if recorded is None or not meter.registers:
+        if recorded is None or not meter.registers or not self._generations.take(meter):
             return
         if (now := self._clock.moment(meter.clock())) is None:
             return
         if now < recorded.at:  # the clock was set back: edges of the time that comes again are recorded again
             recorded.at = 0
             recorded.last.clear()
-        if self._generation(meter.name) != recorded.generation:
+        if self._generations.number(meter.name) != recorded.generation:
             self.forget(meter.name)
             self.open(meter, recorded.slot_s, recorded.zone)
             recorded = self._meters[meter.name]
@@ -204,13 +204,13 @@ class Recorder:
             await self._due.wait()
             await world.current.sleep(WRITE_DELAY_S)
             self._due.clear()
-            write = _Write([recorded for recorded in self._meters.values() if recorded.changed])
+            write = _Write([recorded for recorded in self._meters.values() if recorded.changed], self._generations)
             if not write.settle(await world.current.in_thread(self.ledger.write, write.rows, write.entries)):
                 await world.current.sleep(WRITE_AGAIN_S)
                 self._due.set()
 
     def _write_now(self, batch: list[_Recorded]) -> None:
-        write = _Write(batch)
+        write = _Write(batch, self._generations)
         write.settle(self.ledger.write(write.rows, write.entries))
 
     def close(self) -> None:

@@ -18,10 +18,11 @@ from meterline.config.schema import Config
 from meterline.locale import language
 from meterline.logs import Reminders, RepeatFilter, about
 from meterline.meter.exposition import BrokerCounts
+from meterline.meter.generation import Generation
 from meterline.meter.meter import Meter
 from meterline.outputs.mqtt.connection import Client, Message, MqttError, connected, pauses, problem
 from meterline.outputs.mqtt.discovery import FORMER, MIGRATE, REMOVED, Facts, announcements, facts
-from meterline.outputs.mqtt.identity import Device, Generation, Topics
+from meterline.outputs.mqtt.identity import Device, Topics
 from meterline.outputs.mqtt.pace import LONGEST_S, SHORTEST_S, Pace, Situation
 from meterline.outputs.mqtt.presence import Presence
 from meterline.outputs.mqtt.retained import Retained
