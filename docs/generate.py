@@ -89,7 +89,9 @@ def metrics() -> str:
             "`meterline_config_last_reload_successful`, `meterline_config_last_reload_success_timestamp_seconds`, and",
             "`meterline_state_writable`, which is 0 while the state cannot be written. With a broker in the configuration,",
             "`/metrics` has `meterline_mqtt_connected`, `meterline_mqtt_messages_total` and `meterline_mqtt_reconnects_total`",
-            "([MQTT](mqtt.md#is-it-connected)).",
+            "([MQTT](mqtt.md#is-it-connected)). Where the state is stored, it has `meterline_ledger_aside_total`,",
+            "`meterline_ledger_bytes`, `meterline_ledger_last_commit_timestamp_seconds` and `meterline_ledger_writable`",
+            "([history](history.md#damage)).",
             "",
         ]
     )

@@ -233,7 +233,8 @@ def application(
         broker: Returns the counts of the connection to an MQTT broker, for /metrics; None while none is configured.
     """
     state = runtime.state
-    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None, broker)
+    writable, ledger = state.writable if state.kept else None, runtime.recorder.ledger.health if runtime.recorder else None
+    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, writable, broker, ledger)
     source = source or MetricsSource(metrics.text)
     home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
     per_meter: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]
