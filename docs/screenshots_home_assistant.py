@@ -115,7 +115,7 @@ async def _run(browser: int, folder: Path) -> None:
                 device = (await home.devices())["home"]["id"]
                 async with tab(browser) as page:
                     await _sign_in(page, home)
-                    await _take(page, home, f"/config/devices/device/{device}", "Apparent power drawn", "device")
+                    await _take(page, home, f"/config/devices/device/{device}", "Apparent power, import", "device")
                     await _take(page, home, "/config/energy", "Electricity grid", "settings")
                     await _take(page, home, "/energy", "Energy distribution", "energy", PREVIOUS)
             finally:
