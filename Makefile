@@ -39,7 +39,7 @@ HOMES ?= 3
 
 home-assistant: setup ## our meters in a real Home Assistant (about five minutes; needs mosquitto)
 	$(BIN)/python tests/home_assistant/make_environment.py $(HOME_ASSISTANT)
-	METERLINE_HOME_ASSISTANT=$(HOME_ASSISTANT) $(BIN)/python -m pytest tests/home_assistant -n $(HOMES) --dist worksteal
+	METERLINE_HOME_ASSISTANT=$(HOME_ASSISTANT) $(BIN)/python -m pytest tests/home_assistant $(AGAIN) -n $(HOMES) --dist worksteal
 
 lint: setup ## ruff: style and mistakes
 	$(BIN)/ruff check .
