@@ -142,13 +142,13 @@ def _kept(command: Parser) -> None:
     )
 
 
-def _served(command: Parser) -> None:
+def _served(command: Parser, purpose: str = "address to serve on") -> None:
     command.add_argument(
         "--web.listen-address",
         dest="address",
         metavar="ADDRESS",
         default=DEFAULT_ADDRESS,
-        help=f"address to serve on (default {DEFAULT_ADDRESS}: all addresses of this machine)",
+        help=f"{purpose} (default {DEFAULT_ADDRESS}: all addresses of this machine)",
     )
 
 
@@ -165,7 +165,7 @@ def _add_doctor(commands: Commands) -> None:
     )
     doctor.add_argument("--config.file", dest="config", metavar="FILE", help="the configuration of the meters")
     _kept(doctor)
-    _served(doctor)
+    _served(doctor, "address of a running meterline, which is asked for its meters")
     doctor.add_argument("--seconds", type=float, default=10.0, help="time to listen to each line (default 10)")
     doctor.add_argument("--json", action="store_true", help="print one JSON object for each finding")
     doctor.add_argument(
@@ -179,7 +179,9 @@ def _add_capture(commands: Commands) -> None:
     capture.add_argument("link", help="a device or tcp://host:port")
     capture.add_argument("-o", dest="file", metavar="FILE", required=True, help="the file to write")
     capture.add_argument("--force", action="store_true", help="overwrite an existing file")
-    capture.add_argument("--redact", action="store_true", help="mask the numbers that identify the household")
+    capture.add_argument(
+        "--redact", action="store_true", help="mask numbers that identify the household, and messages of the distributor"
+    )
     capture.add_argument("--seconds", type=float, help="stop after this many seconds (default: at Ctrl-C)")
     capture.add_argument("--baud", type=int, help="speed of the line; without detection, and nothing is sent")
     capture.add_argument("--protocol", choices=tuple(PROTOCOLS), help="default: detected")
@@ -241,4 +243,4 @@ def _simulating(kind: Parser, faults: str) -> None:
     place = kind.add_mutually_exclusive_group()
     place.add_argument("--pty", metavar="PATH", help="make PATH a link to a new pseudo-terminal")
     place.add_argument("--tcp", metavar="HOST:PORT", help="serve on a TCP port")
-    kind.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=faults)
+    kind.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help=f"{faults}; may be repeated")
