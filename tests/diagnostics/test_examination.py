@@ -304,7 +304,7 @@ def test_the_page_of_our_own_service_is_read_whatever_labels_its_meters_have() -
     instance = Instance(1, page, None)
     assert instance.meters == ["home"]
     (finding,) = instance.findings(["home"])
-    assert finding.what == "meter 'home': 7 frames, 3 rejected; it speaks"
+    assert finding.what == "meter 'home': 7 frames, 3 rejected; online"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")
