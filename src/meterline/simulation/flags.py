@@ -50,3 +50,10 @@ def parse_factor(flag: str, factor: float) -> float:
     if not factor > 0:
         raise UserError(f"{flag} {factor:g}: expected a factor above 0")
     return factor
+
+
+def parse_count(flag: str, count: int, most: int) -> int:
+    """Return the count, which must be from 0 to `most`."""
+    if not 0 <= count <= most:
+        raise UserError(f"{flag} {count}: expected a number from 0 to {most}")
+    return count

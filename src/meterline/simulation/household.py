@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,13 @@ class House:
 
     def _noise(self, now: float, period: int) -> float:
         """A number from 0 to 1 that changes every `period` seconds, always the same for the same time."""
-        return random.Random(f"{self.seed}:{period}:{int(now // period)}").random()
+        return _draw(self.seed, period, int(now // period))
+
+
+@lru_cache(maxsize=64)
+def _draw(seed: int, period: int, index: int) -> float:
+    """Return the number of one period. Most periods are longer than the steps in which a meter looks at the house."""
+    return random.Random(f"{seed}:{period}:{index}").random()
 
 
 def _bump(hour: float, centre: float, width: float) -> float:

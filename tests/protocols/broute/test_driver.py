@@ -118,6 +118,17 @@ RECOVERED = {
     "stall": Faults(stall=(900, 60)),
     "outage": Faults(outage=(1800, 600)),
     "sentinels": Faults(sentinels=0.3),
+    "set_refused": Faults(set_refused=0.3),
+    "slow_e2": Faults(slow_e2=0.5),
+    "lost_fragment": Faults(lost_fragment=0.3),
+    "older_day": Faults(older_day=0.3),
+    "wrong_digit": Faults(wrong_digit=0.3),
+    "unkept": Faults(unkept=0.3),
+    "late_slots": Faults(late_slots=300),
+    "midnight": Faults(midnight=600),
+    "power_cut": Faults(power_cut=(1800, 300)),
+    "replaced": Faults(replaced=1800),
+    "replaced_register": Faults(replaced=1800, replaced_register=90_000),
 }
 
 

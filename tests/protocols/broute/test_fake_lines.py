@@ -176,6 +176,7 @@ def test_the_command_prints_a_configuration_that_is_good(tmp_path: Path) -> None
         (["--fault", "outage=60"], "--fault outage 60: expected PERIOD/LENGTH in seconds"),
         (["--fault", "drop=often"], "--fault drop=often: expected a number"),
         (["--scale", "0"], "--scale 0: expected a factor above 0"),
+        (["--kept-days", "100"], "--kept-days 100: expected a number from 0 to 99"),
     ],
 )
 def test_what_cannot_be_simulated_is_said_in_one_line(words: list[str], complaint: str) -> None:

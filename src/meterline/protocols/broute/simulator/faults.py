@@ -33,6 +33,18 @@ class Faults:
     """SKSENDTO refused with ER09 or ER10."""
     sna: float = 0.0
     """Replies that refuse one property."""
+    set_refused: float = 0.0
+    """SetC refused: every value comes back."""
+    slow_e2: float = 0.0
+    """Replies with a day of half-hours (E2, E4) that come after 20 to 60 s."""
+    lost_fragment: float = 0.0
+    """Replies of two radio frames whose second is lost: nothing comes."""
+    older_day: float = 0.0
+    """Replies with a history (E2, E4, EC, EE) that hold the one asked before."""
+    wrong_digit: float = 0.0
+    """Replies with a history in which one hex digit of a register is another one, as after noise on the serial line."""
+    unkept: float = 0.0
+    """Half-hours that the meter never remembers."""
     wrong_pdc: float = 0.0
     """Replies with a wrong length of a property."""
     wrong_length: float = 0.0
@@ -57,6 +69,14 @@ class Faults:
     """Seconds after which the module neither hears nor speaks until it is opened anew."""
     moves: int = 0
     """Seconds after which the meter is another: channel, MAC address and PAN change."""
+    replaced: int = 0
+    """Seconds after which a meter of another number takes its place, with other registers and without its memory."""
+    replaced_register: int = 0
+    """Where the registers of that meter begin, in kWh."""
+    late_slots: int = 0
+    """Seconds within which a half-hour that is over comes into the memory (E2, E4, EC)."""
+    midnight: int = 0
+    """Seconds before the meter's midnight from which a day (E2, E4) is answered only after it, counted from the new date."""
     end26: int = 0
     """Seconds after each join until the meter ends the session."""
     expire29: int = 0
@@ -69,9 +89,15 @@ class Faults:
     """The module's output waits."""
     outage: tuple[int, int] | None = None
     """Out of radio reach."""
+    power_cut: tuple[int, int] | None = None
+    """The meter without power: it says nothing, its registers stand still, its selectors (E5, ED, EF) and session are lost."""
     seed: int = 1
 
 
+DAYS = {0xE2, 0xE4}
+"""Days of half-hours."""
+HISTORY = DAYS | {0xEC, 0xEE}
+"""What the meter remembers."""
 SENTINELS = {
     0xD0: bytes.fromhex("07E90101000000FFFFFFFEFFFFFFFE"),
     0xE0: bytes.fromhex("FFFFFFFE"),
@@ -91,6 +117,8 @@ class Dice:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self._throws: dict[str, random.Random] = {}
+        self._asked_before: dict[int, bytes] = {}
+        """Property → what it said last, of those of `HISTORY`."""
 
     def of(self, name: str) -> random.Random:
         """The dice of one fault."""
@@ -110,10 +138,29 @@ class Dice:
         if frame.esv == echonet.GET_RES and self.hit("sna"):
             refused = self.of("sna").choice(frame.properties).epc
             frame = _replaced(frame, {refused: b""})._replace(esv=echonet.GET_SNA)
+        if frame.esv == echonet.GET_RES:
+            frame = self._misread(self._older(frame))
         payload = echonet.encode(frame)
         if self.hit("wrong_pdc"):
             payload = payload[:13] + bytes([payload[13] + 1 & 0xFF]) + payload[14:]
         return payload
+
+    def _older(self, frame: Frame) -> Frame:
+        older: dict[int, bytes] = {}
+        for epc, edt in frame.properties:
+            if epc in HISTORY:
+                before, self._asked_before[epc] = self._asked_before.get(epc), edt
+                older |= {epc: before} if before and self.hit("older_day") else {}
+        return _replaced(frame, older)
+
+    def _misread(self, frame: Frame) -> Frame:
+        for epc, edt in frame.properties:
+            if epc in HISTORY and self.hit("wrong_digit"):
+                dice, wrong = self.of("wrong_digit"), bytearray(edt)
+                place = dice.randrange(2 if epc in DAYS else 7, len(edt))  # behind the day, or time and count
+                wrong[place] ^= dice.randint(1, 15) << dice.choice((0, 4))
+                frame = _replaced(frame, {epc: bytes(wrong)})
+        return frame
 
 
 def _replaced(frame: Frame, values: dict[int, bytes]) -> Frame:

@@ -13,22 +13,23 @@ from datetime import datetime, timedelta, timezone
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.echonet import CONTROLLER, METER, NODE, Frame, Property
 from meterline.protocols.broute.simulator.properties import NODE_VALUES, SETTABLE, VALUES
+from meterline.protocols.broute.simulator.registers import HALF_HOUR, MOST_DAYS, Energies, Registers
 from meterline.simulation.household import House
 
 JST = timezone(timedelta(hours=9))
-HALF_HOUR = 1800
+DAY = 86_400
 LATEST_NOTICE = 300.0
 """Seconds after :00 and :30 within which the fixed-time values are announced."""
 TRUNCATED_AT = 6
 """Properties of one Get that a meter which truncates answers."""
 UNITS = {0: 1000.0, 1: 100.0, 2: 10.0, 3: 1.0, 4: 0.1, 0x0A: 1e4, 0x0B: 1e5, 0x0C: 1e6, 0x0D: 1e7}
 """Watt-hours of one count, by the code of E1."""
-_REMEMBERED = 96
-"""Half-hours before it was made that it knows."""
 SECOND_GENERATION = (0xC0, 0xD0, 0xEE, 0xEF)
 """What a meter of release R has beside the others."""
 _MINUTES = 60
-"""Minutes that it knows. ⚠ How many a real one does is not known."""
+"""Minutes that the meter remembers. ⚠ How many real meters keep is not known."""
+_UNSET_DAY, _UNSET_TIME = 0xFF, bytes.fromhex("FFFFFFFFFFFFFF")
+"""E5, and ED and EF, where nobody has set them since the meter got power."""
 
 
 @dataclass
@@ -56,20 +57,25 @@ class FakeMeter:
     now: float = 0.0
     imported: float = 12_345_678.0
     exported: float = 3_456_789.0
+    kept_days: int = MOST_DAYS
+    """Days of half-hours that the meter remembers before the running day. ⚠ How many real meters keep is not known."""
+    unkept: float = 0.0
+    """Fraction of the half-hours that never come into the memory."""
+    late_slots: int = 0
+    """Seconds within which a half-hour that is over comes into the memory. ⚠ Real meters are said to need up to 300."""
 
     def __post_init__(self) -> None:
         self.id = self.id or f"{self.number:032X}"
         self.mac = self.mac or f"{0x0014224455667788 + self.number - 1:016X}"
         self.exports = self.house.solar > 0 if self.export is None else self.export
         self.location: int = 0x61
-        self.day: int = 0xFF
-        self.selector: bytes = bytes.fromhex("FFFFFFFFFFFFFF")
-        self.minute_selector: bytes = self.selector
+        self.day: int = _UNSET_DAY
+        self.selector: bytes = _UNSET_TIME
+        self.minute_selector: bytes = _UNSET_TIME
         self.holder: tuple[str, float] | None = None
         """Which module has a session with it, and until when."""
-        self._marks: dict[int, tuple[float, float]] = {}
-        self._minutes: dict[int, tuple[float, float]] = {}
-        self._earliest = (0.0, 0.0, 0.0)
+        self._installed = 0.0
+        self._registers: Registers | None = None
 
     @property
     def pairing_id(self) -> str:
@@ -92,75 +98,109 @@ class FakeMeter:
         return round(self._net(self.now // 1))
 
     def move(self) -> None:
-        """Another meter takes its place: another channel, MAC address and PAN."""
+        """Change channel, MAC address and PAN. The registers go on."""
         self.channel = 0x21 + (self.channel - 0x21 + 5) % 28
         self.mac = f"{int(self.mac, 16) ^ 0x1357:016X}"
         self.holder = None
+
+    def replace(self, imported: float = 0.0, exported: float = 0.0) -> None:
+        """Put a meter of another number in its place now, with registers of its own and without the memory of the time before.
+
+        Id and password stay. ⚠ A distributor may give new ones.
+
+        Args:
+            imported: Where the register of the new meter begins, in Wh.
+            exported: Where its reverse register begins, in Wh.
+        """
+        self.move()
+        self.number += 500
+        self._installed, self.imported, self.exported = self.now, imported, exported
+        self._registers = Registers(self._net, self.now, (imported, exported))
+        self._forget_selectors()
+
+    def lose_power(self, seconds: float) -> None:
+        """Cut the power from now on for some seconds: registers stand still, selectors and session are lost.
+
+        ⚠ The clock goes on, and half-hours of the time before stay in the memory.
+        """
+        if self._registers:
+            self._registers.cut(self.now, self.now + seconds)
+        self.holder = None
+        self._forget_selectors()
+
+    def _forget_selectors(self) -> None:
+        self.day, self.selector, self.minute_selector = _UNSET_DAY, _UNSET_TIME, _UNSET_TIME
+
+    def is_dark(self, when: float) -> bool:
+        """Return whether the meter has no power at a Unix time."""
+        return bool(self._registers and self._registers.is_cut(when))
 
     def near_wrap(self) -> None:
         """Put its registers half a count before they begin anew."""
         self.imported = self.exported = UNITS[self.unit] * (self.coefficient or 1) * (10**self.digits - 0.5)
         self.now = 0.0
-        self._marks.clear()
-        self._minutes.clear()
 
     def advance(self, now: float) -> None:
         """Let the time pass until `now`."""
-        if not self.now:
+        if not self.now or self._registers is None:
             self.now = now
-            self._earliest = (now, self.imported, self.exported)
-            self._mark()
-        while self.now < now:
-            stop = min(now, (self.now // 60 + 1) * 60)
-            drawn, fed = self._energy(self.now, stop)
-            self.imported, self.exported, self.now = self.imported + drawn, self.exported + fed, stop
-            self._mark()
-
-    def _mark(self) -> None:
-        """Remember both energies of a full minute and of a half-hour."""
-        minute, seconds = divmod(self.now, 60)
-        if not seconds:
-            self._minutes[int(minute)] = (self.imported, self.exported)
-            self._minutes.pop(int(minute) - _MINUTES, None)
-        if self.now % HALF_HOUR == 0:
-            self._marks[int(self.now // HALF_HOUR)] = (self.imported, self.exported)
+            self._registers = Registers(self._net, now, (self.imported, self.exported))
+        if now > self.now:
+            self.now = now
+            self.imported, self.exported = self._registers.at(now)
 
     def register(self, energy: float) -> int:
         """What a register shows: it wraps after its significant digits."""
         return int(energy / UNITS[self.unit] / (self.coefficient or 1)) % int(10**self.digits)
 
-    def at_half_hour(self, index: int) -> tuple[float, float] | None:
-        """Both energies at a half-hour (Unix time / 1800); None in the future and in the far past."""
-        start = int(self._earliest[0] // HALF_HOUR)
-        if index not in self._marks and start - _REMEMBERED < index <= start and index <= self.now // HALF_HOUR:
-            while self._earliest[0] > index * HALF_HOUR:
-                self._look_back()
-        return self._marks.get(index)
+    def energies(self, when: float) -> Energies:
+        """Return what the meter has counted at a time, whether it remembers that time or not: to compare answers with.
 
-    def at_minute(self, index: int) -> tuple[float, float] | None:
-        """Both energies at a full minute (Unix time / 60); None in the future, and before the last hour."""
-        if not self.now // 60 - _MINUTES < index <= self.now // 60:
+        Args:
+            when: Unix time, no later than the meter's; after a replacement no earlier than that.
+
+        Returns:
+            Import and export in Wh, finer than the registers show.
+
+        Raises:
+            ValueError: This meter counted nothing then.
+        """
+        if self._registers is None or not self._installed <= when <= self.now:
+            raise ValueError(f"no register at {when:.0f}: the meter counts from {self._installed:.0f} to {self.now:.0f}")
+        return self._registers.at(when)
+
+    def readings(self, when: float) -> tuple[int, int]:
+        """Return what both registers showed at a time, as counts of its unit. Args and Raises: see `energies`."""
+        drawn, fed = self.energies(when)
+        return self.register(drawn), self.register(fed)
+
+    def at_half_hour(self, index: int) -> Energies | None:
+        """Both energies at a half-hour (Unix time / 1800). None: in the future, too far back, or the meter had no power."""
+        when = index * HALF_HOUR
+        if not max(self._installed, self.midnight(self.kept_days)) <= when <= self.now or self.is_dark(when):
             return None
-        half_hour, past = index * 60 // HALF_HOUR, self.at_half_hour(index * 60 // HALF_HOUR)
-        if index not in self._minutes and past:  # it was made since
-            drawn, fed = self._energy(half_hour * HALF_HOUR, index * 60)
-            return past[0] + drawn, past[1] + fed
-        return self._minutes.get(index)
+        energies = self.energies(when)
+        return energies if min(energies) >= 0 else None  # a register begins at zero
 
-    def _look_back(self) -> None:
-        end, imported, exported = self._earliest
-        index = int(-(-end // HALF_HOUR)) - 1
-        drawn, fed = self._energy(index * HALF_HOUR, end)
-        self._earliest = (index * HALF_HOUR, imported - drawn, exported - fed)
-        self._marks[index] = self._earliest[1:]
+    def slot(self, index: int) -> Energies | None:
+        """Both energies at a half-hour, once they are in the memory. None: see `at_half_hour`, or not yet, or never kept."""
+        if self.unkept and self._draw("unkept", index) < self.unkept:
+            return None
+        late = self.late_slots * self._draw("late", index) if self.late_slots else 0.0
+        return self.at_half_hour(index) if self.now >= index * HALF_HOUR + late else None
 
-    def _energy(self, start: float, end: float) -> tuple[float, float]:
-        drawn = fed = 0.0
-        while start < end:
-            step = min(60.0, end - start)
-            energy = self._net(start) * step / 3600
-            drawn, fed, start = drawn + max(energy, 0.0), fed + max(-energy, 0.0), start + step
-        return drawn, fed
+    def at_minute(self, index: int) -> Energies | None:
+        """Both energies at a full minute (Unix time / 60). None: in the future, before the last hour, or the meter was dark."""
+        is_known = self.now // 60 - _MINUTES < index <= self.now // 60 and index * 60 >= self._installed
+        return self.energies(index * 60) if is_known and not self.is_dark(index * 60) else None
+
+    def midnight(self, days_back: int = 0) -> float:
+        """When a day of the meter's clock began, in Unix time. `days_back`: 0 for the day that runs, 1 for yesterday."""
+        return self.local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() - DAY * days_back
+
+    def _draw(self, name: str, index: int) -> float:
+        """A number from 0 to 1, always the same for a half-hour."""
+        return random.Random(f"{self.number}:{name}:{index}").random()
 
     def _net(self, now: float) -> float:
         net = self.house.load(now) - self.house.sun(now)

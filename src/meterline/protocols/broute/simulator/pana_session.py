@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.echonet import PANA_PORT, PORT, Frame
-from meterline.protocols.broute.simulator.meter import FakeMeter
+from meterline.protocols.broute.simulator.faults import DAYS
+from meterline.protocols.broute.simulator.meter import DAY, FakeMeter
 from meterline.protocols.broute.simulator.pana import messages
 from meterline.protocols.broute.simulator.radio import Air
 from meterline.protocols.broute.skstack import link_local
@@ -19,6 +20,10 @@ PATIENCE = (38.0, 40.0)
 """Seconds until a module gives up a meter that does not answer its PANA messages."""
 LATE = 60.0
 """Seconds of a late reply."""
+SLOW = (20.0, 60.0)
+"""Seconds until a slow meter has found a day of half-hours."""
+ONE_FRAME = 185
+"""Bytes of a reply that fit into one radio frame."""
 SOLICITATION = 0.2
 """Seconds that a datagram waits for its neighbour solicitation."""
 _ON_AIR = 0.08
@@ -106,8 +111,9 @@ class Sessions(Air):
         self._await_notice()
 
     def listening(self) -> FakeMeter | None:
-        """The meter of the session, where it is the same and in reach."""
-        return self.on_air(self.session.address) if self.session else None
+        """The meter of the session, where it is the same and in reach, and still knows the session."""
+        meter = self.on_air(self.session.address) if self.session else None
+        return meter if meter and meter.holder and meter.holder[0] == self.mac else None
 
     def _renew(self) -> None:
         if self.session:
@@ -176,10 +182,30 @@ class Sessions(Air):
         self.sent_ms += _ON_AIR * (_HEADERS + len(payload))
 
     def _ask(self, meter: FakeMeter, frame: Frame, held: float) -> None:
-        answer = meter.answer(frame, self.unix)
+        if wait := self._search(meter, frame):
+            self.later("reply", wait, partial(self._answer, meter, frame, held))
+        else:
+            self._answer(meter, frame, held)
+
+    def _search(self, meter: FakeMeter, frame: Frame) -> float:
+        """Seconds that the meter needs to find a day of half-hours, where a fault holds it up."""
+        if frame.esv != echonet.GET or DAYS.isdisjoint(epc for epc, _ in frame.properties):
+            return 0.0
+        meter.advance(self.unix)
+        wait = self.dice.of("slow_e2").uniform(*SLOW) if self.dice.hit("slow_e2") else 0.0
+        until_midnight = meter.midnight() + DAY - self.unix
+        return max(wait, until_midnight + 1.0) if until_midnight <= self.faults.midnight else wait
+
+    def _answer(self, meter: FakeMeter, frame: Frame, held: float) -> None:
+        if frame.esv == echonet.SETC and self.dice.hit("set_refused"):
+            answer: Frame | None = Frame(frame.tid, frame.deoj, frame.seoj, echonet.SETC_SNA, frame.properties)
+        else:
+            answer = meter.answer(frame, self.unix)
         if answer is None or (self.faults.silent and frame.esv == echonet.GET) or self.dice.hit("drop"):
             return
         payload = self.dice.damage(answer)
+        if len(payload) > ONE_FRAME and self.dice.hit("lost_fragment"):
+            return
         reply = partial(self._reply, payload)
         if self.dice.hit("late"):
             self.later("reply", LATE, reply)
@@ -190,7 +216,7 @@ class Sessions(Air):
 
     def _delay(self, payload: bytes, held: float) -> float:
         """Seconds until a reply comes: 0.03 to 0.6 mostly, two radio frames take longer, none overtakes another."""
-        delay = held + min(0.03 + self.random.expovariate(6.0), 2.0) + (0.2 if len(payload) > 185 else 0.0)
+        delay = held + min(0.03 + self.random.expovariate(6.0), 2.0) + (0.2 if len(payload) > ONE_FRAME else 0.0)
         self._last_reply = max(self.elapsed + delay, self._last_reply)
         return self._last_reply - self.elapsed
 

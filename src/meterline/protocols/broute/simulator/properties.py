@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from meterline.protocols.broute.echonet import METER, encode_property_map
+from meterline.protocols.broute.simulator.registers import HALF_HOUR
 
 if TYPE_CHECKING:
     from meterline.protocols.broute.simulator.meter import FakeMeter
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 NOT_MEASURED = bytes.fromhex("FFFFFFFE")
 NO_CURRENT = bytes.fromhex("7FFE")
 MAKER = bytes.fromhex("000016")
-_HALF_HOUR = 1800
 
 
 def stamp(when: datetime) -> bytes:
@@ -36,21 +36,20 @@ def _currents(meter: FakeMeter) -> bytes:
 
 def _fixed(meter: FakeMeter, which: int) -> bytes:
     """The last half-hour: its time and its register."""
-    index = int(meter.now // _HALF_HOUR)
+    index = int(meter.now // HALF_HOUR)
     energies = meter.at_half_hour(index)
-    when = datetime.fromtimestamp(index * _HALF_HOUR, meter.local.tzinfo)
+    when = datetime.fromtimestamp(index * HALF_HOUR, meter.local.tzinfo)
     return stamp(when) + (_count(meter, energies[which]) if energies else NOT_MEASURED)
 
 
 def _slot(meter: FakeMeter, index: int, which: int) -> bytes:
-    energies = meter.at_half_hour(index)
+    energies = meter.slot(index)
     return _count(meter, energies[which]) if energies else NOT_MEASURED
 
 
 def _day(meter: FakeMeter, which: int) -> bytes:
     """48 registers of the day that E5 chose."""
-    midnight = meter.local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() - 86_400 * meter.day
-    first = int(midnight // _HALF_HOUR)
+    first = int(meter.midnight(meter.day) // HALF_HOUR)
     slots = [NOT_MEASURED if meter.day > 99 else _slot(meter, first + place, which) for place in range(48)]
     return meter.day.to_bytes(2) + b"".join(slots)
 
@@ -104,7 +103,7 @@ VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0xE8: _currents,
     0xEA: lambda meter: _fixed(meter, 0),
     0xEB: lambda meter: _fixed(meter, 1),
-    0xEC: lambda meter: _history(meter, meter.selector, _HALF_HOUR, meter.at_half_hour),
+    0xEC: lambda meter: _history(meter, meter.selector, HALF_HOUR, meter.slot),
     0xED: lambda meter: meter.selector,
     0xEE: lambda meter: _history(meter, meter.minute_selector, 60, meter.at_minute),
     0xEF: lambda meter: meter.minute_selector,

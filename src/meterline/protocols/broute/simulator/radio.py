@@ -64,15 +64,34 @@ class Air(Port):
         for meter in self.meters:
             if self.faults.wrap:
                 meter.near_wrap()
+            meter.unkept = self.faults.unkept or meter.unkept
+            meter.late_slots = self.faults.late_slots or meter.late_slots
             meter.advance(self.unix)
         if self.faults.moves:
             self.later("fault", self.faults.moves, self._move)
+        if self.faults.replaced:
+            self.later("fault", self.faults.replaced, self._replace)
+        if self.faults.power_cut:
+            self.later("fault", self.faults.power_cut[0] - self.faults.power_cut[1], self._cut_power)
         if self.faults.limit32:
             self.later("fault", self.faults.limit32[0] - self.faults.limit32[1], self._limit)
 
     def _move(self) -> None:
         for meter in self.meters:
             meter.move()
+
+    def _replace(self) -> None:
+        for meter in self.meters:
+            meter.advance(self.unix)
+            meter.replace(*2 * [1000.0 * self.faults.replaced_register])
+
+    def _cut_power(self) -> None:
+        assert self.faults.power_cut
+        period, length = self.faults.power_cut
+        for meter in self.meters:
+            meter.advance(self.unix)
+            meter.lose_power(length)
+        self.later("fault", period, self._cut_power)
 
     def _limit(self) -> None:
         assert self.faults.limit32
@@ -99,12 +118,12 @@ class Air(Port):
         return max(0, min(255, meter.lqi + self.random.randint(-3, 3)))
 
     def on_air(self, address: str) -> FakeMeter | None:
-        """The meter of this address, where the module's channel and PAN reach it."""
+        """The meter of this address, where it has power and the module's channel and PAN reach it."""
         if within(self.faults.outage, self.elapsed):
             return None
         tuned = (int(self.registers["S02"], 16), int(self.registers["S03"], 16))
         here = (meter for meter in self.meters if (meter.channel, meter.pan_id) == tuned and link_local(meter.mac) == address)
-        return next(here, None)
+        return next((meter for meter in here if not meter.is_dark(self.unix)), None)
 
     def scan(self, mode: int, mask: int, duration: int, side: int) -> None:
         """Sweep the channels of a mask (lowest bit: the lowest channel)."""
@@ -120,7 +139,7 @@ class Air(Port):
         self.soon("scan", len(swept) * each, partial(self._swept, swept, mode))
 
     def _found(self, meter: FakeMeter, mode: int) -> None:
-        if within(self.faults.outage, self.elapsed):
+        if within(self.faults.outage, self.elapsed) or meter.is_dark(self.unix):
             return
         self.event(0x20, self.address)
         lines = [f"Channel:{meter.channel:02X}", "Channel Page:09", f"Pan ID:{meter.pan_id:04X}", f"Addr:{meter.mac}"]

@@ -10,7 +10,8 @@ from meterline import world
 from meterline.protocols.api import SimulatedMeter
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule, Faults
-from meterline.simulation.flags import parse_factor, parse_faults
+from meterline.protocols.broute.simulator.registers import MOST_DAYS
+from meterline.simulation.flags import parse_count, parse_factor, parse_faults
 from meterline.simulation.household import House
 from meterline.simulation.place import Place
 
@@ -30,10 +31,15 @@ class BrouteSimulator:
     summary = "a Wi-SUN module, and a B-route meter of a household in its reach"
     faults = (
         "drop=RATE, late=RATE, duplicate=RATE, inf-during=RATE, sna=RATE, wrong-pdc=RATE, sentinels=RATE (of replies); "
+        "set-refused=RATE (of SetC); slow-e2=RATE (of E2 and E4: after 20 to 60 s), lost-fragment=RATE (of long replies), "
+        "older-day=RATE (of E2, E4, EC, EE: the one asked before), wrong-digit=RATE (of them), "
+        "unkept=RATE (of half-hours: never remembered), "
+        "late-slots=SECONDS (until a half-hour is remembered), midnight=SECONDS (before it: E2 and E4 wait for the new date); "
         "refused21=RATE, solicit=RATE, er09=RATE, er10=RATE (of SKSENDTO); wrong-length=RATE (of ERXUDP), "
         "garbage=RATE (of lines); crlf-payload=yes, lone-cr-echo=yes, no-ropt=yes, silent=yes, lies=yes, wrap=yes; "
-        "mute=SECONDS, moves=SECONDS, end26=SECONDS, expire29=SECONDS; limit32=PERIOD/LENGTH, stall=PERIOD/LENGTH, "
-        "outage=PERIOD/LENGTH; scan-empty=SCANS; seed=NUMBER"
+        "mute=SECONDS, moves=SECONDS, replaced=SECONDS, replaced-register=KWH (of the meter that comes then), end26=SECONDS, "
+        "expire29=SECONDS; limit32=PERIOD/LENGTH, stall=PERIOD/LENGTH, outage=PERIOD/LENGTH, "
+        "power-cut=PERIOD/LENGTH (of the meter: selectors and session are lost); scan-empty=SCANS; seed=NUMBER"
     )
 
     def add_flags(self, parser: ArgumentParser) -> None:
@@ -44,12 +50,15 @@ class BrouteSimulator:
         parser.add_argument("--solar", action="store_true", help="a house with 5 kW of solar panels, and export registers")
         parser.add_argument("--generation", type=int, choices=(1, 2), default=1, help="generation of the meter (default 1)")
         faster = "simulated time runs FACTOR times faster than real time (default 1)"
+        kept = "days of half-hours that the meter remembers (default and most: 99)"
+        parser.add_argument("--kept-days", type=int, default=MOST_DAYS, metavar="DAYS", help=kept)
         parser.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help=faster)
 
     async def simulate(self, args: Namespace, place: Place, announce: Callable[[str], object]) -> None:
         """See `Simulator.simulate`."""
         house = House(JST, solar=5000 if args.solar else 0, seed=args.seed)
-        meter = FakeMeter(house, args.seed, second_generation=args.generation == 2)
+        kept_days = parse_count("--kept-days", args.kept_days, MOST_DAYS)
+        meter = FakeMeter(house, args.seed, second_generation=args.generation == 2, kept_days=kept_days)
         module = FakeModule(
             [meter],
             dual=args.edition == "dual",
