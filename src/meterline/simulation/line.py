@@ -108,18 +108,19 @@ def noise(data: bytes, sent: int, heard: int) -> bytes:
 
 
 class Pty(NamedTuple):
-    """Both ends of a pseudo-terminal, and the name of its reader's. What nobody reads is lost, as on a line."""
+    """Both ends of a pseudo-terminal, and the name of its reader's."""
 
     master: int
     slave: int
     name: str
 
     def write(self, data: bytes) -> None:
-        """To the reader."""
-        try:
+        """To the reader. Where nobody reads, new bytes are lost: to flush the old ones would look like an unplugged device.
+
+        A reader that was told of bytes which are gone reads nothing, and that is how a terminal says that it was hung up.
+        """
+        with contextlib.suppress(BlockingIOError):
             os.write(self.master, data)
-        except BlockingIOError:
-            termios.tcflush(self.slave, termios.TCIFLUSH)
 
     def speed(self) -> int | None:
         """The reader's, where it is one of a meter."""
