@@ -222,16 +222,17 @@ def test_midnight_between_selector_and_reply_is_noticed(tmp_path: Path) -> None:
     assert questions(seen)
 
 
-def test_nothing_is_asked_about_midnight(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [0, 23.5 * HOUR - 6 * 60], ids=["from 00:06 on", "from 23:30 on"])
+def test_nothing_is_asked_about_midnight(later: float, tmp_path: Path) -> None:
     meter, asked = FakeMeter(), list[float]()
 
     def act(seen: Watched) -> None:
         if sum(asked_at != 0 for asked_at in asked) < questions(seen):
             asked.append(world.current.now())
 
-    run_later(23.5 * HOUR - 6 * 60, meter, 2, tmp_path, act=act)
+    run_later(later, meter, 2, tmp_path, act=act)
     seconds = [(at + 9 * 3600) % DAY_S for at in asked]
-    assert any(second > 23 * 3600 for second in seconds)
+    assert any(second > 23 * 3600 for second in seconds) == (later > 0)
     assert any(second < 2 * 3600 for second in seconds)
     assert all(590 <= second <= 23 * 3600 + 56 * 60 for second in seconds)
 
@@ -318,6 +319,19 @@ def test_a_host_whose_clock_is_wrong_heals_nothing(tmp_path: Path) -> None:
     seen = run(1, [meter], ledger=tmp_path, act=act)
     assert refused(seen).keys() == {"clock"}
     assert not seen.count("smartmeter_history_edges_filled_total")
+
+
+@pytest.mark.parametrize(("interval", "slow"), [(10, 1.0), (30, 1.0), (60, 1.0), (10, 0.0), (300, 0.0)])
+def test_no_live_value_gets_older_for_the_past(interval: float, slow: float, tmp_path: Path) -> None:
+    """However short the interval and however slow the meter finds a day: an exchange that takes too long is given up."""
+    meter, fresh = FakeMeter(kept_days=30), Freshness()
+    faults = Faults(slow_e2=slow)
+    run(3, [meter], wrong={"interval": interval}, ledger=tmp_path, act=fresh, stale_after=3 * interval, faults=faults)
+    assert fresh.gone == 0
+    assert fresh.oldest <= 3 * interval
+    assert_own(known(tmp_path), meter)
+    assert slow or len(days(known(tmp_path))) >= min(30, 3 * HOUR // interval - 10)
+    assert slow < 1 or interval < 30 or len(days(known(tmp_path))) >= 15
 
 
 def test_a_meter_without_a_choice_of_days_is_left_alone(tmp_path: Path) -> None:
