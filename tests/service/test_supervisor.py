@@ -373,7 +373,7 @@ class Driver(Stub):
         self.items = items
         self.memories: list[dict[str, Any]] = []
 
-    async def read(self, link: object, meters: object, memory: dict[str, Any], emit: Emit) -> NoReturn:
+    async def read(self, link: object, meters: object, memory: dict[str, Any], emit: Emit, gaps: object = None) -> NoReturn:
         self.memories.append(memory)
         memory["read"] = memory.get("read", 0) + 1
         for item in self.items:

@@ -12,7 +12,7 @@ import pytest
 from meterline.link.stream import Link, SerialSettings
 from meterline.meter.readings import Emit
 from meterline.protocols import ENTRIES, Entry
-from meterline.protocols.api import Decoder, Finding, MeterProtocol, Recognition, Redactor, Simulator
+from meterline.protocols.api import Decoder, Finding, Gaps, MeterProtocol, Recognition, Redactor, Simulator
 from meterline.protocols.trial import Trial
 
 
@@ -25,7 +25,14 @@ class Stub(MeterProtocol[Any]):
     time_zone = "Europe/Paris"
     max_power_va = 36_000.0
 
-    async def read(self, link: Link, meters: Mapping[str, Any], memory: dict[str, Any], emit: Emit) -> NoReturn:
+    async def read(
+        self,
+        link: Link,
+        meters: Mapping[str, Any],
+        memory: dict[str, Any],
+        emit: Emit,
+        gaps: Gaps | None = None,
+    ) -> NoReturn:
         raise NotImplementedError
 
     async def recognise(self, link: Link, options: Any = None) -> Recognition:

@@ -12,12 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
+from meterline.history.ledger import Ledger
+from meterline.history.recorder import Recorder
 from meterline.link.errors import LinkError, lost
 from meterline.link.stream import Form
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Refused, Rejected, Remembered, Snapshot
 from meterline.protocols.broute import read
 from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.simulator.commands import FakeMeter, FakeModule
@@ -123,6 +126,7 @@ class Watched:
     errors: list[str] = field(default_factory=list)
     rejects: Counter[str] = field(default_factory=Counter)
     shown: list[tuple[float, float | str | None]] = field(default_factory=list)
+    recorder: Recorder | None = None
 
     @property
     def meter(self) -> Meter:
@@ -144,11 +148,16 @@ def take(watched: Watched, item: Item) -> None:
     match item:
         case Snapshot():
             watched.meters[name].take(item)
+            if watched.recorder:
+                watched.recorder.take(watched.meters[name])
         case Rejected():
             watched.rejects[item.reason] += item.times
             watched.meters[name].counters.reject(item)
         case Observation():
             watched.meters[name].counters.observe(item)
+        case Remembered():
+            assert watched.recorder
+            watched.recorder.heal(watched.meters[name], item)
         case Hint():
             watched.hints.append(item.sentence)
 
@@ -159,7 +168,7 @@ async def follow(watched: Watched, configured: dict[str, Options]) -> None:
         watched.module.reopen()
         watched.link = MemoryLink(watched.module)
         try:
-            await read(watched.link, configured, watched.memory, partial(take, watched))
+            await read(watched.link, configured, watched.memory, partial(take, watched), watched.recorder)
         except Refused as error:
             watched.errors.append(f"refused: {error}")
             await asyncio.sleep(300)
@@ -177,9 +186,13 @@ def run(
     act: Callable[[Watched], object] | None = None,
     stale_after: float = 90.0,
     step: float = 1.0,
+    ledger: Path | None = None,
     **facts: Any,
 ) -> Watched:
-    """Read meters for some hours of their time; `act` is called every `step` seconds of it. `strangers` are not ours."""
+    """Read meters for some hours of their time; `act` is called every `step` seconds of it.
+
+    `strangers` are not ours. `ledger`: a folder, where what the meters say is recorded, and asked for where it is absent.
+    """
 
     async def scene() -> Watched:
         on_air = meters or [FakeMeter()]
@@ -192,6 +205,11 @@ def run(
         }
         known = {name: Meter(name, stale_after, loop.time) for name in names}
         watched = Watched(known, module, MemoryLink(module), memory if memory is not None else {})
+        if ledger:
+            watched.recorder = Recorder(Ledger(str(ledger)))
+            for meter in known.values():
+                watched.recorder.open(meter, 1800, "Asia/Tokyo")
+        recording = asyncio.create_task(watched.recorder.run()) if watched.recorder else None
         following = asyncio.create_task(follow(watched, configured))
         while loop.time() < hours * HOUR and not following.done():
             await asyncio.sleep(step)
@@ -201,6 +219,10 @@ def run(
             following.result()
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+        if recording and watched.recorder:
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
+            watched.recorder.close()
         for meter in known.values():
             meter.refresh()
         # The clock goes with the loop: look at the values before it is closed.

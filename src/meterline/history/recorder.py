@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Final
 
@@ -16,9 +17,11 @@ from meterline import world
 from meterline.history.clock import TrustedClock
 from meterline.history.day_row import DAY_S, LIVE, METER, PER_WATT_HOUR, DayRow, RowKey
 from meterline.history.generations import Generations
+from meterline.history.healing import contradicts, days_of, fill
+from meterline.history.known_edges import DAYS, KnownEdges
 from meterline.history.ledger import Ledger
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Series
+from meterline.meter.readings import Observation, Remembered, Series
 
 log = logging.getLogger("meterline")
 
@@ -40,6 +43,9 @@ _AT_EDGES: Final = {
 }
 """What the meter says of full half hours: the family of the register, and that of its time."""
 _HALF_HOUR: Final = "30m"
+_EDGES: Final = "smartmeter_history_edges"
+_FILLED: Final = "smartmeter_history_edges_filled_total"
+_REFUSED: Final = "smartmeter_history_refused_total"
 
 
 def zone_key(meter: str) -> str:
@@ -70,6 +76,28 @@ class _Recorded:
         """Rows by day: those of the last two."""
         self.changed: set[int] = set()
         """Days whose rows are not on the disk."""
+        self.known: KnownEdges | None = None
+        """None while nobody has asked for gaps, or the ledger was not read for them yet."""
+        self.is_asked_for_gaps = False
+
+    def take(self, register: str, edge: tuple[DayRow, int], watthours: float, origin: int) -> None:
+        """Take what a register stood at, into a row of the last two days."""
+        row, place = edge
+        if row.take(register, place, round(watthours * PER_WATT_HOUR), origin):
+            self.changed.add(row.key.day)
+
+    @property
+    def is_shown(self) -> bool:
+        """It is shown how many edges are known: what is observed of a link goes with the link."""
+        return (_EDGES, "known") in self.meter.counters.observed
+
+    def show_known(self, now: int) -> None:
+        """Show how many edges are known."""
+        if self.known is None:
+            return
+        for state, edges in zip(("known", "absent"), self.known.count(now), strict=True):
+            if self.meter.counters.observed.get(series := (_EDGES, state)) != edges:
+                self.meter.counters.observe(Observation(series, float(edges)))
 
     def is_sure(self, series: Series) -> bool:
         """Whether a register that was never recorded has been read often enough by now."""
@@ -117,6 +145,8 @@ class Recorder:
         self._clock = TrustedClock(lambda: world.current.now())
         self._meters: dict[str, _Recorded] = {}
         self._due = asyncio.Event()
+        self._remembered: deque[tuple[_Recorded, Remembered]] = deque()
+        """What meters have said of their past, on its way to the disk. A meter is asked for each day once."""
 
     def open(self, meter: Meter, slot_s: int, zone: str) -> None:
         """Begin to record a meter, or go on.
@@ -150,6 +180,7 @@ class Recorder:
             self.forget(meter.name)
             self.open(meter, recorded.slot_s, recorded.zone)
             recorded = self._meters[meter.name]
+        before = recorded.at
         for edge in _edges(recorded.at, now - 1, recorded.slot_s):
             self._record(recorded, edge)
         for series, value in meter.registers.items():
@@ -161,6 +192,10 @@ class Recorder:
         recorded.at = now
         if recorded.changed:
             self._due.set()
+        if recorded.known:
+            recorded.known.take(recorded.rows[day] for day in recorded.changed)
+            if recorded.changed or before // recorded.slot_s != now // recorded.slot_s or not recorded.is_shown:
+                recorded.show_known(now)
 
     def _record(self, recorded: _Recorded, at: int) -> None:
         """What is known of an edge that has passed."""
@@ -169,22 +204,18 @@ class Recorder:
         if not fresh:
             return
         row, edge = self._row(recorded, at)
-        changed = False
         for series, value, age in fresh:
             if register := register_of(series):
-                changed |= row.take(register, edge, round(value * PER_WATT_HOUR), LIVE + age)
+                recorded.take(register, (row, edge), value, LIVE + age)
         for fact, said in _facts(recorded.meter).items():
-            changed |= row.note(fact, edge, said)
-        if changed:
-            recorded.changed.add(row.key.day)
+            if row.note(fact, edge, said):
+                recorded.changed.add(row.key.day)
 
     def _record_what_it_said_of_edges(self, recorded: _Recorded, now: int) -> None:
         for register, (family, time_family) in _AT_EDGES.items():
             value, at = recorded.meter.value(family, _HALF_HOUR), recorded.meter.value(time_family, _HALF_HOUR)
             if isinstance(value, int | float) and isinstance(at, int | float) and at % recorded.slot_s == 0 and at <= now:
-                row, edge = self._row(recorded, int(at))
-                if row.take(register, edge, round(value * PER_WATT_HOUR), METER):
-                    recorded.changed.add(row.key.day)
+                recorded.take(register, self._row(recorded, int(at)), value, METER)
 
     def _row(self, recorded: _Recorded, at: int) -> tuple[DayRow, int]:
         """The row of a moment, and which edge of it the moment is."""
@@ -198,16 +229,93 @@ class Recorder:
                     del recorded.rows[old]
         return row, second // recorded.slot_s
 
+    def absent(self, meter: str, register: str, since: int, until: int) -> Sequence[int] | None:
+        """See `meterline.protocols.api.Gaps`. The first question lets the ledger be read."""
+        recorded = self._meters.get(meter)
+        if recorded is None or not recorded.at:
+            return None
+        if not recorded.is_asked_for_gaps:
+            recorded.is_asked_for_gaps = True
+            self._due.set()
+        return recorded.known.absent(register, since, until, recorded.at) if recorded.known else None
+
+    def patience(self, meter: str) -> float:
+        """See `meterline.protocols.api.Gaps`."""
+        return self._meters[meter].meter.patience if meter in self._meters else 0.0
+
+    def heal(self, meter: Meter, item: Remembered) -> None:
+        """Record what a meter remembers, soon and in a thread.
+
+        Args:
+            meter: The meter that is recorded now. What another one remembers is refused.
+            item: What passed the checks of the driver.
+        """
+        recorded = self._meters.get(meter.name)
+        if recorded is None or item.address != meter.address or self._generations.number(meter.name) != recorded.generation:
+            _refuse(meter, "other_meter")
+            return
+        self._remembered.append((recorded, item))
+        self._due.set()
+
     async def run(self) -> None:
         """Write what has changed, until cancelled."""
         while True:
             await self._due.wait()
             await world.current.sleep(WRITE_DELAY_S)
             self._due.clear()
+            is_written = True
+            while self._remembered and is_written:
+                is_written = await self._heal(*self._remembered[0])
+                if is_written:
+                    self._remembered.popleft()
             write = _Write([recorded for recorded in self._meters.values() if recorded.changed], self._generations)
-            if not write.settle(await world.current.in_thread(self.ledger.write, write.rows, write.entries)):
+            if write.rows or write.entries:
+                is_written &= write.settle(await world.current.in_thread(self.ledger.write, write.rows, write.entries))
+            for recorded in [one for one in self._meters.values() if one.is_asked_for_gaps and one.known is None]:
+                await self._read_known(recorded)
+            if not is_written:
                 await world.current.sleep(WRITE_AGAIN_S)
                 self._due.set()
+
+    async def _read_known(self, recorded: _Recorded) -> None:
+        """Read which edges of the last 99 days are known."""
+        name, today, known = recorded.meter.name, recorded.at // DAY_S, KnownEdges(recorded.slot_s)
+
+        def read() -> None:
+            for row in self.ledger.rows(name, today - DAYS - 1, today + 1):
+                if (row.key.generation, row.key.slot_s) == (recorded.generation, recorded.slot_s):
+                    known.take([row])
+
+        await world.current.in_thread(read)
+        known.take(recorded.rows.values())
+        recorded.known = known
+        recorded.show_known(recorded.at)
+
+    async def _heal(self, recorded: _Recorded, item: Remembered) -> bool:
+        """Take what a meter remembers into its rows. False: it could not be written, and is to be taken again.
+
+        Rows of the last two days are changed where they are, since live values go into them; older ones in a thread.
+        """
+        if self._meters.get(recorded.meter.name) is not recorded:
+            return True
+        yesterday = recorded.at // DAY_S - 1
+        days = days_of(item)
+        live = {day for day in days if day >= yesterday or day in recorded.rows}
+        keys = [RowKey(recorded.meter.name, recorded.generation, day, recorded.slot_s) for day in sorted(days - live)]
+        older = await world.current.in_thread(lambda: [self.ledger.row(key) or DayRow(key) for key in keys])
+        rows = {row.key.day: row for row in older} | {day: self._row(recorded, day * DAY_S)[0] for day in sorted(live)}
+        if contradicts(rows, item, recorded.meter.max_power_va):
+            _refuse(recorded.meter, "known_edge")
+            return True
+        filled, changed = fill(rows, item)
+        recorded.changed |= changed & live
+        if (rest := changed - live) and not await world.current.in_thread(self.ledger.write, [rows[day] for day in rest]):
+            return False
+        recorded.meter.counters.observe(Observation((_FILLED,), float(filled), increment=True))
+        if recorded.known:
+            recorded.known.take(rows.values())
+            recorded.show_known(recorded.at)
+        return True
 
     def _write_now(self, batch: list[_Recorded]) -> None:
         write = _Write(batch, self._generations)
@@ -225,6 +333,11 @@ def _edges(after: int, until: int, slot_s: int) -> Iterator[int]:
     if after:
         first = (after // slot_s + 1) * slot_s
         yield from (edge for edge in (first, first + slot_s) if edge <= until)
+
+
+def _refuse(meter: Meter, reason: str) -> None:
+    """Count what is not believed of the memory of a meter."""
+    meter.counters.observe(Observation((_REFUSED, reason), 1.0, increment=True))
 
 
 def _facts(meter: Meter) -> dict[str, str | int | None]:

@@ -90,6 +90,25 @@ CATALOGUE: tuple[Family, ...] = (
         "driver",
         (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 90),
     ),
+    # The ledger, and what the meter's memory adds to it.
+    Family(
+        "smartmeter_history_edges",
+        "gauge",
+        "Half-hours of the last 99 days, by whether the ledger knows their register.",
+        ("state",),
+        "driver",
+    ),
+    Family("smartmeter_history_questions_total", "counter", "Questions about what the meter remembers.", (), "driver"),
+    Family(
+        "smartmeter_history_edges_filled_total",
+        "counter",
+        "Half-hourly registers that the meter's memory filled in.",
+        (),
+        "driver",
+    ),
+    Family(
+        "smartmeter_history_refused_total", "counter", "Questions that filled nothing in, by reason.", ("reason",), "driver"
+    ),
     # Identity.
     Family(
         "smartmeter_info",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Item, Observation, Rejected, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Rejected, Snapshot
 
 
 def take_item(meter: Meter, item: Item, timed: bool) -> None:
@@ -20,5 +20,5 @@ def take_item(meter: Meter, item: Item, timed: bool) -> None:
         meter.counters.reject(item)
     elif isinstance(item, Observation):
         meter.counters.observe(item)
-    else:
+    elif isinstance(item, Hint):
         meter.counters.line.note(item)

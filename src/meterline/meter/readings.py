@@ -140,7 +140,44 @@ class Hint(NamedTuple):
         return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
 
-Item: TypeAlias = Snapshot | Rejected | Observation | Hint
+class Remembered(NamedTuple):
+    """What a meter remembers of its registers, at edges of the ledger that are over. It has passed the checks of the driver.
+
+    Attributes:
+        edges: Unix time of an edge in seconds, name of the register in the ledger ("import", "export"), watt-hours.
+        address: The meter's own number: what one meter remembers is never recorded of another.
+        meter: Which of the link's meters; empty where the link has one.
+    """
+
+    edges: tuple[tuple[int, str, float], ...]
+    address: str | None = None
+    meter: str = ""
+
+
+DOUBTS = (
+    "unanswered",
+    "refused",
+    "malformed",
+    "other_question",
+    "unconfirmed",
+    "clock",
+    "date_changed",
+    "future",
+    "step",
+    "half_hour",
+    "register",
+    "known_edge",
+    "other_meter",
+)
+"""Why a question about the memory of a meter filled no edge. unanswered: no reply came in time. refused: the meter declines.
+malformed: a wrong width or number. other_question: the reply is to another day or time. unconfirmed: a second reply differs.
+clock: the meter's clock differs from ours. date_changed: the meter's date changed meanwhile. future: a register of a time to
+come. step: a register falls, or rises too fast. half_hour: the last half-hourly register is another one. register: the live one
+is lower. known_edge: the ledger knows another value. other_meter: another meter is recorded now.
+"""
+
+
+Item: TypeAlias = Snapshot | Rejected | Observation | Hint | Remembered
 """Everything that a driver says about a meter and its line."""
 Emit: TypeAlias = Callable[[Item], object]
 """Takes the items of a driver's `read`, in order, each at once: whoever reads a meter passes it in."""

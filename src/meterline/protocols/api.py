@@ -159,6 +159,26 @@ class Scanner(Protocol):
         """
 
 
+class Gaps(Protocol):
+    """What the ledger lacks of the meters of a link. Cheap to ask at each poll."""
+
+    def absent(self, meter: str, register: str, since: int, until: int) -> Sequence[int] | None:
+        """Return the edges of the last 99 days at which a register is not known.
+
+        Args:
+            meter: Its name.
+            register: Name in the ledger: "import" or "export".
+            since: Unix time of the first edge, at the earliest.
+            until: Unix time before which the last edge is.
+
+        Returns:
+            Unix times, rising; None while the ledger cannot say.
+        """
+
+    def patience(self, meter: str) -> float:
+        """Return the seconds for which the live values of a meter may stay unconfirmed."""
+
+
 OptionsT = TypeVar("OptionsT", bound=MeterOptions)
 
 
@@ -196,15 +216,24 @@ class MeterProtocol(ABC, Generic[OptionsT]):
     identifiers: ClassVar[tuple[re.Pattern[str], ...]] = ()
 
     @abstractmethod
-    async def read(self, link: Link, meters: Mapping[str, OptionsT | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
+    async def read(
+        self,
+        link: Link,
+        meters: Mapping[str, OptionsT | None],
+        memory: dict[str, Any],
+        emit: Emit,
+        gaps: Gaps | None = None,
+    ) -> NoReturn:
         """Read until the link ends.
 
         Args:
             link: The open link, at the settings of `serial` or at those that `recognise` found.
             meters: Name → options of each meter that shares the link; None where the configuration has none.
             memory: What JSON can hold; restored after a restart.
-            emit: Takes each Snapshot, Rejected, Observation and Hint, in order. Where the link has several meters, each item
-                names its meter.
+            emit: Takes each Snapshot, Rejected, Observation, Hint and Remembered, in order. Where the link has several meters,
+                each item names its meter.
+            gaps: What the ledger lacks; None: no ledger is kept. A protocol whose meters remember their registers asks them
+                for what is absent, and emits `Remembered`, so that no live value gets older for it. Others ignore it.
 
         Raises:
             TimeoutError: The meter is silent. The text is for people.

@@ -28,7 +28,7 @@ from meterline.meter.families import FAMILIES
 from meterline.meter.intake import take_item
 from meterline.meter.link_reach import End
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Hint, Item, Observation, Refused, Silent, Snapshot
+from meterline.meter.readings import Hint, Item, Observation, Refused, Remembered, Silent, Snapshot
 from meterline.protocols import PROTOCOLS
 from meterline.service.detect import detect, serial_of
 from meterline.store import State
@@ -241,7 +241,7 @@ class _LinkSupervisor:
             if self._memory:
                 self._remember()
 
-        await protocol.read(link, self._options, self._memory, take)
+        await protocol.read(link, self._options, self._memory, take, self._runtime.recorder if link.timed else None)
 
     def _remember(self) -> None:
         """Store the driver's memory for the next start, if it has changed."""
@@ -261,6 +261,9 @@ class _LinkSupervisor:
                     self._runtime.recorder.take(meter)
             self._speaks(meter)
             self._judge(meter)
+        elif isinstance(item, Remembered):
+            if self._runtime.recorder:
+                self._runtime.recorder.heal(meter, item)
         elif isinstance(item, Hint) and self._hints.due(meter.name, str(item.good), item.text):
             if not item.good:  # The end of a problem is logged each time.
                 self._hints.forget(meter.name, str(True))

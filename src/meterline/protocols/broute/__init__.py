@@ -37,11 +37,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from meterline.link.stream import Link, SerialSettings
 from meterline.meter.readings import Emit, Hint, Refused
-from meterline.protocols.api import Finding, MeterProtocol, Recognition, Scanner, Simulator
+from meterline.protocols.api import Finding, Gaps, MeterProtocol, Recognition, Scanner, Simulator
 from meterline.protocols.broute.adapter import Module
 from meterline.protocols.broute.driver import Driver, describe
 from meterline.protocols.broute.dump import Decoder, facts, proves
+from meterline.protocols.broute.memory import SLOT_S
 from meterline.protocols.broute.options import Options
+from meterline.protocols.broute.properties import MAX_POWER_VA
 from meterline.protocols.broute.redact import Redactor
 from meterline.protocols.broute.skstack import BAUD, FORM
 
@@ -51,14 +53,17 @@ if TYPE_CHECKING:
 __all__ = ["PROTOCOL", "Options", "read"]
 
 
-async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
+async def read(
+    link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit, gaps: Gaps | None = None
+) -> NoReturn:
     """Read the meters behind a module for ever.
 
     Args:
         link: Open, at any speed.
         meters: Name of each meter in the configuration → its options; None where the link was recognised, not configured.
-        memory: Kept beyond a restart: name → where the meter was joined last.
+        memory: Kept beyond a restart: name → where the meter was joined last; and where the memory of each meter ends.
         emit: Takes each item at once, with the name of its meter.
+        gaps: What the ledger lacks, to be asked from the meters; None: no ledger is kept.
 
     Raises:
         Refused: The meter does not let us in, or the configuration says no ID and password.
@@ -71,7 +76,7 @@ async def read(link: Link, meters: Mapping[str, Options | None], memory: dict[st
         module = Module(link)
         await module.start()
         raise Refused(f"a {describe(module)}", "its meter needs 'protocol: broute' and options id and password", link.url)
-    driver = Driver(link, known, memory, emit)
+    driver = Driver(link, known, memory, emit, gaps)
     try:
         await driver.work()
     except (OSError, EOFError, Refused):
@@ -88,15 +93,21 @@ class Broute(MeterProtocol[Options]):
     told_apart_by = "id"
     """A module asks several meters in turn."""
     time_zone = "Asia/Tokyo"
-    max_power_va = 36_000.0
-    slot_s = 1800
-    """⚠ Assumed: a household draws less (60 A at 200 V are 12 kVA)."""
+    max_power_va = MAX_POWER_VA
+    slot_s = SLOT_S
     identifiers = (re.compile(r"(?<!\w)(?<!\d\.)[0-9A-Fa-f]{12}(?:[0-9A-Fa-f]{2,20})?(?!\w|\.\d)"),)
     """Password (12 characters), MAC (16), authentication ID (32), and what damage leaves of them."""
 
-    async def read(self, link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
+    async def read(
+        self,
+        link: Link,
+        meters: Mapping[str, Options | None],
+        memory: dict[str, Any],
+        emit: Emit,
+        gaps: Gaps | None = None,
+    ) -> NoReturn:
         """See `MeterProtocol.read`."""
-        await read(link, meters, memory, emit)
+        await read(link, meters, memory, emit, gaps)
 
     async def recognise(self, link: Link, options: Options | None = None) -> Recognition:
         """Ask for the version of the module. See `MeterProtocol.recognise`."""

@@ -15,11 +15,12 @@ from typing import Any, NoReturn
 from meterline import world
 from meterline.link.stream import Link
 from meterline.meter.readings import Emit, Hint, Item, Refused, Silent
+from meterline.protocols.api import Gaps
 from meterline.protocols.broute import causes, echonet, skstack
 from meterline.protocols.broute.adapter import CommandFailed, Module
 from meterline.protocols.broute.driver_metrics import DriverMetrics
 from meterline.protocols.broute.network import Network, is_near
-from meterline.protocols.broute.options import Options
+from meterline.protocols.broute.options import VISIT, Options
 from meterline.protocols.broute.poller import LIVE, MeterPoller
 from meterline.protocols.broute.session import Session, SessionHeld, SessionLost
 from meterline.protocols.broute.session_state import SessionEvent
@@ -34,25 +35,30 @@ JOIN_PAUSE_S, SCAN_PAUSE_S, PAUSE_MAX_S = 5.0, 60.0, 300.0
 GOOD_SESSION_S = 60.0
 """Time after which a session, or a series of answered polls, counts as good."""
 LIMIT_CHECK_INTERVAL_S = 60.0
+ENDS = ".ends"
+"""In the driver's memory: name → MAC address, and where the memory of that meter ends. No meter has such a name."""
 
 
 class Driver:
     """Polls the meters of one module in turn."""
 
-    def __init__(self, link: Link, meters: Mapping[str, Options], memory: dict[str, Any], emit: Emit) -> None:
+    def __init__(
+        self, link: Link, meters: Mapping[str, Options], memory: dict[str, Any], emit: Emit, gaps: Gaps | None = None
+    ) -> None:
         """
         Args:
             link: Open, at the speed of `skstack.BAUD`.
             meters: Name of each meter in the configuration → its options.
-            memory: Name → where the meter was joined last; read at the start, written after each join.
+            memory: Name → where the meter was joined last; read at the start, written after each join. `ENDS`: see there.
             emit: Takes each item at once, with the name of its meter.
+            gaps: What the ledger lacks; None: no ledger is kept.
         """
-        self._emit = emit
+        self._emit, self._gaps = emit, gaps
         self.module = Module(link, self._emit_named)
         self.session = Session(self.module)
         self._memory = memory
         self._targets = [MeterTarget(name, options, memory.get(name)) for name, options in meters.items()]
-        self._metrics = DriverMetrics(self.session, self._targets)
+        self._metrics = DriverMetrics(self.session, self._targets, gaps is not None)
         self._limit_checked = 0.0
         self.module.state.watch(self._metrics.update)
 
@@ -105,7 +111,7 @@ class Driver:
         frame = await self.session.resume(target.options, target.network, LIVE)
         if frame is None:
             return False
-        target.poller = MeterPoller(target.network.mac)
+        target.poller = self._new_poller(target.name, target.network.mac)
         target.poller.show(self.session, frame.properties)
         self._report_success(f"the session with {target.network.address} still stands: no join is needed")
         return True
@@ -162,6 +168,7 @@ class Driver:
                 await self._judge(target, started)
                 await self._take_notifications()
                 await self._metrics.ask_transmitted()
+                await self._recall(target, target.poller, started)
         except SessionHeld:
             pass  # The wait for the next turn takes care of the limit.
         except SessionLost:
@@ -175,8 +182,25 @@ class Driver:
             self._report(Hint(f"refused: {error.problem}; next try in {PAUSE_MAX_S:.0f} s", remedy=error.remedy))
             target.refusals, target.due = 0, module.clock() + PAUSE_MAX_S
 
+    def _new_poller(self, name: str, mac: str) -> MeterPoller:
+        """A poller of a meter. What another meter of that name remembered is no matter any more."""
+        kept = self._memory.get(ENDS, {}).get(name, {})
+        return MeterPoller(mac, kept["ends"] if kept.get("mac") == mac else {})
+
+    async def _recall(self, target: MeterTarget, poller: MeterPoller, started: float) -> None:
+        """Ask for what the meter remembers, as long as no live value of any meter gets too old for it."""
+        if self._gaps is None or not self.module.state.is_up:
+            return
+        said_at = {other.name: other.polled_at for other in self._targets} | {target.name: started}
+        ends = [at + self._gaps.patience(name) - VISIT * (len(self._targets) - 1) for name, at in said_at.items()]
+        await poller.recall(self.session, self._gaps, min((end for end in ends if end > started), default=started))
+        await self._take_notifications()
+        if poller.ends:
+            kept = {"mac": poller.mac, "ends": dict(poller.ends)}
+            self._memory[ENDS] = self._memory.get(ENDS, {}) | {target.name: kept}
+
     async def _judge(self, target: MeterTarget, started: float) -> None:
-        """After a poll, decide when to poll again, and whether to give the session up."""
+        """After a poll: when to ask again, and whether the session can be trusted any longer."""
         target.due = max(started + target.options.interval, self.module.clock())
         if target.poller and target.poller.answered:
             target.silent, target.failure, target.polled_at = 0, None, self.module.clock()
@@ -250,8 +274,8 @@ class Driver:
         if outdated := target.outdated(network):
             self._report(causes.outdated(outdated))
         if target.poller is None or target.poller.mac != network.mac:
-            target.poller = MeterPoller(network.mac)
-        target.poller.begin()
+            target.poller = self._new_poller(target.name, network.mac)
+        target.poller.begin(self.module.clock())
         if network.lqi is not None:
             self.session.observe("smartmeter_radio_rssi_dbm", value=skstack.dbm(network.lqi), increment=False)
             network.lqi = None  # Valid for this join only.

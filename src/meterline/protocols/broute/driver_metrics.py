@@ -6,7 +6,7 @@ import math
 from contextlib import suppress
 
 from meterline import world
-from meterline.meter.readings import Observation
+from meterline.meter.readings import DOUBTS, Observation
 from meterline.protocols.broute.session import Session
 from meterline.protocols.broute.target import MeterTarget
 
@@ -19,7 +19,14 @@ CLOCK_SLACK_S = 5.0
 class DriverMetrics:
     """Emits observations about the session, when something about it has changed."""
 
-    def __init__(self, session: Session, targets: list[MeterTarget]) -> None:
+    def __init__(self, session: Session, targets: list[MeterTarget], is_healing: bool) -> None:
+        """
+        Args:
+            session: What is observed.
+            targets: The meters of the module.
+            is_healing: The meters are asked for what they remember.
+        """
+        self._is_healing = is_healing
         self._session = session
         self._targets = targets
         self._told: dict[tuple[str, str], float | None] = {}
@@ -40,6 +47,11 @@ class DriverMetrics:
                 session.observe("smartmeter_radio_scans_total", result, value=0.0)
             session.observe("smartmeter_session_up", value=0.0, increment=False)
             session.observe("smartmeter_radio_limited", value=0.0, increment=False)
+            if self._is_healing:
+                session.observe("smartmeter_history_questions_total", value=0.0)
+                session.observe("smartmeter_history_edges_filled_total", value=0.0)
+                for reason in DOUBTS:
+                    session.observe("smartmeter_history_refused_total", reason, value=0.0)
         session.meter = ""
 
     def update(self) -> None:

@@ -105,9 +105,21 @@ def get(tid: int, epcs: Iterable[int], deoj: bytes = METER) -> bytes:
     return encode(Frame(tid, CONTROLLER, deoj, GET, tuple(Property(epc) for epc in epcs)))
 
 
-def answers(frame: Frame, tid: int, seoj: bytes = METER) -> bool:
-    """Whether a frame answers the Get with this TID to this object, in full or in part."""
-    return frame.tid == tid and frame.seoj == seoj and frame.esv in (GET_RES, GET_SNA)
+def setc(tid: int, chosen: Property, deoj: bytes = METER) -> bytes:
+    """The bytes of a request to set a property, which is confirmed or refused."""
+    return encode(Frame(tid, CONTROLLER, deoj, SETC, (chosen,)))
+
+
+def answers(frame: Frame, tid: int, seoj: bytes = METER, esvs: tuple[int, int] = (GET_RES, GET_SNA)) -> bool:
+    """Whether a frame answers the request with this TID to this object, in full or in part.
+
+    Args:
+        frame: What came.
+        tid: That of the request.
+        seoj: Object that was asked.
+        esvs: Services of its replies: done, and refused in part.
+    """
+    return frame.tid == tid and frame.seoj == seoj and frame.esv in esvs
 
 
 def confirmation(frame: Frame) -> bytes:

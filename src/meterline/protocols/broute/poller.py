@@ -8,15 +8,18 @@ once. Its half-hourly notifications are taken as they come.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from meterline import world
 from meterline.meter.readings import Reading, Rejected, Resolution, Series, Snapshot
+from meterline.protocols.api import Gaps
 from meterline.protocols.broute import causes, echonet
 from meterline.protocols.broute import properties as p
 from meterline.protocols.broute.pace import Pace
 from meterline.protocols.broute.questions import Questions
 from meterline.protocols.broute.readings import complaint, readings
+from meterline.protocols.broute.recall import Recall
 from meterline.protocols.broute.reply_plausibility import ReplyPlausibility
 from meterline.protocols.broute.session import Session
 
@@ -47,6 +50,8 @@ SAME_OFFSET_S = 120.0
 """Seconds by which two answers about the meter's clock may differ."""
 SILENT_ROUNDS = 2
 """Rounds without a word about the map after which the meter is asked without one."""
+LIVE_POLL_S = 10.0
+"""Seconds that are left for the next live poll, before its values get too old."""
 ROUNDS_HELD = 3
 """Rounds of a slow meter for which a value holds."""
 EXPLAINED_AFTER = 10
@@ -66,10 +71,12 @@ class MeterPoller:
         mac: Address of the meter; another MAC is another meter.
         answered: The last poll got an answer.
         pace: How long the meter takes to answer.
+        ends: Register → the date from which on back the meter remembers nothing.
     """
 
-    def __init__(self, mac: str) -> None:
+    def __init__(self, mac: str, ends: Mapping[str, str] = MappingProxyType({})) -> None:
         self.mac = mac
+        self._recall = Recall(mac, ends)
         self.answered = False
         self.pace = Pace()
         self._questions = Questions()
@@ -99,10 +106,32 @@ class MeterPoller:
             ("smartmeter_info", "protocol"): (Reading(("smartmeter_info", "protocol"), "broute"), math.inf)
         }
 
-    def begin(self) -> None:
+    @property
+    def ends(self) -> Mapping[str, str]:
+        """See the class."""
+        return self._recall.memory.ends
+
+    def begin(self, tick: float) -> None:
         """A new session with it."""
         self._questions.begin()
         self._unanswered.clear()
+        self._recall.memory.begin(tick)
+
+    async def recall(self, session: Session, gaps: Gaps, deadline: float) -> None:
+        """After a poll: ask one question about what the meter remembers, where the ledger lacks it.
+
+        Args:
+            session: Up, with this meter.
+            gaps: What the ledger lacks.
+            deadline: When live values get too old, by the clock of the module.
+
+        Raises:
+            Lost, Held, CommandFailed, OSError: See `poll`.
+        """
+        if self.answered and self._unit:
+            until = deadline - max(LIVE_POLL_S, 2 * self.pace.usual)
+            offered = self._questions.offered | {p.DAY_IMPORT}  # every meter has it, whether its map came or not
+            await self._recall.exchange(session, gaps, offered, self._unit, world.current.now(), until)
 
     async def poll(self, session: Session, until: float = math.inf) -> None:
         """One round of questions. Each reply is shown at once.

@@ -1,8 +1,8 @@
 """The low-voltage smart electric energy meter (class 0288): the properties that are read, and what their bytes say.
 
 Big endian; power and current are signed, positive drawn. Energy is a register that counts in steps of D3 x E1 kWh and begins
-again at 0 after D7 digits. Source: ECHONET Machine Readable Appendix 1.3.1, device 0x0288 and super class. Histories (E2, E4,
-EC, EE) are not read: a scrape cannot fill in the past.
+again at 0 after D7 digits. Source: ECHONET Machine Readable Appendix 1.3.1, device 0x0288 and super class. What the meter
+remembers of half-hours (E2, E4, EC) is decoded in `memory`; its memory of minutes (EE) is not read.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 OPERATION, RELEASE, FAULT, MAKER, SERIAL = 0x80, 0x82, 0x88, 0x8A, 0x8D
-TIME, DATE, GET_MAP = 0x97, 0x98, 0x9F
+TIME, DATE, SET_MAP, GET_MAP = 0x97, 0x98, 0x9E, 0x9F
 IDENTIFICATION, MINUTE = 0xC0, 0xD0
 COEFFICIENT, DIGITS, UNIT = 0xD3, 0xD7, 0xE1
 IMPORT, EXPORT, POWER, CURRENT = 0xE0, 0xE3, 0xE7, 0xE8
 HALF_HOUR_IMPORT, HALF_HOUR_EXPORT = 0xEA, 0xEB
+DAY_IMPORT, DAY_EXPORT, DAY_CHOICE = 0xE2, 0xE4, 0xE5
+PAIRS, PAIRS_CHOICE = 0xEC, 0xED
 
 NAMES = {
     OPERATION: "operation status",
@@ -42,6 +44,8 @@ NAMES = {
 """The properties that are read, in words."""
 
 JAPAN = timezone(timedelta(hours=9), "JST")
+MAX_POWER_VA = 36_000.0
+"""⚠ Assumed: a household draws less (60 A at 200 V are 12 kVA)."""
 HIGHEST = 99_999_999
 """What a register can show at most."""
 EXPONENTS = {0: 0, 1: -1, 2: -2, 3: -3, 4: -4, 0x0A: 1, 0x0B: 2, 0x0C: 3, 0x0D: 4}

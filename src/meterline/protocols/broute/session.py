@@ -265,10 +265,38 @@ class Session:
         """Seconds to wait for a reply. `least`: of a meter that is not slow; None: the module did not take the question."""
         return RESEND_PAUSE_S if least is None else self.pace.patience(least)
 
-    async def _ask(self, epcs: tuple[int, ...]) -> bool:
-        """Send a question, with a new TID; whether the module took it."""
+    async def try_get(self, epcs: Iterable[int], patience_s: float) -> echonet.Frame | None:
+        """Ask for properties once. The time that the reply takes tells nothing about the pace of live replies.
+
+        Args:
+            epcs: Properties of one question.
+            patience_s: Seconds to wait for the reply.
+
+        Returns:
+            The reply, in full or in part; None where none came.
+
+        Raises:
+            SessionLost: The session has ended.
+            SessionHeld: Nothing may be sent now.
+        """
+        self._next_tid()
+        is_sent = await self._send(echonet.get(self._tid, epcs))
+        return await self._reply({self._tid}, lambda: patience_s, again=False) if is_sent else None
+
+    async def try_set(self, chosen: echonet.Property, patience_s: float) -> echonet.Frame | None:
+        """Set a property once. Args, Returns and Raises: see `try_get`."""
+        self._next_tid()
+        if not await self._send(echonet.setc(self._tid, chosen)):
+            return None
+        return await self._reply({self._tid}, lambda: patience_s, again=False, esvs=(echonet.SET_RES, echonet.SETC_SNA))
+
+    def _next_tid(self) -> None:
         self._check()
         self._tid = (self._tid + 1) & 0xFFFF
+
+    async def _ask(self, epcs: tuple[int, ...]) -> bool:
+        """Send a question, with a new TID; whether the module took it."""
+        self._next_tid()
         self._asked.append((self._tid, self.module.clock()))
         return await self._send(echonet.get(self._tid, epcs))
 
@@ -282,13 +310,19 @@ class Session:
         assert self.network
         return await self.module.send(self.network.address, payload)
 
-    async def _reply(self, tids: set[int], patience: Callable[[], float], again: bool = True) -> echonet.Frame | None:
+    async def _reply(
+        self,
+        tids: set[int],
+        patience: Callable[[], float],
+        again: bool = True,
+        esvs: tuple[int, int] = (echonet.GET_RES, echonet.GET_SNA),
+    ) -> echonet.Frame | None:
         """A reply to any of these tries. `patience` is asked anew with each datagram: late replies show the pace."""
         begun = self.module.clock()
         refused = math.inf
         while True:
             for frame in self.take():
-                if any(echonet.answers(frame, tid) for tid in tids):
+                if any(echonet.answers(frame, tid, esvs=esvs) for tid in tids):
                     return frame
                 self._note_late()
             self._check()

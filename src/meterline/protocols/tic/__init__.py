@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from meterline.link.stream import Link, SerialSettings
 from meterline.meter.readings import Emit, Observation, Rejected
-from meterline.protocols.api import Finding, MeterProtocol, Recognition, Simulator, fault
+from meterline.protocols.api import Finding, Gaps, MeterProtocol, Recognition, Simulator, fault
 from meterline.protocols.tic import diagnose as diagnosis
 from meterline.protocols.tic.contracts import CONTRACT_OF, SUPPLIER_REGISTERS
 from meterline.protocols.tic.frames import Assembler, Decoder, Event, Group
@@ -84,8 +84,15 @@ class Tic(MeterProtocol[Options]):
     identifiers = (re.compile(r"(?<!\w)(?<!\d\.)\d{12}(?:\d\d)?(?!\w|\.\d)"),)
     """ADCO and ADSC (12 digits), PRM (14)."""
 
-    async def read(self, link: Link, meters: Mapping[str, Options | None], memory: dict[str, Any], emit: Emit) -> NoReturn:
-        """See `MeterProtocol.read`."""
+    async def read(
+        self,
+        link: Link,
+        meters: Mapping[str, Options | None],
+        memory: dict[str, Any],
+        emit: Emit,
+        gaps: Gaps | None = None,
+    ) -> NoReturn:
+        """The line says what is now, and remembers no gap. See `MeterProtocol.read`."""
         (options,) = [given or Options() for given in meters.values()]
         listener = Listener(link, options.speeds(link.baud), PROBE, SILENCE, rests=True)
         assembler, snapshots, judged = Assembler(), SnapshotBuilder(options.prm), 0

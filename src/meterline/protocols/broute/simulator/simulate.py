@@ -49,9 +49,9 @@ class BrouteSimulator:
         parser.add_argument("--no-echo", dest="echo", action="store_false", help="a module that does not repeat commands")
         parser.add_argument("--solar", action="store_true", help="a house with 5 kW of solar panels, and export registers")
         parser.add_argument("--generation", type=int, choices=(1, 2), default=1, help="generation of the meter (default 1)")
+        faster = "simulated time runs FACTOR times faster than real time (default 1)"
         kept = "days of half-hours that the meter remembers (default and most: 99)"
         parser.add_argument("--kept-days", type=int, default=MOST_DAYS, metavar="DAYS", help=kept)
-        faster = "simulated time runs FACTOR times faster than real time (default 1)"
         parser.add_argument("--scale", type=float, default=1.0, metavar="FACTOR", help=faster)
 
     async def simulate(self, args: Namespace, place: Place, announce: Callable[[str], object]) -> None:
