@@ -147,9 +147,7 @@ def test_what_another_meter_remembers_is_refused(tmp_path: Path) -> None:
     async def scene(home: Home) -> None:
         await home.heal((FIRST + DAY_S, 1.0), address="M2")
         assert home.refused("other_meter") == 1
-        home.recorder._generations._of(
-            "home"
-        ).number = 2  # the meter was exchanged, and no snapshot of the new one was taken yet
+        home.recorder._generations._of("home").number = 2
         await home.heal((FIRST + DAY_S, 1.0))
         assert home.refused("other_meter") == 2
         assert not list(home.ledger.rows("home", 0, TODAY))
