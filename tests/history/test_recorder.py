@@ -165,3 +165,19 @@ def test_a_clock_that_was_ahead_leaves_no_register_of_the_wrong_time(tmp_path: P
         assert len(values) >= 6
 
     play(scene)
+
+
+def test_a_row_that_is_on_the_disk_takes_little_memory_and_goes_on(tmp_path: Path) -> None:
+    async def scene() -> None:
+        home = Home(tmp_path)
+        running = asyncio.create_task(home.recorder.run())
+        await home.speak(4 * SLOT_S)
+        await asyncio.sleep(10)
+        (recorded,) = home.recorder._meters.values()
+        assert not recorded.rows
+        assert all(len(stored) < 1000 for stored in recorded.stored.values())
+        assert sum(origin != ABSENT for origin in home.row(START).registers["import"].origins) == 4
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene)

@@ -76,15 +76,17 @@ class DayRow:
         registers: Name → its column. Names: "import", "export", and "import/HP", "distributor/1", "export/1" by tariff.
         facts: Name → what the meter said at each edge ("tariff", "colour", "subscribed_va"); None where nothing.
         revision: Rises through the whole ledger with each change of a row; 0: not on the disk yet.
+        stored: `content` as it is on the disk; empty: not on the disk yet.
     """
 
-    __slots__ = ("facts", "key", "registers", "revision")
+    __slots__ = ("facts", "key", "registers", "revision", "stored")
 
     def __init__(self, key: RowKey) -> None:
         self.key = key
         self.registers: dict[str, Column] = {}
         self.facts: dict[str, list[str | int | None]] = {}
         self.revision = 0
+        self.stored = b""
 
     @property
     def edges(self) -> int:
@@ -141,7 +143,7 @@ class DayRow:
             ValueError: It is none. The caller has compared its checksum, so that only another form of it can be the reason.
         """
         row = cls(key)
-        row.revision = revision
+        row.revision, row.stored = revision, content
         try:
             registers, facts = json.loads(zlib.decompress(content))
             for name, (differences, origins) in registers.items():

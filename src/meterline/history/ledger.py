@@ -125,12 +125,11 @@ class Ledger:
         Returns:
             Whether all of it is on the disk. Where it is not, nothing is, and it should be tried again.
         """
-        days, entries = list(rows), list(entries)
+        contents, entries = [(row, row.content()) for row in rows], list(entries)
 
         def write(file: sqlite3.Connection) -> int:
             revision = self._last_revision(file)
-            for number, row in enumerate(days, revision + 1):
-                content = row.content()
+            for number, (row, content) in enumerate(contents, revision + 1):
                 file.execute(f"DELETE FROM day WHERE {_OF_KEY}", row.key)
                 values = (*row.key, number, content, _checksum_of_day(row.key, number, content))
                 file.execute(f"INSERT INTO day ({_DAY}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
@@ -143,9 +142,9 @@ class Ledger:
         revision = self._do(write, None)
         if revision is None:
             return False
-        for number, row in enumerate(days, revision + 1):
-            row.revision = number
-        self._revision = revision + len(days)
+        for number, (row, content) in enumerate(contents, revision + 1):
+            row.revision, row.stored = number, content
+        self._revision = revision + len(contents)
         self._committed_at = world.current.now()
         return True
 
