@@ -12,7 +12,7 @@ RUN apt-get update \
 # Without a network: docs/install.md says how to fill wheels/ and what to set these to.
 ARG PIP_NO_INDEX=
 ARG PIP_FIND_LINKS=
-# auth.txt: with bcrypt, for passwords. holidays.txt: with the holidays of countries, for tariffs.
+# auth.txt: with bcrypt, for passwords. holidays.txt: with the holidays of countries, for tariffs. mqtt.txt: with aiomqtt, for MQTT.
 ARG REQUIREMENTS=run.txt
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements/ wheels* /wheels/

@@ -1,12 +1,12 @@
 # Everything a developer does. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz week year fleet docs screenshots pins build publish image
+.PHONY: help setup demo test home-assistant lint types bench fuzz week year fleet docs screenshots pictures pins build publish image app
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 setup: .venv/ready ## create .venv with everything, pinned and hashed
 
@@ -31,6 +31,15 @@ WORKERS ?= 4
 
 test: setup ## the tests (under five minutes)
 	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# Where the environment of Home Assistant is; made at the first call, in some minutes.
+HOME_ASSISTANT ?= .venv-home-assistant
+# Home Assistants side by side.
+HOMES ?= 3
+
+home-assistant: setup ## our meters in a real Home Assistant (about five minutes; needs mosquitto)
+	$(BIN)/python tests/home_assistant/make_environment.py $(HOME_ASSISTANT)
+	METERLINE_HOME_ASSISTANT=$(HOME_ASSISTANT) $(BIN)/python -m pytest tests/home_assistant $(AGAIN) -n $(HOMES) --dist worksteal
 
 lint: setup ## ruff: style and mistakes
 	$(BIN)/ruff check .
@@ -62,11 +71,16 @@ docs: setup ## write what is generated: docs/metrics.md, docs/meters.md, packagi
 screenshots: setup ## take docs/page-*.png anew, of the demo (needs Chromium)
 	$(BIN)/python docs/screenshots.py
 
+pictures: setup ## take docs/home-assistant-*.png anew, of a real Home Assistant (needs Chromium and mosquitto)
+	$(BIN)/python tests/home_assistant/make_environment.py $(HOME_ASSISTANT)
+	METERLINE_HOME_ASSISTANT=$(HOME_ASSISTANT) $(BIN)/python docs/screenshots_home_assistant.py
+
 pins: setup ## renew the pins and hashes (needs pip-tools in .venv)
 	$(COMPILE) -o requirements/run.txt pyproject.toml
 	$(COMPILE) --extra auth -c requirements/run.txt -o requirements/auth.txt pyproject.toml
 	$(COMPILE) --extra holidays -c requirements/run.txt -o requirements/holidays.txt pyproject.toml
-	$(COMPILE) --all-extras -c requirements/auth.txt -c requirements/holidays.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra mqtt -c requirements/run.txt -o requirements/mqtt.txt pyproject.toml
+	$(COMPILE) --all-extras -c requirements/auth.txt -c requirements/holidays.txt -c requirements/mqtt.txt -o requirements/dev.txt pyproject.toml
 
 COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
@@ -89,3 +103,6 @@ image: ## the container images meterline, linky-exporter and smartmeter-exporter
 	docker build --target linky-exporter --tag linky-exporter .
 	docker build --target smartmeter-exporter --tag smartmeter-exporter .
 	docker build --target meterline --tag meterline .
+
+app: ## the app of Home Assistant OS, as a whole app repository in dist/home-assistant/
+	$(PYTHON) packaging/home-assistant/assemble.py $(DIST)/home-assistant

@@ -11,7 +11,7 @@ import time
 
 from bench.process import allow_many_files
 
-SUBJECTS = ("decoder", "frame", "scrape", "latency", "cpu", "memory", "page", "broute", "flood", "state", "security")
+SUBJECTS = ("decoder", "frame", "scrape", "latency", "cpu", "memory", "page", "broute", "flood", "state", "security", "mqtt")
 
 
 def main() -> None:

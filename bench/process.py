@@ -92,17 +92,18 @@ def meterline(
     state: str | None = None,
     wait: bool = True,
     flags: Sequence[str] = (),
+    top: str = "",
 ) -> Iterator[Server]:
     """`meterline run` with these links, once all of its meters speak; with `config` they are in a file.
 
     `meter`: what the file says of each. `state`: the folder of what it remembers; None: one that lasts as long as it does.
-    `flags`: more of `run`'s.
+    `flags`: more of `run`'s. `top`: lines of the file beside the meters.
     """
     with tempfile.TemporaryDirectory(prefix="meterline-bench-") as folder:
         if config:
             file = Path(folder, "meterline.yml")
             meters = [f"  - {{name: {name(n)}, link: '{link}', {meter}}}\n" for n, link in enumerate(links)]
-            file.write_text("meters:\n" + "".join(meters), encoding="utf-8")
+            file.write_text(f"{top}\nmeters:\n{''.join(meters)}", encoding="utf-8")
             what = ["--config.file", str(file)]
         else:
             (link,) = links
@@ -166,6 +167,11 @@ def cpu_seconds(pid: int) -> float:
     """CPU time of a process so far, all its threads, user and system, in nanoseconds' resolution."""
     # The kernel's clock of another process: what clock_getcpuclockid(3) returns.
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def wake_ups(pid: int) -> int:
+    """How often a process has slept and was woken so far, all its threads: voluntary context switches."""
+    return sum(_field(f"{task}/status", "voluntary_ctxt_switches:") for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 class Memory(NamedTuple):

@@ -56,7 +56,8 @@ def metrics() -> str:
             "# Metrics",
             "",
             GENERATED,
-            "Every series also has the label `meter`, the name from the configuration. An info family is one series with the",
+            "Every series also has the label `meter`, the name from the configuration, and the",
+            "[labels](configure.md#labels-of-a-meter) of the meter in the configuration. An info family is one series with the",
             "value 1; its labels are the texts that are known at present.",
             "",
             "*From* is the source of the values:",
@@ -86,7 +87,11 @@ def metrics() -> str:
             "",
             "`/metrics` also has metrics of the program itself: `process_*`, `meterline_build_info`,",
             "`meterline_config_last_reload_successful`, `meterline_config_last_reload_success_timestamp_seconds`, and",
-            "`meterline_state_writable`, which is 0 while the state cannot be written.",
+            "`meterline_state_writable`, which is 0 while the state cannot be written. With a broker in the configuration,",
+            "`/metrics` has `meterline_mqtt_connected`, `meterline_mqtt_messages_total` and `meterline_mqtt_reconnects_total`",
+            "([MQTT](mqtt.md#is-it-connected)). Where the state is stored, it has `meterline_ledger_aside_total`,",
+            "`meterline_ledger_bytes`, `meterline_ledger_last_commit_timestamp_seconds` and `meterline_ledger_writable`",
+            "([history](history.md#damage)).",
             "",
         ]
     )

@@ -19,7 +19,7 @@ from support.live_meters import free_port  # noqa: E402
 
 from meterline.cli import demo  # noqa: E402
 from meterline.web.page import routes  # noqa: E402
-from meterline.web.page.power_history import LENGTH, STEP, History  # noqa: E402
+from meterline.web.page.power_history import POINTS, STEP_S, History  # noqa: E402
 from meterline.web.page.view_model import Power  # noqa: E402
 
 SIZES = {"phone": (375, 812, 2), "desktop": (1280, 800, 1)}
@@ -34,10 +34,10 @@ def _fill(history: History) -> None:
     """With what the households drew in the last half hour."""
     clock, now = history._clock, time.time()
     start, units = clock(), dict(history.units)
-    for back in range(LENGTH - 1, -1, -1):
-        moment = now - back * STEP
-        history._clock = lambda at=start - back * STEP: at
-        history._step = int(history._clock() // STEP)
+    for back in range(POINTS - 1, -1, -1):
+        moment = now - back * STEP_S
+        history._clock = lambda at=start - back * STEP_S: at
+        history._step = int(history._clock() // STEP_S)
         history.note(
             (name, Power(round(house.load(moment) - house.sun(moment)), units[name])) for name, house in _households().items()
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -22,9 +23,16 @@ def test_a_window_that_is_over_before_the_last_scrape_is_measured_all_the_same(m
         monkeypatch.setattr(cpu, name, {"WINDOW": 0.002, "SCRAPE_EVERY": 0.001}.get(name, 0.0))
     with program("run", "/dev/null", "--web.listen-address", "127.0.0.1:0") as running:
         server = process.Server(running.pid, port_of(running))
-        rate, shares = cpu._measure(server, ())
+        rate, wake_ups, shares = cpu._measure(server, ())
     assert rate == 0
+    assert wake_ups >= 0
     assert all(share >= 0 for share in shares)
+
+
+def test_a_process_that_slept_was_woken() -> None:
+    before = process.wake_ups(os.getpid())
+    time.sleep(0.01)
+    assert process.wake_ups(os.getpid()) > before
 
 
 def test_the_port_of_a_program_is_the_one_on_which_it_answers() -> None:

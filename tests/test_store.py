@@ -172,14 +172,14 @@ class TestFolder:
             assert state.recall(LINK) == {}
             assert shown(state) == "0.0"
         state.close()
-        remedy = "nothing is remembered over a restart. --state.dir names another folder"
+        remedy = "nothing is stored for the next start. --state.dir names another folder"
         assert warnings(caplog) == [f"{folder}: the state cannot be written: Not a directory; {remedy}"]
 
     def test_a_file_in_its_place_is_one_warning_too(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         (tmp_path / "file").touch()
         State(str(tmp_path / "file")).keep(LINK, MEMORY)
         (text,) = warnings(caplog)
-        assert text.startswith(f"{tmp_path}/file: the state cannot be written: File exists; nothing is remembered")
+        assert text.startswith(f"{tmp_path}/file: the state cannot be written: File exists; nothing is stored")
 
     def test_a_folder_in_the_files_place_is_one_warning_too(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         (tmp_path / FILE).mkdir()
@@ -187,7 +187,7 @@ class TestFolder:
         state.keep(LINK, MEMORY)
         assert state.recall(LINK) == {}
         (text,) = warnings(caplog)
-        assert text.startswith(f"{tmp_path}: the state cannot be written: unable to open database file; nothing is remembered")
+        assert text.startswith(f"{tmp_path}: the state cannot be written: unable to open database file; nothing is stored")
 
     def test_a_file_that_another_program_holds_is_one_warning(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         keep(tmp_path)
@@ -199,11 +199,11 @@ class TestFolder:
         assert shown(state) == "0.0"
         other.execute("ROLLBACK")
         other.close()
-        assert warnings(caplog) == [f"{tmp_path}: the state cannot be written now: database is locked; it is tried again"]
+        assert warnings(caplog) == [f"{tmp_path}: the state cannot be written now: database is locked; trying again"]
         assert recall(tmp_path) == MEMORY
         caplog.set_level(logging.INFO, "meterline")
         state.keep(LINK, {})
-        assert caplog.messages[-1] == f"{tmp_path}: the state can be used again"
+        assert caplog.messages[-1] == f"{tmp_path}: the state can be written again"
         assert shown(state) == "1.0"
         state.close()
         assert recall(tmp_path) == {}
@@ -224,7 +224,7 @@ class TestDamage:
         assert aside.read_bytes() == data
         (text,) = warnings(caplog)
         assert text.startswith(f"{file} was damaged (")
-        assert text.endswith(f"): it is {aside} now, and a new one begins")
+        assert text.endswith(f"): the file is renamed to {aside}, and a new one begins")
 
     def test_a_second_damage_replaces_the_first(self, tmp_path: Path) -> None:
         for data in (b"first" * 1000, b"second" * 1000):

@@ -1,8 +1,8 @@
-"""What must survive a restart: one SQLite file. Where it cannot be kept, the program goes on without, and says so once.
+"""The state that survives a restart: one SQLite file. If the file is not usable, the program runs without, and logs it once.
 
-memory     what the driver of a link wants back
-account    the open books of a meter: one row, so that keeping it writes one page of the file
-day        its days that are over
+memory     of a link: the data that its driver stores
+account    the open account of a meter: one row, so that a write changes one page of the file
+day        of a meter: the closed days
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS day (meter TEXT, day TEXT, json TEXT NOT NULL, PRIMARY KEY (meter, day)) WITHOUT ROWID",
 )
 _UPDATE_ACCOUNT = "INSERT INTO account VALUES (?, ?) ON CONFLICT (meter) DO UPDATE SET json = excluded.json"
-"""Where the row is there, no index is written: half the pages of a REPLACE."""
-_SMALL = ("memory", "account")
-"""Tables that are read when the file is opened, to notice damage; a damaged day is noticed when it is read."""
+"""An update of an existing row writes no index: half the pages of a REPLACE."""
+_CHECKED_AT_OPEN = ("memory", "account")
+"""Small tables, which are read at opening to detect damage; damage in `day` is detected at its first read."""
 
 Result = TypeVar("Result")
 
 
 def default_folder() -> str:
-    """The StateDirectory of systemd, else the user's state folder."""
+    """Return the StateDirectory of systemd, or else the folder of the user's state (XDG)."""
     if folder := os.environ.get("STATE_DIRECTORY"):
         return folder.split(":")[0]
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
@@ -42,23 +42,28 @@ def default_folder() -> str:
 
 
 class State:
-    """The file, made when there is something to keep. Without a folder, or where it cannot be used, nothing is kept.
+    """The state file, created at the first write. Without a usable folder nothing is stored.
 
-    It may be written from another thread.
+    All methods may be called from any thread.
     """
 
     def __init__(self, folder: str | None = None, only_read: bool = False) -> None:
-        """`only_read`: nothing is made, mended or set aside; sqlite3.Error where it cannot be read."""
+        """Prepare the file; it is opened at its first use.
+
+        Args:
+            folder: The folder; None: nothing is stored.
+            only_read: Whether to read only: the file is not created, repaired or moved, and all reading methods raise
+                OSError or sqlite3.Error if it is not readable.
+        """
         self._folder, self._only_read = folder, only_read
         self._file: sqlite3.Connection | None = None
         self._lock = threading.Lock()
-        self._full = False
-        """The last transaction failed."""
+        self._write_failed = False
         self._given_up = False
 
     @property
     def kept(self) -> bool:
-        """Something is to be kept: there is a folder, or was until it could not be used."""
+        """Whether data is to be stored: there is a folder, or was one until it proved unusable."""
         return self._given_up or self._folder is not None
 
     @property
@@ -67,23 +72,28 @@ class State:
         return self._folder
 
     def writable(self) -> bool:
-        """Whether what must survive a restart can be kept, as far as the last try says."""
-        return not (self._full or self._given_up)
+        """Return whether the last write succeeded."""
+        return not (self._write_failed or self._given_up)
 
     def readable(self) -> bool:
-        """Whether what is kept can be read now, or nothing is kept; False: it should be tried again."""
+        """Return whether the file can be read now, or no file exists. False: try again later."""
         if self._folder is None or not os.path.exists(Path(self._folder) / FILE):
             return True
         return self._do("read", lambda file: True, False) or self._folder is None
 
     def recall(self, link: str) -> dict[str, Any]:
-        """What the driver of this link kept."""
+        """Return the data that the driver of a link stored; empty if there is none."""
         return self._read_one("SELECT json FROM memory WHERE link = ?", link) or {}
 
     def keep(self, link: str, memory: dict[str, Any]) -> bool:
-        """Keep what the driver of this link wants back after a restart.
+        """Store the data of a link's driver, in place of the data before.
 
-        False: it could not be written now, and should be tried again. True also where nothing is kept at all.
+        Args:
+            link: The link.
+            memory: Data for JSON.
+
+        Returns:
+            False if the data could not be written now: try again later. True also if nothing is stored at all.
         """
         row = (_key(link), json.dumps(memory))
 
@@ -94,23 +104,28 @@ class State:
         return self._do("written", write, False) or self._folder is None
 
     def account(self, meter: str) -> dict[str, Any] | None:
-        """The open books of a meter; None where there are none, empty where they cannot be read."""
+        """Return the open account of a meter, as `codec` made it; None if there is none, empty if it is not readable."""
         return self._read_one("SELECT json FROM account WHERE meter = ?", meter)
 
     def meters(self) -> list[str]:
-        """Names of the meters that have books."""
+        """Return the names of all meters with an account."""
         return [str(name) for (name,) in self._read("SELECT meter FROM account ORDER BY meter")]
 
     def days(self, meter: str, since: str = "", until: str = "9") -> dict[str, dict[str, Any]]:
-        """Days of a meter that are over, by their date in ISO form: from `since` on, before `until`."""
+        """Return the closed days of a meter: ISO date → data. `since`: first date; `until`: the date after the last."""
         rows = self._read("SELECT day, json FROM day WHERE meter = ? AND day >= ? AND day < ?", _key(meter), since, until)
         found = {str(day): _parsed(text) for day, text in rows}
         return {day: booked for day, booked in found.items() if isinstance(booked, dict)}
 
     def book(self, accounts: Mapping[str, dict[str, Any]], days: Iterable[tuple[str, str, dict[str, Any]]]) -> bool:
-        """Keep open books by meter, and days (meter, date, what was booked), in one transaction.
+        """Store accounts and closed days in one transaction.
 
-        False: it could not be written now, and should be tried again. True also where nothing is kept at all.
+        Args:
+            accounts: Name of the meter → its open account.
+            days: Name of the meter, ISO date, and the data of the day.
+
+        Returns:
+            False if the data could not be written now: try again later. True also if nothing is stored at all.
         """
         account_rows = [(_key(meter), _compact(found)) for meter, found in accounts.items()]
         day_rows = [(_key(meter), day, _compact(found)) for meter, day, found in days]
@@ -125,7 +140,7 @@ class State:
         return self._do("written", write, False) or self._folder is None
 
     def close(self) -> None:
-        """Close the file; nothing more is kept."""
+        """Close the file. Nothing is stored afterwards."""
         with self._lock:
             self._close()
 
@@ -142,8 +157,10 @@ class State:
         return self._do("read", lambda file: file.execute(statement, values).fetchall(), [])
 
     def _do(self, doing: str, action: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        """One transaction. A damaged file is set aside. A file that cannot be written for a while is tried again by whoever
-        has something to keep; in all other cases the state is given up. Each with one warning.
+        """Run one transaction; return `otherwise` if it failed.
+
+        A damaged file is renamed and a new one begun. After a temporary error callers try again. After any other error nothing
+        is stored any more. Each case is logged once.
         """
         with self._lock:
             for last in (False, True):
@@ -155,9 +172,9 @@ class State:
                         self._file = self._open(path)
                     with self._file as file:
                         found = action(file)
-                    if self._full and doing == "written":  # to be read says nothing of that
-                        self._full = False
-                        log.info("%s: the state can be used again", self._folder)
+                    if self._write_failed and doing == "written":  # A successful read does not prove that writing works.
+                        self._write_failed = False
+                        log.info("%s: the state can be written again", self._folder)
                     return found
                 except (OSError, sqlite3.Error) as error:
                     if self._only_read:
@@ -165,7 +182,7 @@ class State:
                     if type(error) is sqlite3.DatabaseError and not last:
                         self._set_aside(path, error)
                         continue
-                    self._complain(doing, error)
+                    self._report(doing, error)
                     break
             return otherwise
 
@@ -173,25 +190,25 @@ class State:
         if not self._only_read:
             os.makedirs(path.parent, mode=0o700, exist_ok=True)
             return _connect(path)
-        # Nobody writes it where it has no log: then SQLite needs no files beside it, which we may not be allowed to make.
-        quiet = not os.path.exists(f"{path}-wal")
-        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{'&immutable=1' * quiet}", uri=True, timeout=1.0)
+        # Without a log no process writes the file. SQLite then needs no files beside it, which this user may not create.
+        is_idle = not os.path.exists(f"{path}-wal")
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{'&immutable=1' * is_idle}", uri=True, timeout=1.0)
 
-    def _complain(self, doing: str, error: Exception) -> None:
+    def _report(self, doing: str, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or error
         there = os.path.isfile(Path(self._folder or "") / FILE)
         if there and isinstance(error, sqlite3.OperationalError):
-            if not self._full:
-                log.warning("%s: the state cannot be %s now: %s; it is tried again", self._folder, doing, reason)
-            self._full = True
+            if not self._write_failed:
+                log.warning("%s: the state cannot be %s now: %s; trying again", self._folder, doing, reason)
+            self._write_failed = True
             return
-        remedy = "nothing is remembered over a restart. --state.dir names another folder"
+        remedy = "nothing is stored for the next start. --state.dir names another folder"
         log.warning("%s: the state cannot be %s: %s; %s", self._folder, doing, reason, remedy)
         self._given_up = True
         self._close()
 
     def _set_aside(self, path: Path, error: sqlite3.Error) -> None:
-        """Keep a damaged file under another name; the next transaction begins a new one."""
+        """Rename a damaged file; the next transaction creates a new one."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -202,7 +219,7 @@ class State:
                 path.with_name(path.name + rest).unlink(missing_ok=True)
         except OSError:
             return
-        log.warning("%s was damaged (%s): it is %s now, and a new one begins", path, error, aside)
+        log.warning("%s was damaged (%s): the file is renamed to %s, and a new one begins", path, error, aside)
 
     def _close(self) -> None:
         if self._file is not None:
@@ -226,7 +243,7 @@ def _parsed(text: object) -> object:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """The file with its tables. A commit appends to a second file (WAL), which writes a quarter of what a journal does."""
+    """Open the file and create its tables. WAL mode writes a quarter of the bytes of a journal at each commit."""
     file = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     try:
         file.execute("PRAGMA journal_mode = WAL")
@@ -234,7 +251,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         with file:
             for table in _TABLES:
                 file.execute(table)
-        for table in _SMALL:
+        for table in _CHECKED_AT_OPEN:
             file.execute(f"SELECT * FROM {table}").fetchall()
     except sqlite3.Error:
         file.close()

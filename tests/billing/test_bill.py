@@ -181,7 +181,7 @@ def test_energy_of_a_gap_and_without_a_price_is_marked(tmp_path: Path, capsys: p
     text = output(capsys, "--state.dir", str(tmp_path))
     assert "~15.00" in text
     assert "?2.50" in text
-    assert "~ 4.00 kWh are spread by time" in text
+    assert "~ 4.00 kWh are estimated by time" in text
     assert "± 0.40 EUR at most" in text
     assert "? 1.00 kWh had no price" in text
 
@@ -278,9 +278,9 @@ class TestCheck:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--meter", "moon"), "--meter moon: has no books in "),
+        (("--meter", "moon"), "--meter moon: no account of this meter in "),
         (("--check", "12=3EUR", "--from", "2026-01-01", "--to", "2026-01-02", "--meter", "home"), "'12=3EUR' is not allowed"),
-        (("--check", "1kWh=3EUR", "--meter", "home"), "needs the first and the last day of the bill"),
+        (("--check", "1kWh=3EUR", "--meter", "home"), "give the first and the last day of the bill"),
         (("--check", "1kWh=3EUR", "--from", "2026-01-01", "--to", "2026-01-02"), "which meter? --meter home or tokyo"),
         (("--check", "1kWh=3EUR", "--from", "2026-01-02", "--to", "2026-01-01"), "is before --from 2026-01-02"),
     ],
@@ -294,4 +294,4 @@ def test_what_is_wrong_is_one_line(words: tuple[str, ...], said: str, folder: Pa
 
 def test_a_folder_without_books_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = output(capsys, "--state.dir", str(tmp_path), status=1)
-    assert "nothing is kept there yet: has the meter spoken? --state.dir names the folder" in text
+    assert "no costs are stored yet: is the meter online? --state.dir names the folder" in text

@@ -405,7 +405,7 @@ class TestDamage:
         program.kill()
         assert program.page(COSTS) == {"EUR,HCHC": 0.01}
         (text,) = warnings(caplog)
-        assert text.startswith(f"{tmp_path / '0' / FILE} was damaged (file is not a database): it is ")
+        assert text.startswith(f"{tmp_path / '0' / FILE} was damaged (file is not a database): the file is renamed to ")
 
     @pytest.mark.parametrize(
         "row", ["", "{", "[]", "null", "7", "{}", '{"at": 1}', '{"currency":"EUR","address":null,"at":"NaN","charged":null}']
@@ -465,7 +465,7 @@ class TestDamage:
             program.keep()
         assert program.page(COSTS) == {"EUR,HCHC": 0.02}
         (text,) = warnings(caplog)
-        assert text.endswith("Not a directory; nothing is remembered over a restart. --state.dir names another folder")
+        assert text.endswith("Not a directory; nothing is stored for the next start. --state.dir names another folder")
 
     def test_a_folder_that_cannot_even_be_looked_into_is_said_once_too(
         self, tmp_path: Path, clock: SimpleNamespace, caplog: pytest.LogCaptureFixture

@@ -117,11 +117,11 @@ class TestCheck:
             "home: warning: tariffs: levies: 'fuel 2026-10', 'state 2026-10' end on 2026-10-10, and nothing follows;"
         )
         assert "'renewable levy 2026' ends on 2027-04-10" in renewable
-        assert good == f"{file}: good, 1 meter, 2 warnings"
+        assert good == f"{file}: valid, 1 meter, 2 warnings"
 
     def test_check_says_nothing_of_prices_that_stay(self, capsys: pytest.CaptureFixture[str]) -> None:
         check(str(EXAMPLES / "france-base.yml"), date(2026, 11, 22))
-        assert capsys.readouterr().out.splitlines()[1:] == [f"{EXAMPLES / 'france-base.yml'}: good, 1 meter"]
+        assert capsys.readouterr().out.splitlines()[1:] == [f"{EXAMPLES / 'france-base.yml'}: valid, 1 meter"]
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_check_says_good_or_what_is_wrong(tmp_path: Path) -> None:
     file.write_text("meters: [{name: home, link: '${LINK}'}]")
     good = command("check", str(file), env=environment(LINK="/dev/ttyUSB0"))
     assert good.returncode == 0
-    assert good.stdout == f"home: detected at /dev/ttyUSB0\n{file}: good, 1 meter\n"
+    assert good.stdout == f"home: detected at /dev/ttyUSB0\n{file}: valid, 1 meter\n"
     bad = command("check", str(file))
     assert bad.returncode == 2
     assert bad.stderr == f"meterline: {file}: ${{LINK}}: no such variable in the environment\n"
@@ -122,12 +122,12 @@ def test_decode_of_what_is_no_capture_says_so_and_ends_with_1(tmp_path: Path, co
     file.write_bytes(content)
     answer = command("decode", str(file))
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr.startswith(f"meterline: {file}: no capture of a meter: nothing in it is tic or broute; --protocol ")
+    assert answer.stderr.startswith(f"meterline: {file}: not a capture of a meter: no data of tic or broute; --protocol ")
     for protocol in PROTOCOLS:
         named = command("decode", "--protocol", protocol, str(file))
         assert (named.returncode, named.stderr) == (
             1,
-            f"meterline: {file}: no capture of a meter: nothing in it is {protocol}\n",
+            f"meterline: {file}: not a capture of a meter: no data of {protocol}\n",
         )
 
 

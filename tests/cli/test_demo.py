@@ -17,7 +17,7 @@ def demo() -> Iterator[int]:
         port = port_of(running)
         assert running.stdout
         first = running.stdout.readline()
-        assert first == f"four simulated meters: look at http://127.0.0.1:{port}/ (Ctrl-C ends)\n"
+        assert first == f"four simulated meters: open http://127.0.0.1:{port}/ (Ctrl-C ends)\n"
         shows(port, 'smartmeter_up{meter="home"} 1.0')
         yield port
 

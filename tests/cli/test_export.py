@@ -68,7 +68,7 @@ def test_openmetrics_samples_stand_in_the_period_that_they_sum_up(folder: str, c
     export(folder, None, day, day, "hour", "openmetrics")
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "# EOF"
-    imported = [line.split() for line in lines if 'direction="import"' in line]
+    imported = [line.split() for line in lines if line.startswith("smartmeter_history_energy_import_watthours{")]
     assert len(imported) == 24
     begin = SPRING + 23 * 3600
     assert [int(line[-1]) for line in imported] == [begin + 3600 * (hour + 1) - 1 for hour in range(24)]

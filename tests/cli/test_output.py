@@ -49,7 +49,7 @@ def test_a_capture_of_a_link_that_does_not_open_or_says_nothing_leaves_the_old_f
 def test_a_file_that_exists_is_overwritten_only_with_force(old: Path, capture: Path) -> None:
     refused = command("capture", f"file:{capture}", "-o", str(old))
     assert refused.returncode == 2
-    assert refused.stderr == f"meterline: {old}: exists already; choose another name, or overwrite it with --force\n"
+    assert refused.stderr == f"meterline: {old}: the file exists; choose another name, or overwrite the file with --force\n"
     assert old.read_bytes() == OLD
     assert command("capture", f"file:{capture}", "-o", str(old), "--force").returncode == 0
     assert old.read_bytes() == capture.read_bytes()
@@ -59,7 +59,7 @@ def test_a_bundle_that_exists_is_overwritten_only_with_force_and_is_whole(old: P
     words = ("doctor", f"file:{capture}", "--web.listen-address", "127.0.0.1:0", "--bundle", str(old))
     refused = command(*words)
     assert refused.returncode == 2
-    assert refused.stderr == f"meterline: {old}: exists already; choose another name, or overwrite it with --force\n"
+    assert refused.stderr == f"meterline: {old}: the file exists; choose another name, or overwrite the file with --force\n"
     assert old.read_bytes() == OLD
     assert command(*words, "--force").returncode in (0, 1)
     assert "findings.txt" in zipfile.ZipFile(old).namelist()
@@ -111,7 +111,7 @@ def test_a_file_takes_its_name_only_when_it_is_published(tmp_path: Path) -> None
 
 def test_a_name_that_was_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "x"
-    with pytest.raises(UserError, match="exists already"), output(str(file), force=False) as out:
+    with pytest.raises(UserError, match="the file exists"), output(str(file), force=False) as out:
         file.write_bytes(OLD)
         out.publish()
     assert file.read_bytes() == OLD
@@ -140,7 +140,7 @@ def test_of_two_that_write_to_the_same_name_each_is_whole(tmp_path: Path, force:
             other.publish()
             assert file.read_bytes() == b"other"
         else:
-            with pytest.raises(UserError, match="exists already"):
+            with pytest.raises(UserError, match="the file exists"):
                 other.publish()
     assert file.read_bytes() == (b"other" if force else b"one, and more of it")
     assert os.listdir(tmp_path) == ["x"]
@@ -153,7 +153,7 @@ def test_of_two_that_take_a_name_at_the_same_moment_only_one_gets_it(tmp_path: P
 
         def both(source: str, target: str) -> None:
             monkeypatch.setattr(os, "replace", replace)
-            with pytest.raises(UserError, match="exists already"):
+            with pytest.raises(UserError, match="the file exists"):
                 other.publish()
             replace(source, target)
 

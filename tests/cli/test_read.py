@@ -64,10 +64,10 @@ def test_a_meter_is_read_in_the_words_and_units_of_people(capture: Path) -> None
     answer = command("read", f"file:{capture}", env=ENGLISH)
     assert (answer.returncode, answer.stderr) == (0, "")
     first, _, *lines = answer.stdout.replace("\u00a0", " ").splitlines()
-    assert re.fullmatch(r"x: (feeding [\d,.]+ k?VA into the grid|[\d,.]+ k?VA) · .* · [\d,.]+ kWh", first)
-    assert lines[0].startswith("Apparent power drawn ")
+    assert re.fullmatch(r"x: (exporting [\d,.]+ k?VA|[\d,.]+ k?VA) · .* · [\d,.]+ kWh", first)
+    assert lines[0].startswith("Apparent power, import ")
     said = dict(re.split(" {2,}", line, maxsplit=1) for line in lines)
-    assert re.fullmatch(r"[\d,]+\.\d{3} kWh", said["Energy drawn"])
+    assert re.fullmatch(r"[\d,]+\.\d{3} kWh", said["Total import"])
     assert re.fullmatch(r"\d+ V", said["Voltage · phase 2"])
     assert re.fullmatch(r"[\d.]+ A", said["Current · phase 3"])
     assert said["Subscribed power"] == "6 kVA"
@@ -104,7 +104,7 @@ def test_a_capture_is_read_as_one_object_of_json_in_the_units_of_metrics(capture
 def test_a_line_is_read_once_without_a_configuration(linky: str) -> None:
     answer = command("read", linky, env=ENGLISH)
     assert answer.returncode == 0, answer.stderr
-    assert "Apparent power drawn" in answer.stdout
+    assert "Apparent power, import" in answer.stdout
     assert answer.stderr == ""
 
 
@@ -169,7 +169,7 @@ def test_a_silent_line_is_given_up_after_the_time_that_was_given(tmp_path: Path)
         simulator.stdout.readline()
         answer = command("read", path, "--protocol", "tic", "--seconds", "1")
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr == f"meterline: read: {path}: no reading in 1 s; meterline doctor {path} says why\n"
+    assert answer.stderr == f"meterline: read: {path}: no reading in 1 s; meterline doctor {path} finds the reason\n"
 
 
 def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: str) -> None:
@@ -187,9 +187,9 @@ def test_watching_gives_one_object_a_frame_until_its_reader_has_enough(linky: st
 
 def test_watching_on_a_terminal_draws_over_itself_and_ends_at_ctrl_c(linky: str) -> None:
     with on_terminal("read", linky, "--watch", env=ENGLISH) as screen:
-        screen.until("Apparent power drawn")
+        screen.until("Apparent power, import")
         screen.shown = ""
-        screen.until("Apparent power drawn")
+        screen.until("Apparent power, import")
         assert "\x1b[H" in screen.shown
         assert "\x1b[2J" not in screen.shown, "it is cleared once, and drawn over from then on"
         screen.interrupt()
@@ -300,7 +300,7 @@ def test_the_headline_says_that_power_is_fed_in() -> None:
     meter = Meter("roof")
     meter.take(Snapshot((Reading(("smartmeter_power_watts",), -1200),)))
     meter.counters.observe(Observation(("smartmeter_link_speed_bauds",), 9600))
-    assert headline(meter, language("en")) == "feeding 1,200\u00a0W into the grid"
+    assert headline(meter, language("en")) == "exporting 1,200\u00a0W"
 
 
 def test_read_waits_for_a_register_that_comes_with_the_next_answer() -> None:

@@ -71,7 +71,7 @@ def test_an_address_that_is_listened_on_becomes_one_that_can_be_opened(
 
 def test_a_machine_without_a_network_has_no_address_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server._own_address() == "" or socket.inet_aton(server._own_address())
-    monkeypatch.setattr(server, "_SOMEWHERE", "not an address")
+    monkeypatch.setattr(server, "_OUTSIDE_ADDRESS", "not an address")
     assert server._own_address() == ""
 
 

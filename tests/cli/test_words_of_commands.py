@@ -41,7 +41,7 @@ COMMANDS = parser().commands
             ["run", "/dev/x", "--log.level", "inof"],
             "run: --log.level: 'inof' is not known; did you mean info? (meterline help run)",
         ),
-        (["check", "a.yml", "b.yml"], "check: one word too many: 'b.yml' (meterline help check)"),
+        (["check", "a.yml", "b.yml"], "check: unexpected argument: 'b.yml' (meterline help check)"),
         (
             ["decode", "--protocol", "xyz", "-"],
             "decode: --protocol: 'xyz' is not known; known: broute, tic (meterline help decode)",
@@ -96,7 +96,7 @@ def test_completion_without_its_extra_says_how_to_install_it() -> None:
     hidden = "import sys; sys.modules['shtab'] = None; from meterline.cli.main import main; main(['completion', 'bash'])"
     refused = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("meterline: completion: shtab is not installed, which writes the script; ")
+    assert refused.stderr.startswith("meterline: completion: the package shtab, which writes the script, is not installed; ")
     assert f"{sys.executable} -m pip install 'meterline[completion]'" in refused.stderr
 
 

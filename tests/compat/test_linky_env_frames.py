@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from meterline.compat.linky_env_page import LABEL_KEPT, Page
+from meterline.compat.linky_env_page import MISSING_LABEL_WAIT_S, Page
 from meterline.meter.link_reach import HOLDS
 from meterline.meter.meter import Meter
 from meterline.protocols.tic.derived import readings
@@ -99,7 +99,7 @@ def test_no_series_becomes_another_one_because_a_label_is_not_said_any_more(miss
     assert line.labels() == set(), "its last value is too old to be shown"
     line.hear(BASE)
     assert line.labels() == before
-    for _ in range(int(LABEL_KEPT / EVERY) + 40):
+    for _ in range(int(MISSING_LABEL_WAIT_S / EVERY) + 40):
         line.hear(without(missing))
     assert line.labels() == before - {missing.lower()}, "not for ever"
 
@@ -126,15 +126,15 @@ def test_help_texts_are_those_of_the_original() -> None:
 def test_a_scrape_fails_once_no_frame_has_come_for_longer_than_the_time_of_a_frame() -> None:
     line = Line(stale_after=30)
     line.now += 30
-    assert line.page.trouble() == "", "a restart does not flash"
+    assert line.page.failure() == "", "a restart does not flash"
     line.feed(b"noise" * 20)
-    assert "no complete frame" in line.page.trouble()
+    assert "no complete frame" in line.page.failure()
     line.hear(without("PTEC"))
-    assert "no complete frame" in line.page.trouble(), "it may be torn"
+    assert "no complete frame" in line.page.failure(), "it may be torn"
     line.hear(BASE)
-    assert line.page.trouble() == ""
+    assert line.page.failure() == ""
     line.now += 3600
-    assert (line.page.trouble(), line.page.text()) == ("", ""), "silence after a first frame is no failure of the scrape"
+    assert (line.page.failure(), line.page.text()) == ("", ""), "silence after a first frame is no failure of the scrape"
 
 
 def test_a_scrape_fails_while_the_link_cannot_be_opened() -> None:
@@ -142,19 +142,19 @@ def test_a_scrape_fails_while_the_link_cannot_be_opened() -> None:
     line.hear(BASE, 2)
     line.meter.counters.reach.end("lost", line.now)
     line.now += 10
-    assert line.page.trouble() == ""
+    assert line.page.failure() == ""
     for _ in range(3):
         line.now += 5
         line.meter.counters.reach.end("unopened", line.now)
-        assert "cannot be opened" in line.page.trouble()
+        assert "cannot be opened" in line.page.failure()
     for _ in range(2):  # a bridge without its device accepts and closes
         line.meter.counters.reach.open(line.now)
         line.now += 1
         line.meter.counters.reach.end("lost", line.now)
-        assert "cannot be opened" in line.page.trouble()
+        assert "cannot be opened" in line.page.failure()
     line.meter.counters.reach.open(line.now)
     line.now += HOLDS
-    assert line.page.trouble() == ""
+    assert line.page.failure() == ""
 
 
 def test_a_link_that_rests_because_the_meter_is_silent_is_no_failure_of_the_scrape() -> None:
@@ -162,4 +162,4 @@ def test_a_link_that_rests_because_the_meter_is_silent_is_no_failure_of_the_scra
     line.hear(BASE, 2)
     line.meter.counters.reach.end("given_up", line.now)
     line.now += 60
-    assert line.page.trouble() == ""
+    assert line.page.failure() == ""

@@ -190,7 +190,7 @@ class Stage:
             self.meter.take(item)
             self.books.take(self.meter, item)
             self.books.keep()
-            self.page.look()
+            self.page.update()
 
     def values(self) -> dict[tuple[str, ...], float]:
         return values(self.page.text())

@@ -118,7 +118,7 @@ def test_errors_are_counted_by_type_and_no_secret_is_in_the_log() -> None:
     assert RIGHT["SMARTMETER_ID"] not in log
     assert RIGHT["SMARTMETER_PASSWORD"] not in log
     assert "-id=(masked) (environment)" in log
-    assert "the same for meterline" in log
+    assert "equivalent meterline configuration" in log
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="this system does not show arguments as Linux does")
@@ -130,7 +130,7 @@ def test_an_id_and_a_password_given_as_flags_vanish_from_the_process_list(tmp_pa
         try:
             assert process.stderr
             log = ""
-            while "the same for meterline" not in log:
+            while "equivalent meterline configuration" not in log:
                 log += (line := process.stderr.readline())
                 assert line, "it ended"
             shown = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode().split("\0")
@@ -150,7 +150,7 @@ def test_where_arguments_cannot_be_hidden_the_log_says_so(
     monkeypatch.setattr(replacements, "serve", serve)
     monkeypatch.setattr(replacements, "hide", lambda flags: False)
     monkeypatch.setattr("meterline.logs.set_up", lambda *_: None)
-    told = "-password can be read in the process list by every user of this machine: use the environment instead"
+    told = "-password can be read in the process list by every user of this machine: use environment variables"
     replacements.start(adapt((), RIGHT))
     assert told not in caplog.messages
     replacements.start(adapt((f"-password={RIGHT['SMARTMETER_PASSWORD']}",), RIGHT))

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from meterline.config.labels import check_name
 from meterline.config.schema import Config, MeterConfig, load, single
 from meterline.errors import UserError
+from meterline.meter.families import CATALOGUE
 from meterline.protocols.tic import Options
 
 INVALID = sorted(Path(__file__).parent.glob("invalid-*.yml"))
@@ -38,6 +40,26 @@ def test_every_fault_has_a_line_of_its_own(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     assert [line.split(": ")[3] for line in lines] == ["baud", "mode", "prm"]
     assert all(line.startswith(f"{path}: meter 'home': options: ") for line in lines)
+
+
+def test_every_label_that_is_wrong_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path, "meters: [{name: home, link: /dev/x, labels: {flat: [1], le: x, ok: y, area: {a: b}}}]")
+    with pytest.raises(UserError) as caught:
+        load(path)
+    places = [line.removeprefix(f"{path}: meter 'home': labels: ").split(" ")[0] for line in str(caught.value).splitlines()]
+    assert sorted(places) == ["'le'", "area:", "flat:"]
+
+
+def test_a_label_may_have_any_name_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWNER", 'A: "B" # 家')
+    path = write(tmp_path, "meters: [{name: home, link: /dev/x, labels: {flat: 012, _Area2: attic, owner: '${OWNER}'}}]")
+    assert load(path).meters[0].labels == {"flat": "012", "_Area2": "attic", "owner": 'A: "B" # 家'}
+
+
+def test_no_label_of_the_catalogue_is_free() -> None:
+    for name in {label for family in CATALOGUE for label in family.labels} | {"le", "meter", "version"}:
+        with pytest.raises(ValueError, match="is a label of meterline already"):
+            check_name(name)
 
 
 def test_a_whole_configuration_is_taken(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import dataclasses
 
 import pytest
 
+from meterline.config.labels import Labels
+from meterline.config.mqtt import Mqtt
 from meterline.config.schema import Config, MeterConfig
 from meterline.config.settings import settings, settings_of
 from meterline.protocols import PROTOCOLS, broute
@@ -16,6 +18,9 @@ PUBLIC = {
     **{protocol.options: set() for protocol in PROTOCOLS.values()},
     PROTOCOLS["tic"].options: {"baud", "mode"},
     broute.Options: {"interval", "channel", "write_flash"},
+    Mqtt: {
+        *("verify", "prefix", "instance", "discovery", "discovery_prefix", "birth_topic", "language", "interval", "serial"),
+    },
 }
 
 
@@ -34,6 +39,12 @@ def test_an_option_that_says_nothing_of_itself_is_masked() -> None:
         "token": "…",
     }
     assert "hush" not in repr(list(settings_of(meter)))
+
+
+def test_labels_are_for_the_readers_of_the_page_and_not_for_strangers() -> None:
+    meter = MeterConfig("home", "/dev/x", labels=Labels(owner="Dupont"))
+    (setting,) = (setting for setting in settings_of(meter) if setting.key.startswith("labels"))
+    assert (setting.key, setting.privacy, setting.masked("…")) == ("labels: owner", "private", "…")
 
 
 def test_a_meter_without_options_has_its_own_keys_alone() -> None:

@@ -15,6 +15,7 @@ from support.live_meters import command, free_port, program, shows
 
 from meterline.cli.arguments import parser
 from meterline.cli.doctor import doctor
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig
 from meterline.diagnostics import report as bundle
 from meterline.diagnostics.link_check import Case
@@ -45,7 +46,7 @@ def report(config: Config, own: Instance | None = None, *cases: Case) -> dict[st
     return files(file)
 
 
-def test_nothing_of_a_french_household_is_in_it(tmp_path: Path) -> None:
+def test_a_report_holds_nothing_of_a_french_household(tmp_path: Path) -> None:
     link, out, config = tmp_path / "Dupont-meter", tmp_path / "report.zip", tmp_path / "meterline.yml"
     config.write_text(f"meters: [{{name: Dupont, link: '{link}', protocol: tic, options: {{prm: true, baud: 9600}}}}]")
     with program("simulate", "tic", "--mode", "standard", "--seed", "987654", "--pty", str(link)) as simulator:
@@ -56,7 +57,7 @@ def test_nothing_of_a_french_household_is_in_it(tmp_path: Path) -> None:
             "doctor", "--config.file", str(config), "--seconds", "3", "--bundle", str(out), "--web.listen-address", port
         )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert answer.stderr == f"{out}: written; look into it before you send it\n"
+    assert answer.stderr == f"{out}: written; read its files before you send it\n"
     text = everything(out)
     for secret in ("987654", "DUPONT", str(link).upper(), str(tmp_path).upper()):
         assert secret not in text, secret
@@ -72,7 +73,7 @@ def test_nothing_of_a_french_household_is_in_it(tmp_path: Path) -> None:
     assert b"\ntornado " in found["versions.txt"]
 
 
-def test_nothing_of_a_japanese_household_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_holds_nothing_of_a_japanese_household(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meterline.protocols.broute.diagnose._has_a_clock", lambda meter: meter.counters.frames > 2)
     link, out, config = tmp_path / "tanaka", tmp_path / "report.zip", tmp_path / "meterline.yml"
     meter, seed = FakeMeter(number=0x4321), 0x4321
@@ -120,8 +121,8 @@ def test_a_running_instance_gives_its_page_without_the_household(tmp_path: Path)
             shows(port, 'address="042175987654"')
             answer = command("doctor", "--config.file", str(config), "--bundle", str(out), *serving)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "in use by our own running meterline, as it should be" in answer.stdout
-    assert "it speaks" in answer.stdout
+    assert "in use by the running meterline, as expected" in answer.stdout
+    assert "; online" in answer.stdout
     text = everything(out)
     for secret in ("987654", "DUPONT"):
         assert secret not in text
@@ -171,7 +172,7 @@ def test_an_option_that_is_masked_and_switched_on_leaves_the_word_true_in_the_fi
         ("/home/alice/meter", "/(masked)"),
     ],
 )
-def test_of_a_link_only_its_kind_is_shown(link: str, shown: str) -> None:
+def test_a_report_shows_only_the_kind_of_a_link(link: str, shown: str) -> None:
     assert report(Config((MeterConfig("home", link),)))["configuration.txt"].decode() == f"meter1:\n  link: {shown}\n"
 
 
@@ -207,6 +208,17 @@ def test_free_text_loses_what_looks_like_a_number_or_an_address(text: str) -> No
     case.find(ok(f"it says {text}, and {text}."))
     shown = report(Config(case.meters), None, case)["findings.txt"].decode()
     assert "  ok       it says (masked), and (masked)." in shown
+
+
+def test_a_label_of_the_configuration_is_masked_wherever_it_stands() -> None:
+    case = Case("/dev/x", (MeterConfig("home", "/dev/x", labels=Labels(owner="Dupont", flat="12")),))
+    case.find(ok("dupont pays for 12 of them"))
+    page = 'smartmeter_up{flat="12",meter="home",owner="Dupont"} 1.0\n'
+    found = report(Config(case.meters), Instance(1, page, None), case)
+    assert b"DUPONT" not in b"".join(found.values()).upper()
+    assert "(masked) pays for 12 of them" in found["findings.txt"].decode()
+    assert found["metrics.txt"] == b'smartmeter_up{flat="(masked)",meter="meter1",owner="(masked)"} 1.0\n'
+    assert b"labels: owner: (masked)" in found["configuration.txt"]
 
 
 def test_the_name_of_a_meter_becomes_its_number() -> None:

@@ -56,7 +56,7 @@ def test_an_adapter_is_listed_once_by_its_stable_name(root: Path) -> None:
     assert candidates(root) == [f"/dev/serial/by-id/{BY_ID}", "/dev/ttyACM0"]
 
 
-def test_on_a_pi_its_uart_is_listed_too_once(root: Path) -> None:
+def test_the_uart_of_a_pi_is_listed_once(root: Path) -> None:
     put(root, "proc/device-tree/model", "Raspberry Pi 4 Model B\0")
     (root / "dev/ttyS0").touch()
     (root / "dev/serial0").symlink_to("ttyS0")
@@ -82,10 +82,10 @@ def test_a_missing_device_is_said_with_those_that_are_there(root: Path) -> None:
     assert finding == ("fault", f"no such device; there are: /dev/serial/by-id/{BY_ID}", f"link: /dev/serial/by-id/{BY_ID}")
 
 
-def test_without_any_adapter_the_remedy_is_to_plug_it_in(tmp_path: Path) -> None:
+def test_a_machine_without_any_adapter_has_the_remedy_to_plug_one_in(tmp_path: Path) -> None:
     (finding,) = examine("/dev/ttyUSB0", ALICE, tmp_path)
     assert finding.level == "fault"
-    assert finding.remedy.startswith("plug it in")
+    assert finding.remedy.startswith("plug the adapter in")
 
 
 @pytest.mark.parametrize(
@@ -100,28 +100,28 @@ def test_without_any_adapter_the_remedy_is_to_plug_it_in(tmp_path: Path) -> None
         (0o606, 0, {DIALOUT}, False),
     ],
 )
-def test_permission_follows_owner_then_group_then_others(mode: int, owner: int, groups: set[int], may: bool) -> None:
+def test_the_permission_follows_owner_then_group_then_others(mode: int, owner: int, groups: set[int], may: bool) -> None:
     assert may_open(mode, owner, DIALOUT, User("alice", 1000, frozenset(groups))) is may
     assert may_open(mode, owner, DIALOUT, User("root", 0, frozenset()))
 
 
-def test_who_is_not_in_the_group_is_told_how_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_outside_the_group_gets_the_command_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "CONTAINER_MARKS", ())
     group = errors.group_name(DIALOUT)
     finding = permission("/dev/ttyUSB0", 0o660, 0, DIALOUT, ALICE)
     assert finding == (
         "fault",
-        f"permission denied: it belongs to group {group!r}",
+        f"permission denied: the device belongs to group {group!r}",
         f"sudo usermod -aG {group} $USER, then log in again",
     )
 
 
-def test_in_a_container_the_remedy_is_a_flag_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_remedy_in_a_container_is_a_flag_of_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(errors, "CONTAINER_MARKS", (str(tmp_path),))
     assert permission("/dev/ttyUSB0", 0o660, 0, DIALOUT, ALICE).remedy == f"start the container with --group-add {DIALOUT}"
 
 
-def test_who_joined_the_group_since_the_login_is_told_to_log_in_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_who_joined_the_group_since_the_login_has_to_log_in_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "CONTAINER_MARKS", ())
     monkeypatch.setattr(serial_device, "_members", lambda group: ["alice"])
     finding = permission("/dev/ttyUSB0", 0o660, 0, DIALOUT, ALICE)
@@ -130,7 +130,7 @@ def test_who_joined_the_group_since_the_login_is_told_to_log_in_again(monkeypatc
 
 
 @pytest.mark.parametrize(("mode", "group"), [(0o600, DIALOUT), (0o640, DIALOUT), (0o660, 0)])
-def test_where_joining_the_group_does_not_help_the_remedy_is_a_rule(mode: int, group: int) -> None:
+def test_a_udev_rule_is_the_remedy_where_joining_the_group_does_not_help(mode: int, group: int) -> None:
     finding = permission("/dev/ttyUSB0", mode, 0, group, ALICE)
     assert finding.level == "fault"
     assert "usermod" not in finding.remedy
@@ -184,7 +184,7 @@ def test_the_holder_of_a_device_is_named_with_how_to_stop_it(program: str, remed
     assert remedy in finding.remedy
 
 
-def test_the_lines_for_a_service_and_a_container(root: Path) -> None:
+def test_a_device_has_the_settings_for_a_service_and_a_container(root: Path) -> None:
     group = (root / "dev/ttyUSB0").stat().st_gid
     path = f"/dev/serial/by-id/{BY_ID}"
     assert [finding.what for finding in service(path, root)] == [
@@ -194,7 +194,7 @@ def test_the_lines_for_a_service_and_a_container(root: Path) -> None:
     assert not list(service("/dev/ttyUSB9", root))
 
 
-def test_what_somebody_sets_on_an_open_line_is_seen() -> None:
+def test_settings_that_another_program_makes_on_an_open_line_are_seen() -> None:
     master, slave = os.openpty()
     try:
         flags = termios.tcgetattr(slave)

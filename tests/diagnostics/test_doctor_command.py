@@ -31,7 +31,7 @@ def meter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_good_line_ends_with_status_0_and_warnings_do_not_count(meter: str, here: list[str], tmp_path: Path) -> None:
     answer = command("doctor", meter, "--seconds", "3", "--state.dir", "/proc/version/x", *here)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "  warning  the state cannot be kept in /proc/version/x" in answer.stdout
+    assert "  warning  the state cannot be stored in /proc/version/x" in answer.stdout
     assert "           → --state.dir FOLDER\n" in answer.stdout
     assert f"\n{meter}\n  ok       the device is there" in answer.stdout
     assert "this is the output of a meter" in answer.stdout
@@ -81,7 +81,7 @@ def test_a_file_gives_every_link_of_it_or_the_one_that_is_named(tmp_path: Path, 
     assert other.stderr == f"meterline: {file}: no meter has the link /dev/ttyUSB9\n"
 
 
-def test_json_is_an_object_a_finding(here: list[str]) -> None:
+def test_the_json_output_has_an_object_for_each_finding(here: list[str]) -> None:
     answer = command("doctor", "tcp://127.0.0.1:1", "--json", *here)
     rows = [json.loads(line) for line in answer.stdout.splitlines()]
     assert {tuple(row) for row in rows} == {("link", "level", "what", "remedy")}
@@ -97,8 +97,8 @@ def test_a_link_that_our_own_meterline_reads_is_left_to_it(meter: str, here: lis
         shows(port, 'smartmeter_up{meter="meter"} 1.0')
         answer = command("doctor", meter, *here)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert f"our own meterline serves {here[1]}" in answer.stdout
-    assert "in use by our own running meterline, as it should be; its page says:" in answer.stdout
+    assert f"the running meterline serves {here[1]}" in answer.stdout
+    assert "in use by the running meterline, as expected; its page reports:" in answer.stdout
     assert "ok       meter 'meter': " in answer.stdout
 
 
@@ -112,7 +112,7 @@ def test_a_bridge_that_our_own_meterline_reads_is_not_connected_to(tmp_path: Pat
         running = stack.enter_context(program("run", *words))
         shows(port, 'smartmeter_up{meter="farm"} 1.0')
         answer = command("doctor", *words)
-        assert "in use by our own running meterline" in answer.stdout
+        assert "in use by the running meterline" in answer.stdout
         assert "it opens" not in answer.stdout
         simulator.kill()
         file.write_text(f"meters: [{{{farm}, stale_after: 0.5}}]")
@@ -137,4 +137,4 @@ def test_a_proxy_of_the_environment_is_not_asked_for_our_own_page(meter: str, he
     with program("run", meter, *here):
         shows(port, "smartmeter_up")
         answer = command("doctor", meter, *here, env=environment(http_proxy="http://127.0.0.1:1"))
-    assert "our own meterline serves" in answer.stdout
+    assert "the running meterline serves" in answer.stdout

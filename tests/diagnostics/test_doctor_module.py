@@ -12,7 +12,7 @@ from support.virtual_lines import run
 
 from meterline.config.schema import MeterConfig
 from meterline.diagnostics import serial_device
-from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.link_check import Case, Surroundings, examine
 from meterline.meter.readings import Hint
 from meterline.protocols.api import Finding
 from meterline.protocols.broute import Options, causes
@@ -28,7 +28,7 @@ def find(meter: FakeMeter, options: Options | None, protocol: str | None = "brou
         module = FakeModule([meter], haste=100.0, start_unix=time.time(), **facts)
         async with responder.on_pty(module) as url:
             case = Case(url, (MeterConfig("tokyo", url, protocol, options),))
-            await examine(case, Place(serial_device.this_user()))
+            await examine(case, Surroundings(serial_device.this_user()))
             return case.findings
 
     return asyncio.run(asyncio.wait_for(test(), 2 * LIMIT))
@@ -63,7 +63,7 @@ def test_a_good_module_and_meter_have_nothing_wrong(dual: bool, edition: str) ->
     assert "meter 'tokyo' lets us in and answers" in text
 
 
-def test_without_id_only_the_module_is_looked_at_and_the_command_for_more_is_given() -> None:
+def test_a_module_without_id_is_examined_alone_and_the_command_for_more_is_given() -> None:
     findings = find(FakeMeter(), None, protocol=None)
     (finding,) = wrong(findings)
     assert finding.level == "warning"
@@ -95,7 +95,7 @@ def test_a_meter_that_is_not_heard_is_a_fault() -> None:
     ],
     ids=["wrong password", "weak signal", "limit of time on air"],
 )
-def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it(
+def test_a_meter_that_is_heard_and_not_read_has_the_cause_that_the_log_of_run_gives(
     monkeypatch: pytest.MonkeyPatch, lqi: int, facts: dict[str, Any], cause: Hint
 ) -> None:
     monkeypatch.setattr("meterline.protocols.broute.diagnose.LONG_ENOUGH", LONG_ENOUGH)
@@ -105,7 +105,7 @@ def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it
         module = FakeModule([meter], start_unix=time.time(), faults=facts.get("faults", Faults()))
         async with responder.on_pty(module) as url:
             case = Case(url, (MeterConfig("tokyo", url, "broute", configured(meter, facts.get("password", ""))),))
-            await examine(case, Place(serial_device.this_user()))
+            await examine(case, Surroundings(serial_device.this_user()))
             return case
 
     (finding,) = [finding for finding in run(test()).findings if finding.level == "fault"]
@@ -113,7 +113,7 @@ def test_why_a_meter_that_is_heard_is_not_read_is_said_as_the_log_of_run_says_it
     assert "ZZZ" not in finding.what + finding.remedy
 
 
-def test_a_meter_that_lets_us_in_and_says_nothing_is_looked_for_nearer() -> None:
+def test_a_joined_meter_without_a_reply_is_to_be_moved_nearer() -> None:
     meter = FakeMeter()
     (finding,) = wrong(find(meter, configured(meter), faults=Faults(silent=True)))
     assert finding.level == "fault"

@@ -18,7 +18,7 @@ from support.virtual_lines import run
 
 from meterline.config.schema import MeterConfig
 from meterline.diagnostics import serial_device
-from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.link_check import Case, Surroundings, examine
 from meterline.diagnostics.running_instance import Instance
 from meterline.link import processes, tcp
 from meterline.link.processes import Process
@@ -37,7 +37,7 @@ async def case_of(
     instance: Instance | None = None,
 ) -> Case:
     case = Case(url, (MeterConfig("home", url, protocol),), tell)
-    await examine(case, Place(serial_device.this_user(), instance, seconds=seconds))
+    await examine(case, Surroundings(serial_device.this_user(), instance, listen_s=seconds))
     return case
 
 
@@ -97,13 +97,13 @@ def test_a_line_at_the_second_speed_is_found_and_the_noise_of_the_first_is_no_fa
         async with talking(fake("historic"), real_speed=True) as url:
             case = await case_of(url, seconds=2.0)
         assert not wrong(case), texts(case)
-        assert "at 9600 baud: no group, as it must be at the wrong speed" in texts(case)
+        assert "at 9600 baud: no valid data, as expected at the wrong speed" in texts(case)
         assert "at 1200 baud: this is the output of a meter" in texts(case)
 
     run(test())
 
 
-def test_silence_is_wiring() -> None:
+def test_a_silent_line_is_a_fault_of_wiring() -> None:
     async def test() -> None:
         async with line() as (url, _):
             case = await case_of(url)
@@ -126,7 +126,7 @@ def test_a_line_that_nobody_configured_is_also_asked_for_a_module() -> None:
     run(test())
 
 
-def test_noise_is_named() -> None:
+def test_a_line_of_noise_is_named() -> None:
     dice = random.Random(5)
     data = bytes(dice.choice((0x01, 0x80, 0x8F, 0x9E, 0xF8, 0x1F, 0x55)) for _ in range(4000))
     case = run(hearing(data))
@@ -136,7 +136,7 @@ def test_noise_is_named() -> None:
     assert not case.sent
 
 
-def test_nuls_are_named() -> None:
+def test_a_line_of_nuls_is_named() -> None:
     (finding,) = wrong(run(hearing(b"\x00A\x00\x00" * 500)))
     assert finding.what.startswith("hardly anything but NULs arrives")
     assert "I1 and I2" in finding.remedy
@@ -178,7 +178,7 @@ def test_a_line_that_another_program_cooks_while_it_is_read_is_said(flags: str) 
             case = await case_of(url, tell=cook)
         (finding,) = [finding for finding in case.findings if "another program" in finding.what]
         assert finding.level == "warning"
-        assert finding.what == f"another program has set the line to cooked mode while it was read ({flags})"
+        assert finding.what == f"another program set the line to cooked mode during reading ({flags})"
         assert finding.remedy == f"sudo fuser -v {url} names it"
 
     run(test())
@@ -198,14 +198,14 @@ def test_an_8n1_line_is_read_and_said() -> None:
 
 
 @pytest.mark.parametrize(("rate", "level"), [(0.0005, "warning"), (0.01, "fault")])
-def test_damage_is_judged_with_the_advice_of_the_resistor(rate: float, level: str) -> None:
+def test_a_damaged_line_gets_the_advice_of_the_resistor(rate: float, level: str) -> None:
     case = run(hearing(Faults(bit_errors=rate).damage(frames())))
     (finding,) = [finding for finding in case.findings if "damaged (" in finding.what]
     assert finding.level == level
     assert "220 Ω to 1 kΩ" in finding.remedy
 
 
-def test_damage_of_less_than_one_in_a_hundred_is_fine() -> None:
+def test_a_line_with_damage_below_one_in_a_hundred_is_good() -> None:
     data = frames(20)
     (finding,) = diagnose.damage(data)
     assert finding.what.endswith("groups, none damaged")
@@ -253,7 +253,7 @@ def test_a_device_that_is_locked_is_said_with_who_holds_it() -> None:
     run_in_real_time(test())
 
 
-def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path: Path) -> None:
+def test_the_holder_of_a_device_is_a_fault_unless_meterline_holds_the_device(tmp_path: Path) -> None:
     device_file = tmp_path / "ttyUSB0"
     device_file.touch()
 
@@ -271,8 +271,8 @@ def test_who_has_a_device_open_is_said_and_our_own_service_is_no_fault(tmp_path:
             await child.wait()
         assert finding.level == "fault"
         assert finding.what == f"in use by process {child.pid} (sleep)"
-        assert "in use by our own running meterline" in texts(served)
-        assert wrong(served)[0].what == "meter 'home': 7 frames, 0 rejected; it is silent now"
+        assert "in use by the running meterline" in texts(served)
+        assert wrong(served)[0].what == "meter 'home': 7 frames, 0 rejected; offline now"
 
     run_in_real_time(test())
 
@@ -296,8 +296,19 @@ def test_the_page_of_our_own_service_is_judged_by_its_last_minute(rejected: int,
     assert ("of the last minute" in finding.what) == (level == "warning")
 
 
+def test_the_page_of_our_own_service_is_read_whatever_labels_its_meters_have() -> None:
+    labels = 'area="a} b",flat=",meter=",meter="home",reason="checksum",zone="\\",meter=\\"x"'
+    page = (
+        f"smartmeter_up{{{labels}}} 1.0\nsmartmeter_frames_total{{{labels}}} 7.0\nsmartmeter_rejected_total{{{labels}}} 3.0\n"
+    )
+    instance = Instance(1, page, None)
+    assert instance.meters == ["home"]
+    (finding,) = instance.findings(["home"])
+    assert finding.what == "meter 'home': 7 frames, 3 rejected; online"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")
-def test_permission_denied_is_met_for_real_and_the_line_is_not_opened() -> None:
+def test_a_device_without_permission_is_a_fault_and_is_not_opened() -> None:
     async def test() -> None:
         async with line() as (url, _):
             os.chmod(url, 0o660)
@@ -312,7 +323,7 @@ def test_permission_denied_is_met_for_real_and_the_line_is_not_opened() -> None:
                 os.setegid(group)
                 os.setgroups(groups)
         assert finding.level == "fault"
-        assert finding.what.startswith("permission denied: it belongs to group ")
+        assert finding.what.startswith("permission denied: the device belongs to group ")
         assert "it opens" not in texts(case)
 
     run(test())
@@ -394,7 +405,7 @@ def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch) -> No
         assert finding == (
             "fault",
             "the name 'meter.example' is not known",
-            "getent hosts meter.example; or write its address: link: tcp://ADDRESS:2000",
+            "getent hosts meter.example; or use the address: link: tcp://ADDRESS:2000",
         )
 
     run(test())
@@ -427,7 +438,7 @@ def test_a_clock_that_is_an_hour_off_is_said(ahead: int) -> None:
     run(test())
 
 
-def test_what_was_sent_is_kept_only_to_its_limit() -> None:
+def test_the_sample_of_a_line_is_bounded() -> None:
     case = Case("/dev/x", (MeterConfig("home", "/dev/x"),))
     for _ in range(100):
         case.keep(os.urandom(1000))

@@ -18,7 +18,7 @@ NOW = 1_763_800_000.0
 def test_a_clock_that_was_never_set_is_a_fault() -> None:
     finding = host.clock(None, 3600.0)
     assert finding.level == "fault"
-    assert finding.what == "the clock was never set: it says 1970-01-01 01:00 UTC"
+    assert finding.what == "the clock was never set: the time is 1970-01-01 01:00 UTC"
     assert "timedatectl set-ntp true" in finding.remedy
 
 

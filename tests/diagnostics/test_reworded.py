@@ -27,7 +27,7 @@ def comparable(found: Any) -> str:
     return re.sub(r"\d+", "0", plain(json.dumps(found, ensure_ascii=False)))
 
 
-def test_rewording_every_message_changes_no_diagnosis() -> None:
+def test_a_rewording_of_every_message_changes_no_diagnosis() -> None:
     before, after = diagnoses(), diagnoses("reworded")
     assert before.keys() == after.keys()
     for scenario, found in before.items():

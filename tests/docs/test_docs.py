@@ -16,7 +16,9 @@ import pytest
 
 from meterline.billing.tariff import Levy, Period, Rate, Standing, Tariffs, Tier
 from meterline.cli.arguments import parser
+from meterline.config.mqtt import Mqtt
 from meterline.config.schema import Config, MeterConfig, load
+from meterline.history import export
 from meterline.meter.families import CATALOGUE, FAMILIES
 from meterline.protocols import PROTOCOLS
 from meterline.simulation.line import Faults
@@ -41,6 +43,25 @@ def test_every_key_and_option_is_documented() -> None:
     keys += [field.name for protocol in PROTOCOLS.values() for field in dataclasses.fields(protocol.options)]
     for key in keys:
         assert f"`{key}`" in PAGES["configure.md"] or f"{key}:" in PAGES["configure.md"], key
+
+
+def test_every_option_of_mqtt_is_documented_and_its_default_is_said() -> None:
+    (section,) = re.findall(r"^## Options of `mqtt`\n(.*?)^##", PAGES["mqtt.md"], re.DOTALL | re.MULTILINE)
+    rows = {
+        name: default
+        for names, default in re.findall(r"^\| (`.*?`) \| (.*?) \|", section, re.MULTILINE)
+        for name in names.split(", ")
+    }
+    for field in dataclasses.fields(Mqtt):
+        if field.init:
+            default = rows[f"`{field.name}`"]
+            is_said = isinstance(field.default, str | bool | float) and field.default != ""
+            word = (
+                f"{field.default:g}"
+                if isinstance(field.default, float)
+                else f"`{str(field.default).replace('True', 'true').replace('False', 'false')}`"
+            )
+            assert not is_said or default == word, field.name
 
 
 COST_SECTIONS = {
@@ -76,7 +97,7 @@ OF_ANOTHER = {"smartmeter_last_scrape_timestamp_seconds", "smartmeter_scrape_err
 
 def test_every_family_that_a_page_names_exists() -> None:
     for name, text in PAGES.items():
-        known = FAMILIES.keys() | (OF_ANOTHER if name == "migrate.md" else set())
+        known = {*FAMILIES, *export.FAMILIES.values()} | (OF_ANOTHER if name == "migrate.md" else set())
         for found in re.findall(r"(?<!:)\bsmartmeter_[a-z0-9_]+[a-z0-9]\b", text):
             assert found in known, f"{name}: {found}"
 
@@ -131,8 +152,12 @@ def test_every_link_between_pages_leads_somewhere() -> None:
             assert (folder / target).exists(), f"{name}: {target}"
 
 
-def test_the_pictures_of_the_page_are_there_and_small() -> None:
-    for name in ("page-phone.png", "page-desktop.png"):
-        picture = (ROOT / "docs" / name).read_bytes()
+def test_pictures_are_there_and_small() -> None:
+    pictures = sorted((ROOT / "docs").glob("*.png"))
+    assert [file.stem for file in pictures] == [
+        *("home-assistant-device", "home-assistant-energy", "home-assistant-settings", "page-desktop", "page-phone"),
+    ]
+    for file in pictures:
+        picture = file.read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) < 150_000

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_web_configuration_of_the_page_is_good(folder: Path) -> None:
-    assert load(str(folder / "web.yml")).locks == ("TLS", "passwords")
+    assert load(str(folder / "web.yml")).protections == ("TLS", "passwords")
 
 
 def test_the_scrape_config_of_the_page_lets_prometheus_in(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from meterline.history.day_row import LIVE, METER, DayRow, RowKey
 from meterline.history.ledger import FILE, FORM, Ledger, NewerForm, _checksum
 from meterline.history.salvage import PAGE_BYTES
+from meterline.meter.exposition import Page
 
 EXAMPLES = int(os.environ.get("METERLINE_EXAMPLES", "25"))
 FIRST = 20_000
@@ -176,3 +177,14 @@ def test_copies_that_were_set_aside_are_never_overwritten(tmp_path: Path) -> Non
         assert ledger.write([row_of(FIRST)])
         ledger.close()
     assert {path.read_bytes()[-1] for path in tmp_path.glob("*.damaged-*")} >= {1, 2}
+
+
+def test_the_health_of_the_ledger_is_on_the_page(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path))
+    ledger.write([row_of(FIRST)])
+    text = Page([], ledger=ledger.health).text()
+    assert "\nmeterline_ledger_writable 1.0\n" in text
+    assert '\nmeterline_ledger_aside_total{reason="checksum"} 0.0\n' in text
+    assert f"\nmeterline_ledger_bytes {float((tmp_path / FILE).stat().st_size)}\n" in text
+    assert "meterline_ledger" not in Page([]).text()
+    ledger.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,11 @@ def at(unix: float) -> tuple[int, int]:
 class Home:
     """A meter whose register rises by 1 Wh a second, and the ledger that it is recorded in."""
 
-    def __init__(self, folder: Path, generation: Callable[[str], int] = lambda meter: 1) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder, self.ledger = folder, Ledger(str(folder))
         self.meter = Meter("home", 10.0, asyncio.get_running_loop().time)
-        self.recorder = Recorder(self.ledger, generation)
+        self.recorder = Recorder(self.ledger)
+        self.number = "1"
         self.recorder.open(self.meter, SLOT_S, "Europe/Paris")
         self.offset = 1_000_000.0
 
@@ -42,7 +42,9 @@ class Home:
 
     def say(self, *more: Reading) -> None:
         now = START + asyncio.get_running_loop().time()
-        self.meter.take(Snapshot((Reading(TOTAL, round(self.register(now))), *more), resolution=Resolution(1.0)))
+        self.meter.take(
+            Snapshot((Reading(TOTAL, round(self.register(now))), *more), resolution=Resolution(1.0), address=self.number)
+        )
         self.recorder.take(self.meter)
 
     async def speak(self, seconds: float, every: float = 2.0) -> None:
@@ -106,20 +108,22 @@ def test_what_the_meter_says_of_an_edge_stands_before_what_was_live(tmp_path: Pa
     play(scene)
 
 
-def test_another_meter_begins_another_generation(tmp_path: Path) -> None:
-    number = [1]
-
+def test_another_meter_begins_another_generation_also_after_a_restart(tmp_path: Path) -> None:
     async def scene() -> None:
-        home = Home(tmp_path, lambda meter: number[0])
+        home = Home(tmp_path)
         await home.speak(2 * SLOT_S)
-        home.offset, number[0] = 50.0, 2
-        home.meter.start_anew()
+        home.number, home.offset = "2", 50.0
         await home.speak(2 * SLOT_S)
         home.recorder.close()
+        again = Home(tmp_path)
+        again.number, again.offset = "2", 50.0
+        await again.speak(2 * SLOT_S)
+        again.recorder.close()
         old, new = home.row(START, 1).registers["import"], home.row(START, 2).registers["import"]
         assert all(value is None or value > 900_000_000 for value in old.values)
         assert all(value is None or value < 900_000_000 for value in new.values)
-        assert any(new.origins)
+        assert sum(origin != ABSENT for origin in new.origins) >= 3
+        assert Ledger(str(tmp_path)).row(RowKey("home", 3, at(START)[0], SLOT_S)) is None
 
     play(scene)
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import termios
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from meterline.link import errors, tcp
 from meterline.link.errors import LinkError, LinkErrorKind
 from meterline.link.open import open_link
 from meterline.link.stream import SerialSettings
+from meterline.link.ticks import TICK_S
 
 
 async def read(url: str) -> bytes:
@@ -87,6 +89,36 @@ def test_a_changed_speed_is_the_devices_and_drops_what_came_at_the_old_one() -> 
     run(test())
 
 
+def test_a_change_of_speed_while_bytes_come_does_not_look_like_an_unplugged_device() -> None:
+    """The change drops what has come: a reader that was told of it would read nothing, which is how a device goes away."""
+
+    async def test() -> None:
+        async with line() as (url, write):
+            stop = threading.Event()
+
+            def send() -> None:
+                while not stop.wait(0.0005):
+                    write(b"x" * 20)
+
+            async with open_link(url, SerialSettings(1200)) as link:
+
+                async def read_on() -> None:
+                    while True:
+                        await link.read()
+
+                reading = asyncio.create_task(read_on())
+                sending = asyncio.get_running_loop().run_in_executor(None, send)
+                try:
+                    for number in range(300):
+                        await link.set_baud((9600, 1200)[number % 2])
+                finally:
+                    stop.set()
+                    await sending
+                    reading.cancel()
+
+    run_in_real_time(test())
+
+
 def test_a_pseudo_terminal_takes_any_order_of_speeds_and_forms() -> None:
     """It keeps 8N1, and refuses to be set to anything else: each protocol that listens sets its own all the same."""
 
@@ -119,7 +151,7 @@ def test_a_device_that_another_program_has_locked_is_refused_with_its_name() -> 
     run_in_real_time(test())
 
 
-def test_two_of_ours_cannot_read_one_device() -> None:
+def test_two_processes_of_meterline_cannot_read_one_device() -> None:
     async def test() -> None:
         async with line() as (url, _), open_link(url):
             assert "in use by" in await complaint(url)
@@ -145,7 +177,7 @@ def test_a_file_that_is_no_device_says_how_to_read_a_capture(tmp_path: Path) -> 
     run(test())
 
 
-def test_permission_denied_names_the_group_to_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_error_names_the_group_to_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "CONTAINER_MARKS", ())
     device = tmp_path / "ttyUSB0"
     device.touch()
@@ -163,7 +195,7 @@ def test_permission_denied_names_the_group_to_join(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody without permission")
-def test_permission_denied_is_met_for_real(tmp_path: Path) -> None:
+def test_a_device_without_permission_is_refused_by_the_system(tmp_path: Path) -> None:
     async def test() -> None:
         async with line() as (url, _):
             os.chmod(url, 0o660)
@@ -230,22 +262,68 @@ def test_a_bridge_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
     run(test())
 
 
-def test_a_link_rests_after_each_read_and_loses_nothing() -> None:
+def test_a_link_rests_until_a_moment_and_loses_nothing() -> None:
     async def test() -> None:
+        clock = asyncio.get_running_loop().time
         async with line() as (url, write), open_link(url) as link:
-            link.rest = 0.2
             write(b"1")
             assert await link.read() == b"1"
+            until = clock() + 0.2
+            link.rest_until(until)
             write(b"2")
             write(b"3")
-            start = asyncio.get_running_loop().time()
             assert await link.read() == b"23"
-            assert asyncio.get_running_loop().time() - start > 0.1
+            assert until - 0.001 < clock() < until + 2 * TICK_S
 
     run(test())
 
 
-def test_what_nobody_fetches_does_not_grow_for_ever() -> None:
+def test_a_rest_is_made_longer_and_not_shorter() -> None:
+    async def test() -> None:
+        clock = asyncio.get_running_loop().time
+        async with line() as (url, write), open_link(url) as link:
+            until = clock() + 0.5
+            for moment in (until - 0.3, until, until - 0.2, clock()):
+                link.rest_until(moment)
+            write(b"1")
+            assert await link.read() == b"1"
+            assert until - 0.001 < clock() < until + 2 * TICK_S
+
+    run(test())
+
+
+def test_a_moment_that_is_near_or_has_passed_is_no_rest() -> None:
+    async def test() -> None:
+        clock = asyncio.get_running_loop().time
+        async with line() as (url, write), open_link(url) as link:
+            begin = clock()
+            link.rest_until(begin - 1)
+            link.rest_until(begin + TICK_S / 2)
+            write(b"1")
+            assert await link.read() == b"1"
+            assert clock() - begin < TICK_S / 2
+
+    run(test())
+
+
+def test_a_link_that_is_lost_or_closed_while_it_rests_is_over() -> None:
+    async def test() -> None:
+        async with talking(fake()) as url:
+            opened = open_link(url)
+            link = await opened.__aenter__()
+            await link.read()
+            link.rest_until(asyncio.get_running_loop().time() + 0.5)
+        with pytest.raises(LinkError, match="the device was unplugged"):
+            while True:
+                await link.read()
+        link.rest_until(asyncio.get_running_loop().time() + 0.5)
+        await opened.__aexit__(None, None, None)
+        await asyncio.sleep(1)
+
+    run(test())
+
+
+def test_bytes_that_nobody_reads_are_bounded() -> None:
     async def test() -> None:
         async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while True:
@@ -269,7 +347,9 @@ def test_a_capture_is_read_to_its_end_and_counted(tmp_path: Path) -> None:
             with pytest.raises(EOFError):
                 while True:
                     got += await link.read()
+                    link.rest_until(asyncio.get_running_loop().time() + 3600)
             assert len(got) == link.received == 10_000
+            assert asyncio.get_running_loop().time() < 1
             assert not link.timed
 
     run(test())
@@ -298,7 +378,7 @@ def test_a_missing_capture_is_a_clear_line() -> None:
     run(test())
 
 
-def test_bytes_can_be_given_back() -> None:
+def test_bytes_can_be_given_back_to_a_link() -> None:
     async def test() -> None:
         async with line() as (url, write), open_link(url) as link:
             write(b"later")
@@ -309,7 +389,7 @@ def test_bytes_can_be_given_back() -> None:
     run(test())
 
 
-def test_writing_reaches_the_other_side() -> None:
+def test_written_bytes_reach_the_other_side() -> None:
     async def test() -> None:
         got = asyncio.get_running_loop().create_future()
 

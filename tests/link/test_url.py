@@ -43,7 +43,7 @@ def test_a_url_leads_to_a_device_a_bridge_or_a_capture_with_a_short_name(url: st
         ("socket://bridge:2000", "socket:// is not known; use a device, tcp://host:port or file:PATH"),
     ],
 )
-def test_what_is_wrong_with_a_url_is_said_beside_the_url(url: str, problem: str) -> None:
+def test_a_wrong_url_is_an_error_with_the_url_and_the_fault(url: str, problem: str) -> None:
     with pytest.raises(UrlError) as caught:
         parse_url(url)
     assert str(caught.value) == f"link {url!r}: {problem}"

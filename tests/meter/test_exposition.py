@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, strategies
@@ -51,21 +54,25 @@ class Oracle:
             if not samples:
                 continue
             if family.type == "info":
-                info = InfoMetricFamily(family.name.removesuffix("_info"), family.help, labels=["meter"])
-                info.add_metric([self._meter.name], {series[1]: str(value) for series, value in samples.items()})
+                info = InfoMetricFamily(family.name.removesuffix("_info"), family.help, labels=["meter", *self._meter.labels])
+                info.add_metric(
+                    [self._meter.name, *self._meter.labels.values()],
+                    {series[1]: str(value) for series, value in samples.items()},
+                )
                 families.append(info)
                 continue
             kind = CounterMetricFamily if family.type == "counter" else GaugeMetricFamily
-            metric = kind(family.name, family.help, labels=["meter", *family.labels])
+            metric = kind(family.name, family.help, labels=["meter", *self._meter.labels, *family.labels])
             for series, value in samples.items():
-                metric.add_metric([self._meter.name, *series[1:]], float(value))
+                metric.add_metric([self._meter.name, *self._meter.labels.values(), *series[1:]], float(value))
             families.append(metric)
         return families
 
 
-def simulated(mode: str, name: str = "home", **facts: object) -> Meter:
+def simulated(mode: str, name: str = "home", labels: Mapping[str, str] = MappingProxyType({}), **facts: object) -> Meter:
     clock = [0.0]
     meter, source = Meter(name, clock=lambda: clock[0]), fake(mode, "TEMPO", **facts)
+    meter.labels = labels
     decoder, assembler = Decoder(), Assembler()
     for second in range(4000, 4010):
         clock[0] = second
@@ -83,18 +90,66 @@ def ours(page: str) -> str:
 
 
 METERS = [("historic", {}), ("historic", {"phases": 3}), ("standard", {}), ("standard", {"phases": 3, "producer": True})]
+NAMES = ["home", 'a "quoted" \\ näme %s {x}']
+LABELS = {"flat": "12", "owner": '"A", \\ {x} %s 家', "_z": ',meter="b"', "Building": "north"}
 
 
-@pytest.mark.parametrize(("mode", "facts"), METERS)
-@pytest.mark.parametrize("name", ["home", 'a "quoted" \\ näme %s {x}'])
-def test_the_page_is_byte_for_byte_what_prometheus_client_writes(mode: str, facts: dict[str, object], name: str) -> None:
-    meter = simulated(mode, name, **facts)
+def assert_as_prometheus_client_writes(meter: Meter) -> None:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Oracle(meter))
     page = Page([meter])
     assert ours(page.text()) == exposition.generate_latest(registry).decode()
     expected = openmetrics_exposition.generate_latest(registry).decode().removesuffix("# EOF\n")
     assert ours(page.text(openmetrics=True)) == expected
+
+
+@pytest.mark.parametrize(("mode", "facts"), METERS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_is_byte_for_byte_what_prometheus_client_writes(mode: str, facts: dict[str, object], name: str) -> None:
+    assert_as_prometheus_client_writes(simulated(mode, name, {}, **facts))
+
+
+@pytest.mark.parametrize(("mode", "facts"), METERS)
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_of_the_configuration_stand_where_prometheus_client_writes_them(
+    mode: str, facts: dict[str, object], name: str
+) -> None:
+    assert_as_prometheus_client_writes(simulated(mode, name, LABELS, **facts))
+
+
+def timeless(meter: Meter) -> str:
+    """Its page, without the moment at which the test took a frame."""
+    return re.sub(r"^(smartmeter_last_frame_timestamp_seconds.*) \S+$", r"\1", ours(Page([meter]).text()), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("before", [{}, {"flat": "11", "street": "x"}, LABELS])
+@pytest.mark.parametrize("after", [{}, {"flat": "12"}, LABELS])
+def test_other_labels_are_on_every_series_at_once(before: dict[str, str], after: dict[str, str]) -> None:
+    meter, other = (simulated("standard", 'a "b" %s', labels=labels) for labels in (before, after))
+    for each in (meter, other):
+        each.counters.observe(Observation(("smartmeter_poll_duration_seconds",), 3.5, increment=True))
+    meter.labels = after
+    assert timeless(meter) == timeless(other)
+    for each in (meter, other):
+        each.counters.observe(Observation(("smartmeter_poll_duration_seconds",), 3.5, increment=True))
+        each.take(Snapshot((Reading(("smartmeter_voltage_volts", "1"), 231),)))
+    assert timeless(meter) == timeless(other)
+
+
+def test_without_labels_a_meter_is_written_as_ever() -> None:
+    assert 'smartmeter_rejected_total{meter="home",reason="checksum"} 0.0\n' in Page([Meter("home")]).text()
+
+
+def test_meters_with_and_without_labels_share_a_page() -> None:
+    meters = [Meter(name) for name in ("a", "b", "c")]
+    meters[1].labels = {"zone": "north"}
+    meters[2].labels = {"flat": "3"}
+    lines = [line for line in Page(meters).text().splitlines() if line.startswith("smartmeter_up{")]
+    assert lines == [
+        'smartmeter_up{meter="a"} 0.0',
+        'smartmeter_up{meter="b",zone="north"} 0.0',
+        'smartmeter_up{flat="3",meter="c"} 0.0',
+    ]
 
 
 def test_both_formats_are_read_by_the_parsers() -> None:

@@ -6,7 +6,7 @@ import logging
 import re
 
 import pytest
-from support.live_meters import POWER, fake, line, reading, run, said, talking, tic, until
+from support.live_meters import POWER, fake, line, logged, reading, run, talking, tic, until
 
 from meterline.locale import codes
 from meterline.locale import language as spoken
@@ -153,7 +153,7 @@ def test_the_log_says_once_that_most_is_lost_and_once_that_it_is_over(
             assert not runtime.meters["home"].counters.line.lossy
 
     run(test())
-    lines = [text for text in said(caplog) if "most of what arrives" in text]
+    lines = [text for text in logged(caplog) if "most of what arrives" in text]
     assert len(lines) == 2, lines
     assert "meterline doctor looks for the cause" in lines[0]
 

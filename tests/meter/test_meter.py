@@ -291,6 +291,25 @@ def test_one_damaged_address_changes_nothing(meter: Meter, clock: Clock) -> None
     assert meter.value(*PEAK) == 5000
 
 
+def test_an_address_is_sure_once_two_frames_have_said_it(meter: Meter) -> None:
+    found = []
+    for address in ("042175000801", "042175000001", "042175000001", "042175000001", None, "042175000002", "042175000002"):
+        meter.take(says((PEAK, 5000), address=address))
+        found.append((meter.address, meter.is_address_sure))
+    damaged, right, other = "042175000801", "042175000001", "042175000002"
+    assert found == [(damaged, False), (damaged, False), *[(right, True)] * 4, (other, True)]
+
+
+def test_readings_that_disappear_are_counted(meter: Meter, clock: Clock) -> None:
+    meter.take(says((PEAK, 5000), (POWER, 1)))
+    before = meter.gone
+    meter.take(says((PEAK, 5000), (POWER, None)))
+    assert meter.gone == before + 1
+    clock.now += 11
+    meter.expire()
+    assert meter.gone == before + 2
+
+
 def test_a_frame_without_an_address_is_not_believed_while_a_stranger_is_on_the_line(meter: Meter, clock: Clock) -> None:
     meter.take(says((POWER, 1), address="042175000001"))
     meter.take(says((POWER, 9990), address="042175000002"))

@@ -16,7 +16,7 @@ from support.decoder_contract import fuzz
 from meterline.meter.families import CATALOGUE, FAMILIES
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Observation
-from meterline.meter.text_format import Histogram, escape
+from meterline.meter.text_format import Histogram, MeterLabels
 
 FAMILY = "smartmeter_poll_duration_seconds"
 LIMITS = FAMILIES[FAMILY].buckets
@@ -27,7 +27,7 @@ def lines(*observations: float, family: str = FAMILY, meter: str = "home") -> st
     histogram = Histogram(FAMILIES[family].buckets)
     for value in observations:
         histogram.observe(value)
-    return histogram.lines(family, escape(meter))
+    return histogram.lines(family, MeterLabels({"meter": meter}))
 
 
 def oracle(*observations: float, family: str = FAMILY, meter: str = "home", openmetrics: bool = False) -> str:
@@ -96,7 +96,7 @@ def test_an_observation_on_a_limit_counts_in_it(place: int) -> None:
     histogram.observe(LIMITS[place])
     counts = [count for _, count in histogram.buckets()]
     assert counts == [int(number >= place) for number in range(len(LIMITS) + 1)]
-    assert bucket(histogram.lines(FAMILY, "home"), repr(float(LIMITS[place]))) == 1
+    assert bucket(histogram.lines(FAMILY, MeterLabels({"meter": "home"})), repr(float(LIMITS[place]))) == 1
 
 
 def test_beyond_the_last_limit_only_infinity_counts() -> None:
@@ -112,6 +112,17 @@ def test_a_meter_shows_what_its_driver_observed() -> None:
         meter.counters.observe(Observation((FAMILY,), seconds, increment=True))
     (text,) = (text for family, text in zip(CATALOGUE, meter.text.columns, strict=True) if family.name == FAMILY)
     assert text == oracle(*durations, meter='a"b')
+
+
+@pytest.mark.parametrize("labels", [{"flat": "12"}, {"zone": 'a"b'}, {"flat": "12", "Z": "1", "zone": ",le="}], ids=len)
+def test_a_histogram_has_the_labels_of_its_meter_in_the_order_of_prometheus_client(labels: dict[str, str]) -> None:
+    registry = CollectorRegistry()
+    oracle = Oracle(FAMILY, "x", ["meter", *labels], buckets=LIMITS, registry=registry).labels("home", *labels.values())
+    oracle.observe(3.5)
+    histogram = Histogram(LIMITS)
+    histogram.observe(3.5)
+    for line in histogram.lines(FAMILY, MeterLabels({"meter": "home", **labels})).splitlines():
+        assert line in generate_latest(registry).decode().splitlines()
 
 
 def test_a_meter_shows_an_empty_histogram_when_told_to() -> None:

@@ -151,7 +151,7 @@ def test_health_of_the_json_exporter_is_asked_at_the_port_of_its_file(
 ) -> None:
     file, other, first = tmp_path / "linky-exporter.json", tmp_path / "other.json", tmp_path / "cmdline"
     monkeypatch.setattr("meterline.compat.linky_exporter.JSON_FILE", str(file))
-    monkeypatch.setattr("meterline.cli.health.FIRST", str(first))
+    monkeypatch.setattr("meterline.cli.health.CONTAINER_ARGUMENTS", str(first))
     if document:
         file.write_text(document)
     other.write_text('{"prometheus": {"port": 9135}}')

@@ -88,7 +88,7 @@ def replaced_page(name: str, like: str) -> str:
         "linky-json": {"DEVICE": link, "INDEXWHRATES_HCHC": "0.0001579", "INDEXWHRATES_HCHP": "0.0002065"},
     }
     dropin = adapter(like)([], settings[like])
-    return _read(dropin.config, lambda runtime: partial(dropin.face(runtime).text, False))
+    return _read(dropin.config, lambda runtime: partial(dropin.source(runtime).text, False))
 
 
 def decoded(name: str) -> str:

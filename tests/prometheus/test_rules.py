@@ -18,7 +18,7 @@ import yaml
 from support.live_meters import free_port, page, program
 from support.prometheus_server import Database, prometheus, tool
 
-from meterline.meter.exposition import Page, Reloads
+from meterline.meter.exposition import BrokerCounts, Page, Reloads
 from meterline.meter.families import FAMILIES
 from meterline.protocols.tic.stge import BREAKER, COLOURS
 from meterline.store import State
@@ -55,7 +55,8 @@ def without_labels(expression: str) -> str:
 
 
 def test_every_metric_that_a_rule_asks_for_exists() -> None:
-    ours = set(re.findall(r"^# TYPE (\S+)", Page([], reloads=Reloads(), writable=State().writable).text(), re.MULTILINE))
+    page = Page([], reloads=Reloads(), writable=State().writable, broker=BrokerCounts).text()
+    ours = set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
     known = {*FAMILIES, *RECORDS, *ours, "smartmeter_poll_duration_seconds_count", "up"}
     for expression in expressions():
         names = re.findall(r"\b(?:meter\w*:)?(?:smartmeter|meterline|process)_[\w:]+|\bup\b", without_labels(expression))
@@ -84,7 +85,9 @@ def test_no_series_loses_the_labels_of_its_target() -> None:
             assert not re.search(r"\bon\s*\(", rule["expr"]), "ignoring keeps several jobs apart"
 
 
-OF_THE_PROGRAM = ("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable")
+OF_THE_PROGRAM = (
+    *("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable", "MeterlineBrokerLost"),
+)
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -92,11 +95,7 @@ def test_an_alert_says_whom_it_is_about_how_bad_it_is_and_what_to_do(name: str) 
     rule = ALERTS[name]
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    whom = (
-        "instance"
-        if name in ("MeterlineDown", "MeterlineRestarting", "MeterlineReloadFailed", "MeterlineStateUnwritable")
-        else "meter"
-    )
+    whom = "instance" if name in OF_THE_PROGRAM else "meter"
     for text in (rule["annotations"]["summary"], rule["annotations"]["description"]):
         assert f"{{{{ $labels.{whom} }}}}" in text
     assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{name.lower()}"
@@ -162,6 +161,34 @@ def test_promtool_finds_nothing_to_say_about_the_rules() -> None:
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_the_unit_tests_of_the_rules_succeed(file: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", str(file))
+
+
+def labelled(file: Path) -> dict[str, Any]:
+    """The unit tests of a file, with a label more on every series of a meter, and on all that comes of such series."""
+    document: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+
+    def more(series: str) -> str:
+        return re.sub(r'meter="([^"]*)"', r'building="north", flat="of \1", meter="\1"', series)
+
+    for test in document["tests"]:
+        for given in test["input_series"]:
+            given["series"] = more(given["series"])
+        for case in test.get("promql_expr_test", []):
+            for sample in case["exp_samples"] or []:
+                sample["labels"] = more(sample["labels"])
+        for alert in (alert for case in test.get("alert_rule_test", []) for alert in case["exp_alerts"]):
+            if meter := alert["exp_labels"].get("meter"):
+                alert["exp_labels"] |= {"building": "north", "flat": f"of {meter}"}
+    return document | {"rule_files": [str(FILE)]}
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_the_rules_keep_the_labels_that_a_configuration_gives_its_meters(file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / file.name
+    copy.write_text(json.dumps(document := labelled(file)), encoding="utf-8")
+    if file.stem != "program":
+        assert "of home" in json.dumps(document)
+    assert "SUCCESS" in promtool("test", "rules", str(copy))
 
 
 # A meter, meterline and Prometheus together.

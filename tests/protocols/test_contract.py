@@ -23,7 +23,7 @@ from meterline.billing.tariff import Tariffs
 from meterline.config.schema import Config, MeterConfig
 from meterline.config.structure import structure
 from meterline.diagnostics import report, serial_device
-from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.link_check import Case, Surroundings, examine
 from meterline.link.open import open_link
 from meterline.link.stream import Link
 from meterline.locale import codes, language
@@ -93,7 +93,7 @@ async def pour_noise(write: Any) -> None:
 
 async def examined(config: MeterConfig) -> Case:
     case = Case(config.link, (config,))
-    await examine(case, Place(serial_device.this_user(), seconds=3.0))
+    await examine(case, Surroundings(serial_device.this_user(), listen_s=3.0))
     return case
 
 

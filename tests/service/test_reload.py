@@ -17,6 +17,7 @@ from support.live_meters import run as run_in_real_time
 from support.virtual_lines import run
 
 from meterline.billing.tariff import Period, Tariffs
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig, load, shard
 from meterline.errors import UserError
 from meterline.meter.exposition import Page
@@ -76,6 +77,26 @@ def test_another_deadline_is_taken_over() -> None:
     run(test())
 
 
+def test_another_label_is_shown_at_once_and_opens_no_link_again() -> None:
+    async def test() -> None:
+        async with talking(fake()) as url, reading(tic("home", url, labels=Labels(flat="1")), for_ever=True) as runtime:
+            await until(lambda: runtime.meters["home"].value(*POWER))
+            shown = Page(runtime.meters.values()).text()
+            assert shown.count('{flat="1",meter="home"') > 10
+            assert '{meter="home"' not in shown
+            await runtime.change(Config((tic("home", url, labels=Labels(area="attic")),)))
+            shown = Page(runtime.meters.values()).text()
+            assert shown.count('{area="attic",meter="home"') > 10
+            assert 'flat="1"' not in shown
+            frames = runtime.meters["home"].counters.frames
+            await until(lambda: runtime.meters["home"].counters.frames > frames)
+            assert runtime.meters["home"].counters.opened == 1
+            await runtime.change(Config((tic("home", url),)))
+            assert 'area="attic"' not in Page(runtime.meters.values()).text()
+
+    run(test())
+
+
 def test_another_price_holds_for_what_comes_and_what_is_booked_stays() -> None:
     def contract(price: str) -> Tariffs:
         return Tariffs("EUR", (Period(date(2020, 1, 1), price=Decimal(price)),))
@@ -128,9 +149,12 @@ def test_sighup_reads_the_file_again_and_a_bad_one_changes_nothing(tmp_path: Pat
                 process.send_signal(signal.SIGTERM)
                 out, _ = await asyncio.to_thread(process.communicate, None, LIMIT)
             assert process.returncode == 0
-            assert len(re.findall("not read again, the old configuration stays: .*meter 'one': link 'nowhere'", out)) == 1
-            assert "configuration read again: 2 meters" in out
-            assert "configuration read again: 1 meter" not in out  # only errors are said by then
+            assert (
+                len(re.findall("not reloaded, the previous configuration stays in force: .*meter 'one': link 'nowhere'", out))
+                == 1
+            )
+            assert "configuration reloaded: 2 meters" in out
+            assert "configuration reloaded: 1 meter" not in out  # only errors are said by then
             assert "Traceback" not in out
 
     run_in_real_time(test())
@@ -184,11 +208,11 @@ class TestShard:
         assert first.isdisjoint(meter.link for meter in shard(Config(tuple(meters)), "2/2").meters)
 
     @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/", "-1/2", "1/0"])
-    def test_a_wrong_one_is_one_line(self, text: str) -> None:
+    def test_a_wrong_shard_is_an_error_of_one_line(self, text: str) -> None:
         with pytest.raises(UserError, match="expected NUMBER/COUNT, such as 1/2"):
             shard(self.config(), text)
 
-    def test_what_the_file_says_beside_the_meters_stays(self, tmp_path: Path) -> None:
+    def test_a_shard_keeps_the_settings_beside_the_meters(self, tmp_path: Path) -> None:
         file = tmp_path / "meterline.yml"
         write(file, "{name: one, link: /dev/ttyUSB0}", more="log_level: warn\n")
         assert shard(load(str(file)), "1/1") == load(str(file))

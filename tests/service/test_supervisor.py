@@ -36,7 +36,7 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_a_meter_speaks_and_its_values_are_there() -> None:
+def test_a_meter_that_sends_has_its_values() -> None:
     async def test() -> None:
         async with talking(fake()) as url, reading(tic("home", url)) as runtime:
             await until(lambda: runtime.meters["home"].value(*POWER))
@@ -208,7 +208,7 @@ def test_a_capture_ends_once_and_its_values_vanish(tmp_path: Path, caplog: pytes
     assert caplog.text.count("the capture has ended") == 1
 
 
-def test_a_file_that_is_no_capture_is_said_and_counted(tmp_path: Path) -> None:
+def test_a_file_that_is_no_capture_is_logged_and_counted(tmp_path: Path) -> None:
     noise = tmp_path / "x.bin"
     noise.write_bytes(bytes(range(256)) * 100)
 
@@ -308,7 +308,7 @@ def test_a_line_of_nuls_is_said_to_be_noise(caplog: pytest.LogCaptureFixture) ->
     assert caplog.text.count("hardly anything but NULs arrives") == 1
 
 
-def test_no_hint_is_given_while_the_speed_is_still_being_tried(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_whose_speed_is_still_tried_gives_no_hint(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with (
             talking(fake("historic"), real_speed=True) as url,
@@ -354,7 +354,7 @@ def test_a_frame_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert len([record for record in caplog.records if record.name == "meterline"]) == 1
 
 
-def test_cancelling_closes_every_link() -> None:
+def test_a_cancelled_runtime_closes_every_link() -> None:
     async def test() -> None:
         async with talking(fake()) as url, talking(fake(), tcp=True) as bridge:
             before = open_files()
@@ -390,7 +390,7 @@ def test_a_refused_meter_waits_the_longest_pause(monkeypatch: pytest.MonkeyPatch
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
             await until(lambda: runtime.meters["home"].counters.opened == 1)
-            await asyncio.sleep(runtime_module.REFUSED_PAUSE - 1)
+            await asyncio.sleep(runtime_module.REFUSED_PAUSE_S - 1)
             assert runtime.meters["home"].counters.opened == 1
             await asyncio.sleep(2)
             assert runtime.meters["home"].counters.opened == 2
@@ -431,7 +431,7 @@ def test_every_kind_of_item_reaches_the_meter(monkeypatch: pytest.MonkeyPatch, c
     assert caplog.text.count("mind the gap") == 1
 
 
-def test_what_describes_a_link_goes_with_it_and_what_was_counted_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gauges_of_a_link_go_with_the_link_and_counters_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     items = (
         Observation(("smartmeter_link_speed_bauds",), 1200),
         Observation(("smartmeter_radio_rssi_dbm",), -70.0),
@@ -442,7 +442,7 @@ def test_what_describes_a_link_goes_with_it_and_what_was_counted_stays(monkeypat
         Observation(("smartmeter_poll_duration_seconds",), 0.3),
     )
     add_protocol(monkeypatch, "driver", Driver(*items, OSError("the device was unplugged")))
-    monkeypatch.setattr(runtime_module, "FIRST_PAUSE", 60.0)
+    monkeypatch.setattr(runtime_module, "FIRST_PAUSE_S", 60.0)
 
     async def test() -> None:
         async with line() as (url, _), reading(MeterConfig("home", url, "driver")) as runtime:
@@ -648,7 +648,7 @@ def test_a_meter_knows_how_its_links_ended_and_since_when_none_can_be_had(tmp_pa
                 assert lost_since() is None, "a silent line is no lost one"
 
 
-def test_what_is_wrong_is_said_again_after_a_day(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_problem_is_logged_again_after_a_day(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A process lives for years: what was said in its first hour is in no log that anybody still has."""
     add_protocol(monkeypatch, "driver", Driver(Hint("mind the gap"), OSError("lost")))
     monkeypatch.setattr("meterline.logs.DAY", 0.1)
@@ -660,7 +660,7 @@ def test_what_is_wrong_is_said_again_after_a_day(monkeypatch: pytest.MonkeyPatch
     run(test())
 
 
-def test_only_a_stale_after_that_nobody_chose_follows_a_slow_meter() -> None:
+def test_a_default_stale_after_follows_a_slow_meter_and_a_configured_one_does_not() -> None:
     async def test() -> None:
         async with line() as (url, _), line() as (other, _):
             chosen = MeterConfig("chosen", other, "tic", stale_after=60.0)
@@ -695,7 +695,7 @@ def test_the_log_ends_with_what_is_so_of_a_line_that_is_bad_good_and_bad_again(c
     assert len(told) <= 4
 
 
-def test_what_is_over_is_worth_a_line_after_each_time_that_it_was_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_end_of_a_problem_is_logged_after_each_time_that_the_problem_was(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "meterline")
 
     async def test() -> None:
@@ -721,15 +721,15 @@ def test_the_trouble_of_a_link_shows_no_password_of_its_url_and_no_data_of_a_def
         link = "tcp://user:secret@bridge:1"
         runtime = Runtime(Config((MeterConfig("home", link),)))
         following, meter = follower(runtime), runtime.meters["home"]
-        following._say("refused: {}; next try in 300 s", Refused("a module", "it needs credentials", Wire(link).url))
+        following._report("refused: {}; next try in 300 s", Refused("a module", "it needs credentials", Wire(link).url))
         assert meter.counters.line.trouble == "refused: a module; it needs credentials; next try in 300 s"
-        following._say("{}", errors.lost(link, None))
+        following._report("{}", errors.lost(link, None))
         assert meter.counters.line.trouble == "the other side closed the connection"
         assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == [
             "refused: tcp://bridge:1: a module; it needs credentials; next try in 300 s",
             "tcp://bridge:1: the other side closed the connection",
         ]
-        following._say_defect(KeyError("PRM 0123456789"))
+        following._report_defect(KeyError("PRM 0123456789"))
         assert "0123456789" not in meter.counters.line.trouble
         await runtime.change(Config((MeterConfig("home", "tcp://elsewhere:1"),)))
         assert meter.counters.line.trouble == "", "that of another link"

@@ -51,16 +51,16 @@ def all_heard(listening: socket.socket) -> list[str]:
 
 
 async def tell_for(seconds: float, describe: list[str]) -> None:
-    task = asyncio.create_task(systemd.tell(lambda: describe[0]))
+    task = asyncio.create_task(systemd.notify_systemd(lambda: describe[0]))
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notification_without_systemd_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert not systemd.notify("READY=1")
-    asyncio.run(asyncio.wait_for(systemd.tell(lambda: "never asked"), 1))
+    asyncio.run(asyncio.wait_for(systemd.notify_systemd(lambda: "never asked"), 1))
 
 
 @pytest.mark.parametrize("address", ["/nowhere/at/all", "@nobody-listens-there", "vsock:2:1234", "relative", "/" + "x" * 200])
@@ -101,10 +101,10 @@ def test_the_status_is_sent_again_only_where_it_changes(told: socket.socket, mon
 @pytest.mark.parametrize(
     ("silent", "meters", "line"),
     [
-        ([], 1, "meters that speak: 1 of 1"),
-        (["home"], 2, "meters that speak: 1 of 2; silent: home"),
-        (list("abcdefg"), 9, "meters that speak: 2 of 9; silent: a, b, c, d, e and 2 more"),
-        (["a\nREADY=0"], 2, "meters that speak: 1 of 2; silent: a READY=0"),
+        ([], 1, "meters online: 1 of 1"),
+        (["home"], 2, "meters online: 1 of 2; offline: home"),
+        (list("abcdefg"), 9, "meters online: 2 of 9; offline: a, b, c, d, e and 2 more"),
+        (["a\nREADY=0"], 2, "meters online: 1 of 2; offline: a READY=0"),
     ],
 )
 def test_the_status_is_one_line_that_names_the_silent(silent: list[str], meters: int, line: str) -> None:
@@ -124,7 +124,7 @@ def test_the_status_is_one_line_that_names_the_silent(silent: list[str], meters:
         ("soon", None, None),
     ],
 )
-def test_the_watchdog_is_fed_at_half_its_time_and_only_by_whom_it_waits_for(
+def test_the_watchdog_is_reset_at_half_its_time_by_the_process_that_it_waits_for(
     usec: str | None, pid: str | None, seconds: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("WATCHDOG_USEC", usec), ("WATCHDOG_PID", str(os.getpid()) if pid == "ours" else pid)):
@@ -132,10 +132,10 @@ def test_the_watchdog_is_fed_at_half_its_time_and_only_by_whom_it_waits_for(
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
-    assert systemd.feed_every() == seconds
+    assert systemd.watchdog_interval_s() == seconds
 
 
-def test_the_watchdog_starves_while_the_event_loop_hangs(told: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watchdog_is_not_reset_while_the_event_loop_hangs(told: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "60000000")
 
     async def test() -> tuple[list[str], list[str], list[str]]:
@@ -166,9 +166,9 @@ def test_a_service_is_ready_when_it_serves_and_says_that_it_stops(told: socket.s
         async with talking(fake(), tcp=True) as url:
             with program("run", url, "--web.listen-address", "127.0.0.1:0") as process:
                 lines = await hear([], "READY=1")
-                assert lines[1] == "STATUS=meters that speak: 0 of 1; silent: 127.0.0.1"
+                assert lines[1] == "STATUS=meters online: 0 of 1; offline: 127.0.0.1"
                 socket.create_connection(("127.0.0.1", port_of(process)), timeout=LIMIT).close()
-                assert "WATCHDOG=1" in await hear(lines, "STATUS=meters that speak: 1 of 1")
+                assert "WATCHDOG=1" in await hear(lines, "STATUS=meters online: 1 of 1")
                 process.send_signal(signal.SIGTERM)
                 await hear(lines, "STOPPING=1")
                 assert await asyncio.to_thread(process.wait, LIMIT) == 0

@@ -57,13 +57,13 @@ async def examined(url: str, protocol: str | None = "tic", names: tuple[str, ...
     """What the doctor finds of a link; `names`: meters that a running meterline reads."""
     from meterline.config.schema import MeterConfig
     from meterline.diagnostics import serial_device
-    from meterline.diagnostics.link_check import Case, Place, examine
+    from meterline.diagnostics.link_check import Case, Surroundings, examine
     from meterline.diagnostics.running_instance import Instance
 
     page = "".join(f'smartmeter_up{{meter="{name}"}} 1.0\n' for name in names)
     case = Case(url, (MeterConfig("home", url, protocol),))
     instance = Instance(1, page, place.pop("holder", None)) if names else None
-    await examine(case, Place(serial_device.this_user(), instance, seconds=3.0))
+    await examine(case, Surroundings(serial_device.this_user(), instance, listen_s=3.0))
     return [list(finding) for finding in case.findings]
 
 

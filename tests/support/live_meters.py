@@ -159,7 +159,7 @@ def program(*words: str) -> Iterator[subprocess.Popen[str]]:
             process.stdout.close()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What we logged: asyncio's debug mode says what was slow."""
     return [record.getMessage() for record in caplog.records if record.name.startswith("meterline")]
 
@@ -247,7 +247,7 @@ async def showing(runtime: Runtime, port: int = 0, today: Today = lambda name: N
     """The live page of a runtime."""
     live = Live(runtime, today)
     server = listen(application(runtime, page=live.routes()), f"127.0.0.1:{port}")
-    remembering = asyncio.create_task(live.remember())
+    remembering = asyncio.create_task(live.sample_power())
     try:
         yield f"http://127.0.0.1:{server.port}", live
     finally:

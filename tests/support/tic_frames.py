@@ -7,7 +7,7 @@ from datetime import datetime
 from meterline.protocols.tic.simulator.meter import MODES, FakeMeter
 from meterline.protocols.tic.simulator.state import PARIS
 from meterline.simulation.household import House
-from meterline.simulation.line import GAP, Faults
+from meterline.simulation.line import FRAME_GAP_S, Faults
 
 SUMMER_NOON = "2025-06-17 12:40:00"
 WINTER_EVENING = "2025-01-21 19:05:30"
@@ -51,5 +51,5 @@ def stream(meter: FakeMeter, frames: int, faults: Faults | None = None) -> bytes
     for _ in range(frames):
         frame = meter.frame()
         sent += faults.damage(frame) if faults else frame
-        meter.advance(meter.now + len(frame) * 10 / MODES[meter.mode] + GAP)
+        meter.advance(meter.now + len(frame) * 10 / MODES[meter.mode] + FRAME_GAP_S)
     return sent

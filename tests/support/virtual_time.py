@@ -64,7 +64,6 @@ class MemoryLink:
         self.baud: int | None = 9600
         self.form: Form = "7E1"
         self.crowd = 1
-        self.rest = 0.0
         self.received = 0
         self.tap: Callable[[bytes], object] | None = None
         self.written = b""
@@ -91,6 +90,9 @@ class MemoryLink:
 
     def unread(self, data: bytes) -> None:
         raise AssertionError("nothing to give back")
+
+    def rest_until(self, moment: float) -> None:
+        raise AssertionError("a module is asked, and its replies are awaited")
 
     async def write(self, data: bytes) -> None:
         if self.lost:
@@ -204,7 +206,7 @@ def run(
         known = {name: Meter(name, stale_after, loop.time) for name in names}
         watched = Watched(known, module, MemoryLink(module), memory if memory is not None else {})
         if ledger:
-            watched.recorder = Recorder(Ledger(str(ledger)), lambda name: 1 + known[name].counters.swaps)
+            watched.recorder = Recorder(Ledger(str(ledger)))
             for meter in known.values():
                 watched.recorder.open(meter, 1800, "Asia/Tokyo")
         recording = asyncio.create_task(watched.recorder.run()) if watched.recorder else None

@@ -1,19 +1,21 @@
-"""What energy costs: from the registers of the meter, at the price that held when they rose; never from power.
+"""The cost of energy: from the registers of the meter, at the price in force when they rose; never from power.
 
-tariff           what the configuration says about prices, checked
+`pricing.lines` is where a kWh gets its price.
+
+tariff           the prices of the configuration, checked
 time_conditions  hours, days of the week, dates
 public_holidays  holidays of a country, from the library of that name
-calendar         when which price holds: local days, billing periods, hours; across changes of the clock
-pricing          a rise of a register, cut by time and by price
-totals           what is written down: lines of a day, totals
-account          the engine: a register rose, so book it
+calendar         local days, billing periods and hours, also across changes to and from summer time
+pricing          `lines` gives each kWh of a rise its price, by time and by tier
+totals           the lines of a day, and the totals
+account          books each rise of a register
 standing_charge  the charge of each day since the account began, once
-mark             what a register said, and when
-codec            an account in a form for JSON, and back
-clock            the clock of the machine, as far as it can be believed
-contract_check   whether the prices are for the contract that the meter names
-price_lapses     prices, levies and holidays that run out
+mark             a value of a register, and its time
+codec            an account as data for JSON, and back
+clock            wall-clock time in whole seconds; none while a large step is unconfirmed
+contract_check   compares the tariffs with the contract that the meter names
+price_lapses     prices, levies and holidays that end
 meter_account    one meter and its account
-billing          the accounts of all meters: fed, shown and kept
-invoice          days and months as a table, and compared with a bill
+billing          the accounts of all meters: booked, shown and stored
+invoice          days and months as a table, and their comparison with a bill
 """

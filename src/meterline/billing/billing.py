@@ -10,10 +10,11 @@ import asyncio
 import logging
 import math
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from meterline import world
@@ -27,7 +28,7 @@ from meterline.history.clock import CONFIRM_S, EARLIEST_UNIX, STEP_MAX_S, Truste
 from meterline.logs import Reminders, about
 from meterline.meter.families import BILLING_FAMILIES
 from meterline.meter.meter import Meter
-from meterline.meter.readings import Snapshot
+from meterline.meter.readings import Series, Snapshot
 from meterline.store import State
 
 log = logging.getLogger("meterline")
@@ -39,6 +40,14 @@ FAR = 45 * 86_400
 """Seconds since the books were open: rather a clock that is wrong than a meter that was off."""
 OPEN_AGAIN = 60.0
 """Seconds until books that could not be read are tried again."""
+
+
+class Starts(NamedTuple):
+    """Unix time at which the local day, the billing period and the account of a meter began; None before its first reading."""
+
+    day: int
+    period: int
+    account: int | None
 
 
 class BillingService:
@@ -133,6 +142,19 @@ class BillingService:
             return None
         day, currency = book.account.day(now), book.account.currency
         return float(day.watthours), float(day.cost) if currency else None, currency or None
+
+    def shown(self, meter: str) -> Iterator[tuple[Series, float]]:
+        """What /metrics shows of the books of a meter, as `refresh` left it."""
+        if book := self._books.get(meter):
+            yield from chain.from_iterable(book.shown.values())
+
+    def starts(self, meter: str) -> Starts | None:
+        """Since when what is shown of a meter is counted; None where the meter has no books."""
+        if (book := self._books.get(meter)) is None:
+            return None
+        account = book.account
+        calendar, today = account.calendar, account.calendar.day(int(self.now()))
+        return Starts(calendar.midnight(today), calendar.midnight(calendar.period(today)), account.began or None)
 
     def take(self, meter: Meter, snapshot: Snapshot) -> None:
         """Book what the registers of a meter rose by.

@@ -76,7 +76,7 @@ def _unit(currency: str) -> Decimal:
 
 
 def kwh(watthours: Decimal) -> str:
-    """Kilowatt-hours with a comma's worth of what a bill shows."""
+    """Format watt-hours as kilowatt-hours with two decimals, rounded half up."""
     return f"{(watthours / 1000).quantize(Decimal('0.01'), ROUND_HALF_UP):f}"
 
 

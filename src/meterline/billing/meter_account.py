@@ -45,6 +45,8 @@ class MeterAccount:
         self.doubted_since: float | None = None
         """Since when the clock does not fit the books (monotonic)."""
         self.by_tariff = by_tariff
+        self.shown: dict[str, list[tuple[Series, float]]] = {}
+        """Family → what /metrics shows of it."""
         self._seen: dict[str, int] = {}
         self._swaps = meter.counters.swaps
         self._last = -math.inf
@@ -113,7 +115,7 @@ class MeterAccount:
         kept, currency = self.account.kept, self.account.currency
         if currency:
             family, costs = "smartmeter_cost_total", self.account.kept_costs(now)
-            self.meter.text.show(family, [((family, currency, tariff), float(cost)) for tariff, cost in costs.items()])
+            self._show_all(family, [((family, currency, tariff), float(cost)) for tariff, cost in costs.items()])
             self._show("smartmeter_standing_cost_total", kept.standing, currency)
             self._show("smartmeter_export_credit_total", kept.credit, currency)
             self._show("smartmeter_cost_estimated_total", kept.estimated, currency)
@@ -126,14 +128,14 @@ class MeterAccount:
             return
         family = "smartmeter_price"
         prices = account.prices(now)
-        self.meter.text.show(family, [((family, account.currency, tariff), float(price)) for tariff, price in prices.items()])
+        self._show_all(family, [((family, account.currency, tariff), float(price)) for tariff, price in prices.items()])
         if now >= EARLIEST_UNIX:
             self._show_known(now)
         if now >= self._price_changes:
             change = account.calendar.change_after(now)
             self._price_changes = change or now + LOOK_AGAIN
             family = "smartmeter_price_next_change_timestamp_seconds"
-            self.meter.text.show(family, [((family,), change)] if change else [])
+            self._show_all(family, [((family,), change)] if change else [])
 
     def compare_contract(self, said: Contract | None, now: int) -> str | None:
         """Whether the tariffs price the registers of the contract that the meter names; in words where they do not any more."""
@@ -143,7 +145,7 @@ class MeterAccount:
             return None
         self._compared, prices = compared, terms.period.registers if terms else None
         agrees = self._agreement.agrees(prices) if prices else None
-        self.meter.text.show(_MATCH, [] if agrees is None else [((_MATCH,), float(agrees))])
+        self._show_all(_MATCH, [] if agrees is None else [((_MATCH,), float(agrees))])
         return self._agreement.words(prices) if prices and agrees is False else None
 
     def look_ahead(self, now: int) -> str | None:
@@ -169,7 +171,7 @@ class MeterAccount:
         family = "smartmeter_price_remaining_seconds"
         calendar, lapse = self.account.calendar, self._lapse
         if lapse is None:
-            self.meter.text.show(family, [])
+            self._show_all(family, [])
         else:
             left = calendar.midnight(lapse.since) - now if lapse.since > calendar.at(now).day else 0
             self._show(family, Decimal(left))
@@ -183,10 +185,10 @@ class MeterAccount:
         if self._day_ends and not self.is_live(now):
             self._day_ends = 0
             for family in _LIVE:
-                self.meter.text.show(family, [])
+                self._show_all(family, [])
         if self._compared and self.meter.clock() - self.meter.last_frame > self.meter.freshness():
             self._compared = None
-            self.meter.text.show(_MATCH, [])
+            self._show_all(_MATCH, [])
         if self.account.currency and now >= EARLIEST_UNIX:
             if now >= self._price_changes:
                 self.show_prices(now)
@@ -199,7 +201,11 @@ class MeterAccount:
         self._day_ends = self._price_changes = self._look_again = 0
 
     def _show(self, family: str, value: Decimal, *labels: str) -> None:
-        self.meter.text.show(family, [((family, *labels), float(value))])
+        self._show_all(family, [((family, *labels), float(value))])
+
+    def _show_all(self, family: str, shown: list[tuple[Series, float]]) -> None:
+        self.shown[family] = shown
+        self.meter.text.show(family, shown)
 
 
 def step_and_end(resolution: Resolution) -> tuple[Decimal, Decimal | None]:

@@ -1,4 +1,4 @@
-"""meterline capture LINK -o FILE: what a link sends, byte by byte; a meter that must be asked is asked as `run` asks it."""
+"""meterline capture LINK -o FILE: the bytes that a link sends. A meter that sends replies only is polled as `run` polls it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,23 @@ from meterline.service.detect import detect, serial_of
 def capture(
     config: Config, link: str, path: str, redact: bool, seconds: float | None, baud: int | None, force: bool = False
 ) -> None:
-    """Until `seconds` have passed, the link ends, or Ctrl-C. With `baud` nothing is detected, and nobody asked.
+    """Capture until `seconds` have passed, the link ends, or Ctrl-C.
 
-    `config` may hold meters of other links: they are left alone. The file is there from the first byte on: what had its name
-    is not touched before.
+    Args:
+        config: The configuration; meters of other links are ignored.
+        link: The link to capture.
+        path: The file to write. The file is created at the first byte; an existing file is not touched before.
+        redact: Whether to mask the numbers that identify the household.
+        seconds: Length of the capture; None: until Ctrl-C.
+        baud: Speed of the line; then nothing is detected and nothing is sent. None: detect the protocol.
+        force: Whether to replace an existing file.
+
+    Raises:
+        UserError: The file exists, nothing arrived, the meter refused, or the protocol to redact is not known.
+        OSError: The link cannot be opened, or was lost; or the file is not writable.
     """
     if redact and baud and not any(meter.protocol for meter in config.meters if meter.link == link):
-        raise UserError("capture: --redact with --baud needs --protocol, to know what to take out")
+        raise UserError("capture: --redact with --baud needs --protocol, whose identifiers are masked")
     with output(path, force) as out:
         try:
             asyncio.run(_capture(config, link, out, redact, seconds, baud))
@@ -69,6 +79,6 @@ async def _capture(config: Config, url: str, out: Output, redact: bool, seconds:
 
 
 async def _read(link: Link, protocol: MeterProtocol[Any], meters: Mapping[str, Any]) -> None:
-    """As the runtime does, until the meter is silent; what it says goes to the link's tap."""
+    """Read the meter as `run` does, until it is silent. The received bytes go to the tap of the link."""
     with contextlib.suppress(TimeoutError):
         await protocol.read(link, meters, {}, lambda _: None)

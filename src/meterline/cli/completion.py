@@ -1,4 +1,4 @@
-"""meterline completion SHELL: a script by which a shell completes our commands and flags, made from the parser."""
+"""meterline completion SHELL: a script that lets a shell complete commands and flags, made from the parser."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from meterline.extras import how_to_install
 
 FILES = ("FILE",)
 FOLDERS = ("FOLDER",)
-"""What a flag's value is called in the help where it is a path."""
+"""Names of flags' values in the help that stand for paths."""
 
 
 def completion(top: Parser, shell: str) -> None:
-    """Print it."""
+    """Print the script for a shell.
+
+    Raises:
+        UserError: shtab is not installed.
+    """
     shtab = _library()
     _name_paths(top, shtab)
     print(shtab.complete(top, shell))
@@ -26,12 +30,12 @@ def _library() -> ModuleType:
         import shtab
     except ImportError:
         how = how_to_install("completion", "shtab")
-        raise UserError(f"completion: shtab is not installed, which writes the script; {how}") from None
+        raise UserError(f"completion: the package shtab, which writes the script, is not installed; {how}") from None
     return shtab
 
 
 def _name_paths(command: Parser, shtab: ModuleType) -> None:
-    """Tell shtab which words are files and folders."""
+    """Mark the arguments that are files and folders, for shtab."""
     for action in command._actions:
         if isinstance(action, argparse._SubParsersAction):
             continue

@@ -1,4 +1,4 @@
-"""meterline cost: what the state says that energy has cost; and whether a bill agrees with it."""
+"""meterline cost: the cost of energy from the stored accounts, and its comparison with a bill."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from meterline.errors import UserError
 from meterline.store import FILE, State, default_folder
 
 By = Literal["day", "month", "period"]
-NOTHING_YET = "nothing is kept there yet: has the meter spoken? --state.dir names the folder that meterline run uses"
-WORTH_SAYING = 100
-"""One part in so many of a day's energy."""
-RECENT = 31
-"""Days that are shown where nobody says which."""
+NOT_STORED = "no costs are stored yet: is the meter online? --state.dir names the folder that meterline run uses"
+SPREAD_MARK_RATIO = 100
+"""A day is marked with ~ if more than 1/100 of its energy was spread over a gap."""
+DAYS_SHOWN = 31
+"""Days that are shown without --from and --to."""
 
 
 class StoredBooks(NamedTuple):
-    """What is kept of one meter."""
+    """The stored account of one meter.
+
+    Attributes:
+        meter: Name of the meter.
+        currency: ISO 4217; empty: the meter has no prices.
+        reading_day: Day of the month on which a billing period begins.
+        days: The booked days.
+    """
 
     meter: str
     currency: str
@@ -35,10 +42,22 @@ class StoredBooks(NamedTuple):
 
 
 def cost(folder: str | None, meter: str | None, by: By, since: date | None, until: date | None, as_json: bool) -> None:
-    """Print a table for each meter, or one for `meter`. `since` and `until` are included."""
+    """Print the costs of each meter.
+
+    Args:
+        folder: The folder of the state; None: the default.
+        meter: Name of the only meter to print; None: all.
+        by: Length of the interval of a row.
+        since: First day; None: the first booked day, by day the last 31 days.
+        until: Last day, included; None: the last booked day.
+        as_json: Whether to print JSON in place of tables.
+
+    Raises:
+        UserError: Nothing is stored, the state is not readable, or `meter` is not in it.
+    """
     _check_range(since, until)
     for books in _books(folder, meter):
-        recent = max(books.days) - timedelta(days=RECENT - 1) if books.days and by == "day" else date.min
+        recent = max(books.days) - timedelta(days=DAYS_SHOWN - 1) if books.days and by == "day" else date.min
         first = since or recent
         days = {day: booked for day, booked in books.days.items() if first <= day <= (until or date.max)}
         label = _label(by, books.reading_day)
@@ -51,13 +70,27 @@ def cost(folder: str | None, meter: str | None, by: By, since: date | None, unti
 
 
 def check(folder: str | None, meter: str | None, text: str, since: date | None, until: date | None) -> bool:
-    """Print how a bill compares with what is kept; True where it agrees."""
+    """Print the comparison of a bill with the stored account.
+
+    Args:
+        folder: The folder of the state; None: the default.
+        meter: Name of the meter; None: the only one.
+        text: The bill, such as ``1234.5kWh=310.20EUR``.
+        since: First day of the bill.
+        until: Last day of the bill, included.
+
+    Returns:
+        Whether the bill agrees.
+
+    Raises:
+        UserError: The bill or its days are not valid, or the account cannot be read.
+    """
     try:
         bill = Bill.parse(text)
     except ValueError as error:
         raise UserError(f"--check: {error}") from None
     if since is None or until is None:
-        raise UserError("--check: needs the first and the last day of the bill: --from 2026-01-15 --to 2026-02-14")
+        raise UserError("--check: give the first and the last day of the bill: --from 2026-01-15 --to 2026-02-14")
     _check_range(since, until)
     found = _books(folder, meter)
     if len(found) > 1:
@@ -71,36 +104,35 @@ def check(folder: str | None, meter: str | None, text: str, since: date | None, 
 
 def _check_range(since: date | None, until: date | None) -> None:
     if since and until and until < since:
-        raise UserError(f"--to {until}: is before --from {since}")
+        raise UserError(f"--to {until} is before --from {since}")
 
 
 def _books(folder: str | None, meter: str | None) -> list[StoredBooks]:
-    """UserError says where nothing is kept."""
     folder = folder or default_folder()
     path = Path(folder) / FILE
     if not path.exists():
-        raise UserError(f"{path}: {NOTHING_YET}", 1)
+        raise UserError(f"{path}: {NOT_STORED}", 1)
     if not os.access(path, os.R_OK):
-        raise UserError(f"{path}: may not be read by this user; try with sudo", 1)
+        raise UserError(f"{path}: not readable by this user; try with sudo", 1)
     state = State(folder, only_read=True)
     try:
         names = state.meters()
         if meter is not None and meter not in names:
-            raise UserError(f"--meter {meter}: has no books in {path}; there are: {', '.join(names) or 'none'}", 1)
+            raise UserError(f"--meter {meter}: no account of this meter in {path}; accounts: {', '.join(names) or 'none'}", 1)
         found = [_read(state, name) for name in names if meter in (None, name)]
     except (OSError, sqlite3.Error) as error:
         raise UserError(f"{path}: cannot be read: {error}", 1) from None
     finally:
         state.close()
     if not any(books.days for books in found):
-        raise UserError(f"{path}: {NOTHING_YET}", 1)
+        raise UserError(f"{path}: {NOT_STORED}", 1)
     return found
 
 
 def _read(state: State, name: str) -> StoredBooks:
     account: dict[str, Any] = state.account(name) or {}
     days = days_from_json(state.days(name)) | days_from_json(account.get("days", {}))
-    # A clock that was ahead leaves days that have given back what was booked on them.
+    # A clock that was ahead leaves empty days: their bookings were reversed.
     booked = {day: it for day, it in days.items() if it.lines or it.standing or it.export}
     return StoredBooks(name, str(account.get("currency", "")), int(account.get("reading_day", 1)), booked)
 
@@ -112,7 +144,7 @@ def _label(by: By, reading_day: int) -> Callable[[date], str]:
 
 
 def _facts(row: Row) -> dict[str, Any]:
-    """Numbers as texts, exact."""
+    """Return a row for JSON, with exact numbers as texts."""
     day = row.day
     tariffs = {name: {"watthours": f"{line.watthours:f}", "cost": f"{line.cost:f}"} for name, line in day.lines.items()}
     numbers = {
@@ -132,9 +164,9 @@ def _facts(row: Row) -> dict[str, Any]:
 
 
 def _print_table(books: StoredBooks, by: By, found: list[Row], total: Row) -> None:
-    """A dash where a column says nothing; ~ before energy that was spread over a gap, ? where some had no price.
+    """Print a table. –: no value; ~: energy that was spread over a gap; ?: some energy had no price.
 
-    What days cost in another currency stands in a column of its own.
+    Costs in another currency have a column of their own.
     """
     tariffs = list(total.day.lines) if len(total.day.lines) > 1 else []
     heads = [by, "kWh", *tariffs]
@@ -171,13 +203,13 @@ def _cells(row: Row, tariffs: list[str], books: StoredBooks, total: Row) -> list
 
 
 def _is_spread(day: Day) -> bool:
-    """Whether so much is spread that one should know: a meter that is read every second has a watt-hour at midnight."""
-    return day.spread * WORTH_SAYING > day.watthours + day.export
+    """Return whether a noticeable part of the energy was spread. A meter that is read every second has some at midnight."""
+    return day.spread * SPREAD_MARK_RATIO > day.watthours + day.export
 
 
 def _notes(total: Day) -> Iterable[str]:
     if _is_spread(total):
-        yield f"~ {kwh(total.spread)} kWh are spread by time: the meter was not read when a day ended"
+        yield f"~ {kwh(total.spread)} kWh are estimated by time: the meter was not read when a day ended"
     if total.doubt:
         yield f"± {money(total.doubt, total.currency)} {total.currency} at most: the meter was not read while a price changed"
     if total.unpriced:

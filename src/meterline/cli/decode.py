@@ -1,4 +1,4 @@
-"""meterline decode FILE: a capture as JSON, one object a line, in the order of the stream."""
+"""meterline decode FILE: print a capture as JSON, one object a line, in the order of the stream."""
 
 from __future__ import annotations
 
@@ -10,44 +10,50 @@ from meterline.errors import UserError
 from meterline.meter.readings import Rejected
 from meterline.protocols import PROTOCOLS
 
-CHUNK = 1 << 16
-ENOUGH = 3
-"""Events that make sure of a protocol."""
-LOOKAHEAD = 1 << 20
-"""Bytes in which the protocol must show itself: a quarter of an hour of a line at 9600 baud."""
+CHUNK_BYTES = 1 << 16
+PROOFS_NEEDED = 3
+"""Events of a protocol after which it counts as recognised."""
+LOOKAHEAD_BYTES = 1 << 20
+"""Bytes at the start in which the protocol is searched for: a quarter of an hour of a line at 9600 baud."""
 
 
-class Pieces(Protocol):
-    """A file that gives what is there, and does not wait until it is much."""
+class ByteSource(Protocol):
+    """A file or pipe whose reads return the available bytes without waiting for more."""
 
     def read1(self, size: int, /) -> bytes:
-        """So many bytes at most; none at the end."""
+        """Return at most `size` bytes; none at the end."""
 
 
 def decode(path: str, protocol: str | None) -> None:
-    """Print what the decoder accepts, and what it rejects with the reason. ``-`` is standard input.
+    """Print what the decoder accepts, and what it rejects, with the reason.
 
-    `protocol`: None finds it out. UserError where nothing in it can only be of that protocol.
+    Args:
+        path: The capture; ``-``: standard input.
+        protocol: Name of the protocol; None: recognise it.
+
+    Raises:
+        UserError: Nothing in the capture proves that it is of the protocol.
+        OSError: The file is not readable.
     """
     if path == "-":
-        proved = _decode(cast(Pieces, sys.stdin.buffer), protocol)
+        proved = _decode(cast(ByteSource, sys.stdin.buffer), protocol)
     else:
         with open(path, "rb") as file:
             proved = _decode(file, protocol)
     if not proved:
         names = " or ".join(PROTOCOLS)
         advice = "" if protocol else f"; --protocol {names} shows what is rejected"
-        raise UserError(f"{path}: no capture of a meter: nothing in it is {protocol or names}{advice}", 1)
+        raise UserError(f"{path}: not a capture of a meter: no data of {protocol or names}{advice}", 1)
 
 
-def _decode(file: Pieces, name: str | None) -> bool:
-    """Whether it is a capture of a meter."""
+def _decode(file: ByteSource, name: str | None) -> bool:
+    """Print the events; return whether one of them proves the protocol."""
     head = b""
     if name is None:
         name, head = _recognise(file)
     if name is None:
         return False
-    protocol, proved, data = PROTOCOLS[name], False, head or file.read1(CHUNK)
+    protocol, proved, data = PROTOCOLS[name], False, head or file.read1(CHUNK_BYTES)
     decoder = protocol.decoder()
     while data:
         for event in decoder.feed(data):
@@ -56,15 +62,15 @@ def _decode(file: Pieces, name: str | None) -> bool:
                 print(json.dumps({"rejected": event.reason, "data": event.data.decode("latin-1")}))
             elif facts := protocol.describe(event):
                 print(json.dumps(facts, ensure_ascii=False))
-        data = file.read1(CHUNK)
+        data = file.read1(CHUNK_BYTES)
     return proved
 
 
-def _recognise(file: Pieces) -> tuple[str | None, bytes]:
-    """The protocol of which the most is in it, and what was read to find out; None: there is nothing of any."""
+def _recognise(file: ByteSource) -> tuple[str | None, bytes]:
+    """Return the protocol with the most events, and the bytes that were read to find it; None if no protocol has any."""
     decoders = {name: protocol.decoder() for name, protocol in PROTOCOLS.items()}
     proofs, head = dict.fromkeys(decoders, 0), bytearray()
-    while max(proofs.values()) < ENOUGH and len(head) < LOOKAHEAD and (data := file.read1(CHUNK)):
+    while max(proofs.values()) < PROOFS_NEEDED and len(head) < LOOKAHEAD_BYTES and (data := file.read1(CHUNK_BYTES)):
         head += data
         for name, decoder in decoders.items():
             proofs[name] += sum(map(PROTOCOLS[name].proves, decoder.feed(data)))

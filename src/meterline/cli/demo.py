@@ -1,4 +1,4 @@
-"""meterline demo: simulated meters on real pseudo-terminals, read and served as real ones are."""
+"""meterline demo: simulated meters on pseudo-terminals, read and served like real meters."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from meterline.web.http.server import bound, parse_address
 
 
 def demo(address: str) -> None:
-    """Until Ctrl-C."""
+    """Simulate, read and serve the meters until Ctrl-C.
+
+    Args:
+        address: ``HOST:PORT`` or ``:PORT`` to serve on.
+
+    Raises:
+        UserError: `address` is not an address, or in use.
+    """
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_demo(address))
 
 
 async def _demo(address: str) -> None:
     host, _ = parse_address(address)
-    sockets = bound(address)  # before the meters are made: what is wrong here is one line
+    sockets = bound(address)  # Before the meters start: an error is then the only output.
     port = sockets[0].getsockname()[1]
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-demo-"))
@@ -35,5 +42,5 @@ async def _demo(address: str) -> None:
                 tariffs = structure(dict(meter.tariffs), Tariffs) if meter.tariffs else None
                 configs.append(MeterConfig(meter.name, path, protocol.name, meter.options, tariffs=tariffs))
         count = {4: "four"}.get(len(configs), str(len(configs)))
-        print(f"{count} simulated meters: look at http://{host or 'localhost'}:{port}/ (Ctrl-C ends)", flush=True)
+        print(f"{count} simulated meters: open http://{host or 'localhost'}:{port}/ (Ctrl-C ends)", flush=True)
         await serve(Config(tuple(configs)), Web(address, sockets=tuple(sockets)))

@@ -1,4 +1,4 @@
-"""meterline detect LINK: what speaks there, how fast, and the configuration for it."""
+"""meterline detect LINK: identify the meter of a link, and print its configuration."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from meterline.link.open import open_link
 from meterline.protocols.trial import try_reading
 from meterline.service.detect import detect as detect_protocol
 
-LONG_ENOUGH = 8.0
-"""Seconds in which the slowest meter sends two whole frames."""
-ENOUGH_FRAMES = 3
-"""The first may be torn, and text is believed when two agree."""
+READ_MAX_S = 8.0
+"""Time in which the slowest meter sends two whole frames."""
+FRAMES_NEEDED = 3
+"""The first frame may be cut, and a text is accepted when two frames agree."""
 
 
 def detect(url: str) -> None:
-    """Print the configuration on standard output, and everything else on standard error.
+    """Print the configuration on standard output, everything else on standard error.
 
-    LinkError or Silent: nothing speaks there.
+    Args:
+        url: The link.
+
+    Raises:
+        LinkError: The link cannot be opened, or was lost.
+        Silent: No protocol recognised the line.
     """
     asyncio.run(_detect(url))
 
@@ -33,18 +38,18 @@ async def _detect(url: str) -> None:
     ):
         protocol = await detect_protocol(link)
         trial = await try_reading(
-            protocol, link, {"home": None}, LONG_ENOUGH, lambda meter: meter.counters.frames == ENOUGH_FRAMES
+            protocol, link, {"home": None}, READ_MAX_S, lambda meter: meter.counters.frames == FRAMES_NEEDED
         )
         baud, options = link.baud, protocol.suggested_options(link)
     for text in trial.notes:
         print(f"note: {text}", file=sys.stderr)
-    said, unsaid = trial.description, trial.meter.counters.frames and "not said"
+    description, missing = trial.description, trial.meter.counters.frames and "not sent"
     facts = {
         "protocol": protocol.name,
-        "mode": said["mode"],
+        "mode": description["mode"],
         "baud": baud or "set by the bridge",
-        "meter": said["meter"] or unsaid,
-        "contract": said["contract"] or unsaid,
+        "meter": description["meter"] or missing,
+        "contract": description["contract"] or missing,
     }
     print("\n".join(f"{key}: {value}" for key, value in facts.items() if value), file=sys.stderr)
     print(f"meters:\n  - name: home\n    link: {plain(stable_name(url))}\n    protocol: {protocol.name}")

@@ -1,4 +1,4 @@
-"""meterline hash-password: a password → the bcrypt hash that `basic_auth_users` of a web configuration takes."""
+"""meterline hash-password: hash a password for `basic_auth_users` of a web configuration."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from meterline.web.http import basic_auth
 
 
 def hash_password() -> None:
-    """Read one line, at a terminal twice and unseen; print the hash and nothing else."""
+    """Read a password and print its hash only. At a terminal the password is read twice, without echo.
+
+    Raises:
+        UserError: The password is empty or too long, the two differ, or bcrypt is not installed.
+    """
     try:
-        basic_auth.library()  # where it is missing, that is said before anything is typed
+        basic_auth.library()  # Report a missing package before the user types.
         password = _typed() if sys.stdin.isatty() else sys.stdin.buffer.readline().rstrip(b"\r\n")
         print(basic_auth.hash_password(password))
     except UserError as error:
@@ -25,5 +29,5 @@ def _typed() -> bytes:
     except EOFError:
         return b""
     if first != second:
-        raise UserError("the two differ; try again")
+        raise UserError("the two passwords differ; try again")
     return first.encode("utf-8", "surrogateescape")

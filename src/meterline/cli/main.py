@@ -1,4 +1,4 @@
-"""The command line: says what is wrong in one line, and never with a traceback."""
+"""The command line: runs one command, and prints each error of the user in one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ SHOW_SIMULATORS = {"simulate", "help", "completion"}
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """The program. Status 0: done; 1: a link or file cannot be used, or doctor found a fault; 2: the command or its
-    configuration is wrong.
+    """Run a command, and end the program.
+
+    Args:
+        words: The arguments; None: those of the process.
+
+    The exit status is 0 for success, 1 if a link or file is not usable or doctor found a fault, 2 if the command or its
+    configuration is not valid, and 130 after Ctrl-C or SIGTERM.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as at Ctrl-C: tidy up
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # End as at Ctrl-C, with all clean-up.
     given = sys.argv[1:] if words is None else list(words)
     simulators = not SHOW_SIMULATORS.isdisjoint(given)
     sys.exit(_main(parser(simulators).parse_args(given, argparse.Namespace(apart="--" in given))))
@@ -35,7 +40,7 @@ def _main(args: argparse.Namespace) -> int:
         error.say("meterline")
         return error.status
     except BrokenPipeError:
-        # Whoever read our output has enough of it; nothing may be written there at exit either.
+        # The reader of standard output has closed it. Python must not write to it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -43,27 +48,31 @@ def _main(args: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0  # whoever read our output went away
+    return 0
 
 
 def _run(args: argparse.Namespace) -> None:
     from meterline.cli.run import Web, run
     from meterline.config import schema as config
     from meterline.store import default_folder
+    from meterline.web.http.server import parse_network
 
     if args.config:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be read again
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until the program can reload its configuration.
+    allowed = tuple(map(parse_network, args.allowed))
     if args.like:
         from meterline.cli.replacements import adapter, start
 
         if (args.link and not args.apart) or (args.config and args.like != "linky-json"):
-            raise UserError("run: --like takes the other exporter's settings (after --), and no LINK or file of ours")
+            raise UserError(
+                "run: --like takes the other exporter's settings (after --), neither a LINK nor a meterline configuration"
+            )
         words = [*(["--config", args.config] if args.config else []), *filter(None, [args.link]), *args.words]
-        start(adapter(args.like)(words, os.environ), args.state, args.web)
+        start(adapter(args.like)(words, os.environ), args.state, args.web, allowed)
         return
     if bool(args.link) == bool(args.config) or args.words:
         raise UserError("run: give either a LINK or --config.file FILE; meterline run --help shows both")
-    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on")
+    folder, web = args.state or default_folder(), Web(args.address, args.web, args.page == "on", allowed=allowed)
     if args.link:
         run(config.single(args.link), web, folder)
         return

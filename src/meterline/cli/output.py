@@ -1,4 +1,4 @@
-"""A file that a command writes: nothing under its name changes before there is something to keep."""
+"""A file that a command writes. Its name appears, or its old content is replaced, only once there is something to keep."""
 
 from __future__ import annotations
 
@@ -12,20 +12,33 @@ from meterline.errors import UserError
 
 
 class Output:
-    """Write to `file`; with `publish` it takes its name, whole. Until then it lies beside it, as NAME.….part."""
+    """An output file, written beside its name as NAME.….part until `publish` renames it.
+
+    Attributes:
+        file: Open for writing, in binary mode.
+        written: Bytes written, as far as the command counts them.
+    """
 
     def __init__(self, path: str, force: bool) -> None:
-        """UserError: the name is taken. OSError: the folder may not be written."""
+        """Open the file.
+
+        Args:
+            path: Name of the file; also a pipe or /dev/stdout.
+            force: Whether to replace an existing file.
+
+        Raises:
+            UserError: The file exists.
+            OSError: The folder is not writable.
+        """
         self._path, self._force = os.path.realpath(path), force
         self._part: str | None = None
         self.written = 0
-        """Bytes, as far as the command counts them."""
         try:
-            # A pipe or /dev/stdout has no content to lose, and nothing can be put in its place.
+            # A pipe or /dev/stdout has no content to keep, and cannot be replaced by renaming.
             if not path.startswith("/dev/") and (os.path.isfile(path) or not os.path.exists(path)):
                 self._check(path)
                 self._part = f"{self._path}.{token_hex(8)}.part"
-            # "x": never a file that is there already, be it the user's or another command's.
+            # "x": never open an existing file, of the user or of another command.
             self.file: IO[bytes] = open(self._part or path, "xb" if self._part else "wb")  # noqa: SIM115
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
@@ -35,14 +48,18 @@ class Output:
             raise _taken(path)
 
     def _claim(self) -> None:
-        """Of several commands that write to the same name only the first gets it."""
+        """Take the name. Of several commands that write to one name, only the first succeeds."""
         try:
             open(self._path, "xb").close()
         except FileExistsError:
             raise _taken(self._path) from None
 
     def publish(self) -> None:
-        """Let the file have its name; what is written from now on goes there, too."""
+        """Flush, and give the file its name. Later writes go to the same file.
+
+        Raises:
+            UserError: Another command has created the file meanwhile.
+        """
         self.file.flush()
         if self._part:
             if not self._force:
@@ -51,7 +68,7 @@ class Output:
             self._part = None
 
     def close(self) -> None:
-        """Without `publish` nothing is left."""
+        """Close the file, and delete it unless it was published."""
         self.file.close()
         if self._part:
             with suppress(FileNotFoundError):
@@ -59,12 +76,12 @@ class Output:
 
 
 def _taken(path: str) -> UserError:
-    return UserError(f"{path}: exists already; choose another name, or overwrite it with --force")
+    return UserError(f"{path}: the file exists; choose another name, or overwrite the file with --force")
 
 
 @contextmanager
 def output(path: str, force: bool) -> Iterator[Output]:
-    """An `Output`, closed at the end whatever happens."""
+    """Open an `Output`, and close it at the end of the block. See `Output` for arguments and errors."""
     opened = Output(path, force)
     try:
         yield opened

@@ -1,4 +1,4 @@
-"""An argument parser for people: what is wrong is one line, with the word that was probably meant."""
+"""An argument parser whose errors are one line, with the word that was probably meant."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, with other errors."""
+    """argparse's parser, with errors of one line."""
 
     @property
     def commands(self) -> dict[str, Parser]:
-        """Name → its parser."""
+        """Name of each command → its parser."""
         kinds = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
         return next((dict(choices) for choices in kinds), {})
 
     @property
     def flags(self) -> list[str]:
-        """All that it takes."""
+        """The flags that the parser accepts."""
         return [flag for action in self._actions for flag in action.option_strings]
 
     def command(self, words: Iterable[str]) -> Parser:
-        """The parser of a command, of this one where `words` is empty. Ends the program where there is none."""
+        """Return the parser of a command; this parser if `words` is empty. An unknown command ends the program."""
         found = self
         for word in words:
             if word not in found.commands:
@@ -31,22 +31,22 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As argparse does; words that nothing takes are an error of the command that they were given to."""
+        """Parse arguments as argparse does. Unknown words are reported as an error of the command that they follow."""
         found, rest = self.parse_known_args(args, namespace)
         if rest:
             command = self.command(filter(None, (getattr(found, "command", ""), getattr(found, "kind", ""))))
             flag = next((word.partition("=")[0] for word in rest if word.startswith("-")), None)
-            command.error(_unknown("flag", flag, command.flags) if flag else f"one word too many: {rest[0]!r}")
+            command.error(_unknown("flag", flag, command.flags) if flag else f"unexpected argument: {rest[0]!r}")
         return found
 
     def error(self, message: str) -> NoReturn:
-        """One line, and status 2."""
+        """Print an error of one line, and end the program with status 2."""
         program, *command = self.prog.split()
         where = f"{' '.join(command)}: " if command else ""
         self.exit(2, f"{program}: {where}{message} ({' '.join([program, 'help', *command])})\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Argparse's own place for this: its text lists everything there is."""
+        """Replace argparse's check, whose error lists all choices."""
         if action.choices is None or value in action.choices:
             return
         if isinstance(action, argparse._SubParsersAction):
@@ -57,8 +57,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def _unknown(kind: str, word: str, known: Iterable[str]) -> str:
-    """The nearest word, or all of them."""
-    from difflib import get_close_matches  # `run` has no use for it
+    """Return an error that names the most similar known word; without one, all known words."""
+    from difflib import get_close_matches  # Imported here: `run` must not pay memory for it.
 
     known = sorted(known)
     near = get_close_matches(word, known, 1)

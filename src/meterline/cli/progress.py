@@ -1,4 +1,4 @@
-"""Show on a terminal that a command that takes a while is at work: one line of standard error that is written over itself."""
+"""The progress of a long command: one line of standard error, which is overwritten. Shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from contextlib import asynccontextmanager
 
 from meterline import world
 
-PACE = 0.5
-"""Seconds between two looks."""
-WIDTH = 78
+INTERVAL_S = 0.5
+"""Time between two updates of the line."""
+WIDTH_COLUMNS = 78
 _CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """The line. Where standard error is no terminal, nothing is ever shown."""
+    """The line of progress. If standard error is no terminal, nothing is shown."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._shown = ""
 
     def show(self, text: str) -> None:
-        """In place of what stands there. What moves stands first: the names of devices are long, and cut."""
+        """Replace the line. Put the changing part first: the line is cut, since names of devices are long."""
         if self._terminal and text != self._shown:
             self._shown = text
-            print(f"{_CLEAR}{text[:WIDTH]}", end="", file=sys.stderr, flush=True)
+            print(f"{_CLEAR}{text[:WIDTH_COLUMNS]}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        """Make room for a line that stays."""
+        """Remove the line, before other output is printed."""
         if self._shown:
             self._shown = ""
             print(_CLEAR, end="", file=sys.stderr, flush=True)
@@ -37,13 +37,18 @@ class Progress:
 
 @asynccontextmanager
 async def progress(text: Callable[[float], str], line: Progress | None = None) -> AsyncIterator[Progress]:
-    """While the block runs, show what `text` says after so many seconds; the line is gone at its end."""
+    """Show a line of progress during the block, and remove it at the end.
+
+    Args:
+        text: Returns the line, for the seconds since the start of the block.
+        line: The line to use; None: a new one.
+    """
     line, started = line or Progress(), world.current.monotonic()
 
     async def show() -> None:
         while True:
             line.show(text(world.current.monotonic() - started))
-            await world.current.sleep(PACE)
+            await world.current.sleep(INTERVAL_S)
 
     showing = asyncio.create_task(show())
     try:

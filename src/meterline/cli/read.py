@@ -1,4 +1,4 @@
-"""meterline read LINK: what a meter says now, once or for as long as one looks; for people, or as JSON."""
+"""meterline read LINK: the current readings of a meter, once or continuously; as text or as JSON."""
 
 from __future__ import annotations
 
@@ -32,36 +32,40 @@ from meterline.store import State, default_folder
 from meterline.web.page.reading_texts import as_json, headline, rows
 from meterline.web.page.view_model import facts
 
-SETTLED = 3.0
-"""Seconds without a new reading after which all is there: a frame of the slowest line lasts as long."""
-PAUSE = 2.0
-"""Seconds until a lost link is opened again."""
-TICK = 0.1
+COMPLETE_AFTER_S = 3.0
+"""Time without a new series after which the readings are complete: a frame of the slowest line lasts as long."""
+REOPEN_PAUSE_S = 2.0
+"""Time until a lost link is opened again."""
+CHECK_INTERVAL_S = 0.1
 
 
 def read(args: Namespace) -> None:
-    """Print it. UserError where the meter says nothing."""
+    """Print the readings of a meter.
+
+    Raises:
+        UserError: The flags or the configuration are not valid, or no reading arrived.
+    """
     wanted = _wanted(args)
-    spoken = language(args.lang) if args.lang else of_environment(os.environ)
+    texts = language(args.lang) if args.lang else of_environment(os.environ)
     reading = _Reading(wanted, args.protocol)
     if not args.watch:
-        asyncio.run(_once(reading, spoken, args.as_json, args.seconds))
+        asyncio.run(_once(reading, texts, args.as_json, args.seconds))
         return
     with suppress(KeyboardInterrupt):
         if args.as_json:
             asyncio.run(_watch(reading, _show_json))
         elif sys.stdout.isatty():
-            asyncio.run(_draw(reading, _Screen(spoken)))
+            asyncio.run(_draw(reading, _Screen(texts)))
         else:
-            asyncio.run(_watch(reading, _Lines(spoken).show))
+            asyncio.run(_watch(reading, _Lines(texts).show))
 
 
 def _wanted(args: Namespace) -> MeterConfig:
-    """The one meter that is meant."""
+    """Return the configuration of the meter to read."""
     if bool(args.link) == bool(args.config):
         raise UserError("read: give either a LINK or --config.file FILE; meterline help read shows both")
     if args.config and (args.protocol or args.options):
-        raise UserError("read: --protocol and --options are for a LINK; a file has its own")
+        raise UserError("read: --protocol and --options need a LINK; a configuration file has its own")
     found: Config = load(args.config) if args.config else single(args.link)
     meters = [meter for meter in found.meters if args.meter in (None, meter.name)]
     if not meters:
@@ -74,7 +78,15 @@ def _wanted(args: Namespace) -> MeterConfig:
 
 
 class _Reading:
-    """One meter, read as `run` reads it, but for its books."""
+    """The reading of one meter, as `run` reads it, without costs.
+
+    Attributes:
+        link: The link, for people.
+        meter: The meter with its readings.
+        hints: Problems of the line so far.
+        series: Number of series that the meter has sent so far.
+        grown_at: Time of the last new series, on the meter's clock.
+    """
 
     def __init__(self, config: MeterConfig, protocol: str | None) -> None:
         self.link = shown(config.link)
@@ -83,11 +95,20 @@ class _Reading:
         self.meter = Meter(config.name)
         self.hints: list[str] = []
         self.series = 0
-        """Readings that the meter has said so far."""
         self.grown_at = self.meter.clock()
 
     async def follow(self, on_frame: Callable[[Meter], None] = lambda _: None) -> None:
-        """Until the meter is silent (Silent), the link is lost (OSError) or ends (EOFError), or Refused."""
+        """Read the meter until the link ends.
+
+        Args:
+            on_frame: Called after each frame.
+
+        Raises:
+            Silent: The meter stopped sending.
+            Refused: The meter or its adapter declined.
+            EOFError: The capture has ended.
+            OSError: The link cannot be opened, or was lost.
+        """
         config = self._config
         async with open_link(config.link, serial_of(self._protocol)) as link:
             protocol = PROTOCOLS[self._protocol] if self._protocol else await detect(link)
@@ -104,33 +125,33 @@ class _Reading:
                 elif isinstance(item, Hint) and not item.good and item.sentence not in self.hints:
                     self.hints.append(item.sentence)
 
-            await protocol.read(link, {config.name: config.options}, _remembered(config.link), take)
+            await protocol.read(link, {config.name: config.options}, _recall(config.link), take)
 
     def note_growth(self) -> None:
-        """After a frame: whether the meter says more than before."""
+        """Record the time if the last frame brought a new series."""
         if (found := len(self.meter.readings)) > self.series:
             self.series, self.grown_at = found, self.meter.clock()
 
     @property
     def complete(self) -> bool:
-        """Nothing new comes any more. Where power or energy is missing, that takes longer: it may come with the next answer."""
+        """Whether all readings have arrived. While power or energy is missing, the wait is longer: a reply may bring it."""
         if not self.series:
             return False
         now = facts(self.meter)
-        wait = SETTLED if now.power and now.imported is not None else self.meter.stale_after
+        wait = COMPLETE_AFTER_S if now.power and now.imported is not None else self.meter.stale_after
         return self.meter.clock() - self.grown_at >= wait
 
 
 def _with_suggested(config: MeterConfig, protocol: str, options: str) -> MeterConfig:
-    """The meter with the options that `detect` prints for it; they may name variables of the environment."""
+    """Return the meter with the options that `detect` prints, which may name environment variables."""
     try:
         return with_options(config, protocol, options)
     except UserError as error:
         raise within(f"read: the options of {protocol}: ", error) from None
 
 
-def _remembered(link: str) -> dict[str, object]:
-    """What `run` found out about the link, so that no radio need be scanned. Nothing is written."""
+def _recall(link: str) -> dict[str, object]:
+    """Return what `run` stored about the link, so that no radio scan is needed. Nothing is written."""
     state = State(default_folder(), only_read=True)
     try:
         return state.recall(link)
@@ -146,7 +167,7 @@ async def _once(reading: _Reading, language: Language, wants_json: bool, seconds
     try:
         async with progress(partial(_waiting, reading)):
             while not (following.done() or reading.complete or world.current.monotonic() - started > seconds):
-                await asyncio.wait({following}, timeout=TICK)
+                await asyncio.wait({following}, timeout=CHECK_INTERVAL_S)
     finally:
         following.cancel()
         (end,) = await asyncio.gather(following, return_exceptions=True)
@@ -161,24 +182,32 @@ async def _once(reading: _Reading, language: Language, wants_json: bool, seconds
 
 
 def _nothing(end: BaseException | None, link: str, seconds: float) -> Exception:
-    """Why there is no reading, in one line."""
+    """Return the error that explains why there is no reading."""
     if isinstance(end, EOFError):
         return UserError(f"read: {link}: the capture holds no frame of a meter", 1)
     if isinstance(end, OSError | Refused):
         return UserError(f"read: {end}", 1)
-    if isinstance(end, Exception):  # a UserError, or a defect of ours
+    if isinstance(end, Exception):  # A UserError, or a defect of meterline.
         return end
-    return UserError(f"read: {link}: no reading in {seconds:g} s; meterline doctor {link} says why", 1)
+    return UserError(f"read: {link}: no reading in {seconds:g} s; meterline doctor {link} finds the reason", 1)
 
 
-def _complain(meter: Meter) -> None:
+def _print_problem(meter: Meter) -> None:
     print(f"meterline: {meter.counters.line.trouble}", file=sys.stderr)
 
 
-async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Callable[[Meter], None] = _complain) -> None:
-    """For ever; a link that is lost is opened again. UserError where the meter has never spoken.
+async def _watch(
+    reading: _Reading, show: Callable[[Meter], None], on_problem: Callable[[Meter], None] = _print_problem
+) -> None:
+    """Show each frame, and open a lost link again, until cancelled.
 
-    `complain` gets the meter when its line has another trouble than before, not at each try.
+    Args:
+        reading: The meter.
+        show: Called after each frame.
+        on_problem: Called when the line has another problem than before, not at each try.
+
+    Raises:
+        UserError: The meter refused, or the link was lost before the first frame.
     """
     meter = reading.meter
 
@@ -192,7 +221,7 @@ async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Cal
                 await reading.follow(on_frame)
             except EOFError:
                 return
-            except BrokenPipeError:  # whoever read our output has enough
+            except BrokenPipeError:  # The reader of standard output has closed it.
                 raise
             except Refused as error:
                 raise UserError(f"read: {error}", 1) from None
@@ -202,12 +231,12 @@ async def _watch(reading: _Reading, show: Callable[[Meter], None], complain: Cal
                 trouble = f"{error}; trying again"
                 if trouble != meter.counters.line.trouble:
                     meter.counters.line.trouble = trouble
-                    complain(meter)
-            await world.current.sleep(PAUSE)
+                    on_problem(meter)
+            await world.current.sleep(REOPEN_PAUSE_S)
 
 
 async def _draw(reading: _Reading, screen: _Screen) -> None:
-    """The same on a terminal, where also what is not confirmed any more must go."""
+    """Show the readings on a terminal, once a second too, so that stale readings disappear."""
 
     async def tick() -> None:
         while True:
@@ -235,18 +264,18 @@ def _time_of_day() -> str:
 
 
 class _Lines:
-    """A line a frame, where the output is no terminal."""
+    """Prints one line for each frame, for an output that is no terminal."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
 
     def show(self, meter: Meter) -> None:
-        if said := headline(meter, self._language):  # the first frame may be torn
-            print(f"{_time_of_day()}  {said}", flush=True)
+        if text := headline(meter, self._language):  # Empty if the first frame was cut.
+            print(f"{_time_of_day()}  {text}", flush=True)
 
 
 class _Screen:
-    """All of it, drawn over itself."""
+    """Shows all readings on a terminal, in place of those before."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
@@ -261,8 +290,8 @@ class _Screen:
 
 
 def _block(meter: Meter, language: Language) -> list[str]:
-    """The meter's name and the most important, and below it everything."""
-    said = (
+    """Return the lines for a meter: its name with the headline, and all readings below."""
+    summary = (
         (headline(meter, language) or language.say("no_reading"))
         if meter.up
         else language.say("silent")
@@ -271,9 +300,9 @@ def _block(meter: Meter, language: Language) -> list[str]:
     )
     pairs = rows(meter, language)
     width = max((_width(name) for name, _ in pairs), default=0)
-    return [f"{meter.name}: {said}", "", *(f"{name}{' ' * (width - _width(name))}  {text}" for name, text in pairs)]
+    return [f"{meter.name}: {summary}", "", *(f"{name}{' ' * (width - _width(name))}  {text}" for name, text in pairs)]
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal: a Japanese character takes two."""
+    """Return the columns of a text on a terminal: a Japanese character takes two."""
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,4 +1,4 @@
-"""Start as another program: `linky-exporter`, `smartmeter-exporter`, `meterline run --like …`."""
+"""Start in place of another exporter: `linky-exporter`, `smartmeter-exporter`, `meterline run --like …`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,32 @@ from meterline.compat.linky_exporter import choose
 from meterline.compat.process_arguments import hide
 from meterline.errors import UserError
 from meterline.store import State, default_folder
+from meterline.web.http.connections import Network
 
 log = logging.getLogger("meterline")
 
 
 def adapter(like: str) -> Callable[[Sequence[str], Mapping[str, str]], Dropin]:
-    """The adapter of that name."""
+    """Import the adapter of an exporter.
+
+    Args:
+        like: A key of `LIKE`.
+
+    Returns:
+        A function: arguments and environment → the drop-in. The function raises UserError.
+    """
     return import_module(f"meterline.compat.{LIKE[like]}").adapt  # type: ignore[no-any-return]
 
 
-def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> None:
-    """Say what was taken from where, and what of ours would do the same; then serve until told to stop."""
+def start(dropin: Dropin, folder: str | None = None, rules: str | None = None, allowed: tuple[Network, ...] = ()) -> None:
+    """Log the settings and the equivalent meterline configuration, then serve until SIGTERM or SIGINT.
+
+    Args:
+        dropin: The settings of the replaced exporter, converted.
+        folder: The folder of the state; None: the default.
+        rules: The file of TLS and passwords; None: neither.
+        allowed: Networks that may connect beside this machine; empty: all.
+    """
     hidden = not dropin.secret_flags or hide(dropin.secret_flags)
     logs.set_up(dropin.level, dropin.style)
     for line in dropin.taken:
@@ -36,14 +51,20 @@ def start(dropin: Dropin, folder: str | None = None, web: str | None = None) -> 
         log.warning("%s", line)
     if not hidden:
         flags = " and ".join(f"-{flag}" for flag in dropin.secret_flags)
-        log.warning("%s can be read in the process list by every user of this machine: use the environment instead", flags)
+        log.warning("%s can be read in the process list by every user of this machine: use environment variables", flags)
     for line in dropin.native.splitlines():
-        log.info("the same for meterline: %s", line)
-    asyncio.run(serve(dropin.config, Web(dropin.address, web), State(folder or default_folder()), dropin.face))
+        log.info("equivalent meterline configuration: %s", line)
+    web = Web(dropin.address, rules, allowed=allowed)
+    asyncio.run(serve(dropin.config, web, State(folder or default_folder()), dropin.source))
 
 
 def script(program: str, choose: Callable[[Sequence[str], Mapping[str, str]], str]) -> None:
-    """A console script. `choose`: arguments and environment → what to be like. Errors are one line each."""
+    """Run a console script, and end the program. Errors of the user are printed in one line each.
+
+    Args:
+        program: Name of the script, for errors.
+        choose: Returns, for arguments and environment, the exporter to replace: a key of `LIKE`.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         words = sys.argv[1:]

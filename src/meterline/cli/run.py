@@ -1,4 +1,4 @@
-"""meterline run: read meters and serve them, until told to stop; SIGHUP reads the configuration again."""
+"""meterline run: read meters and serve them until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from meterline.errors import UserError
 from meterline.logs import about
 from meterline.meter.exposition import Reloads
 from meterline.meter.meter import Meter
+from meterline.outputs.running import Outputs
 from meterline.service import systemd
 from meterline.service.supervisor import Runtime
 from meterline.store import State
+from meterline.web.http.connections import Network
 from meterline.web.http.server import MetricsSource, application, listen, urls
 
 if TYPE_CHECKING:
@@ -27,124 +29,162 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("meterline")
 
-ENOUGH_FILES = 16_384
+FILES_WANTED = 16_384
+"""Open files: each meter over TCP, each connection and each open page needs one. Many systems allow 1,024 at first."""
 
-MakeFace: TypeAlias = Callable[[Runtime], MetricsSource]
+MakeSource: TypeAlias = Callable[[Runtime], MetricsSource]
 
 
 class Web(NamedTuple):
-    """How to serve."""
+    """How to serve.
+
+    Attributes:
+        address: ``HOST:PORT`` or ``:PORT``.
+        rules: The file of TLS and passwords; None: neither.
+        page: Whether to serve the live page at /.
+        sockets: Sockets that listen on `address` already; empty: they are made.
+        allowed: Networks that may connect beside this machine; empty: all.
+    """
 
     address: str
     rules: str | None = None
-    """The file of TLS and passwords."""
     page: bool = True
-    """The live page at /."""
     sockets: tuple[socket.socket, ...] = ()
-    """Those bound to the address already."""
+    allowed: tuple[Network, ...] = ()
 
 
-def run(config: Config, web: Web, folder: str | None, read_again: Callable[[], Config] | None = None) -> None:
-    """Until SIGTERM or SIGINT. `folder`: where the state is kept; None: nowhere. `read_again` raises UserError."""
-    asyncio.run(serve(config, web, State(folder), read_again=read_again))
+def run(config: Config, web: Web, folder: str | None, load: Callable[[], Config] | None = None) -> None:
+    """Read meters and serve them until SIGTERM or SIGINT.
+
+    Args:
+        config: The meters.
+        web: How to serve.
+        folder: The folder of the state; None: no state is stored.
+        load: Loads the configuration again at SIGHUP; raises UserError. None: SIGHUP ends the program.
+
+    Raises:
+        UserError: The address or the web configuration is not usable.
+    """
+    asyncio.run(serve(config, web, State(folder), load=load))
 
 
 async def serve(
     config: Config,
     web: Web,
     state: State | None = None,
-    face: MakeFace | None = None,
-    read_again: Callable[[], Config] | None = None,
+    source: MakeSource | None = None,
+    load: Callable[[], Config] | None = None,
 ) -> None:
-    """The same inside a running loop. The state is closed at the end. `face`: what is served in place of all that is ours."""
+    """Read meters and serve them, in a running event loop. See `run`.
+
+    Args:
+        config: The meters.
+        web: How to serve.
+        state: Closed at the end; None: no state is stored.
+        source: Makes the metrics of a replaced exporter, which are served in place of meterline's; None: meterline's own.
+        load: Loads the configuration again at SIGHUP.
+    """
     _allow_many_files()
     rules = _rules(web.rules) if web.rules else None
-    stop, again = asyncio.Event(), asyncio.Event()
+    stop, reload = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set if read_again else stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set if load else stop.set)
     runtime, reloads = Runtime(config, state), Reloads()
-    live = _live(runtime) if web.page and face is None else None
+    outputs = Outputs(runtime)
+    live = _live(runtime, outputs) if web.page and source is None else None
     if live:
-        runtime.on_frame = _greet()
-    routes = application(runtime, face(runtime) if face else None, reloads, live.routes() if live else ())
-    server = listen(routes, web.address, rules, web.sockets)
+        runtime.on_frame = _log_first_readings()
+    pages = live.routes() if live else ()
+    routes = application(runtime, source(runtime) if source else None, reloads, pages, lambda: outputs.broker)
+    server = listen(routes, web.address, rules, web.sockets, web.allowed)
     found = urls(server.addresses, bool(rules and rules.context))
     log.info("serving %d meter%s at %s", len(config.meters), "s" * (len(config.meters) != 1), " and ".join(found))
-    reading = asyncio.create_task(runtime.run(for_ever=True))
-    reloading = asyncio.create_task(_reload(again, runtime, reloads, read_again or (lambda: config), live))
-    telling = asyncio.create_task(systemd.tell(lambda: systemd.status(runtime.silent(), len(runtime.meters))))
-    remembering = asyncio.create_task(live.remember() if live else world.current.sleep(0))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopping, reading, reloading}, return_when=asyncio.FIRST_COMPLETED)
-    log.info("stopping")
-    systemd.stopping()
-    server.stop()
-    tasks = (reading, reloading, telling, remembering)
-    for task in tasks:
-        task.cancel()
-    ends = await asyncio.gather(*tasks, return_exceptions=True)
-    if live:
-        live.hub.close()
-    await server.close_all_connections()
-    runtime.state.close()
-    for end in ends:
-        if isinstance(end, Exception):
-            raise end
+    work = [
+        runtime.run(for_ever=True),
+        _reload_config(reload, runtime, reloads, load or (lambda: config), live, outputs),
+        systemd.notify_systemd(lambda: systemd.status(runtime.silent(), len(runtime.meters))),
+        *([live.sample_power()] if live else []),
+    ]
+    outputs.begin()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+            try:
+                await stop.wait()  # Cancelled if a task fails.
+            finally:
+                log.info("stopping")
+                systemd.notify_stopping()
+                server.stop()
+                for task in tasks:
+                    task.cancel()
+    finally:
+        farewell = asyncio.create_task(outputs.end())
+        if live:
+            live.hub.close()
+        await server.close_all_connections()
+        runtime.state.close()
+        await farewell  # Last: a broker that does not answer must not delay the rest.
 
 
-def _greet() -> Callable[[Meter], None]:
-    """Gets each frame. Logs once for each meter what it draws: whoever starts the program sees that the numbers are right."""
+def _log_first_readings() -> Callable[[Meter], None]:
+    """Return a function that logs the first power of each meter: the user sees at once whether the readings are right."""
     from meterline.locale import FALLBACK, language
     from meterline.web.page.reading_texts import headline
     from meterline.web.page.view_model import power
 
-    said: set[str] = set()
+    logged: set[str] = set()
 
-    def greet(meter: Meter) -> None:
-        if meter.name not in said and power(meter):
-            said.add(meter.name)
+    def log_once(meter: Meter) -> None:
+        if meter.name not in logged and power(meter):
+            logged.add(meter.name)
             log.info("now: %s", headline(meter, language(FALLBACK)), extra=about(meter.name))
 
-    return greet
+    return log_once
 
 
-async def _reload(
-    again: asyncio.Event, runtime: Runtime, reloads: Reloads, read_again: Callable[[], Config], live: Live | None
+async def _reload_config(
+    requested: asyncio.Event,
+    runtime: Runtime,
+    reloads: Reloads,
+    load: Callable[[], Config],
+    live: Live | None,
+    outputs: Outputs,
 ) -> None:
-    """Read the configuration again, each time that `again` is set. One that is not good changes nothing."""
+    """Reload the configuration each time `requested` is set. A configuration that is not valid changes nothing."""
     while True:
-        await again.wait()
-        again.clear()
+        await requested.wait()
+        requested.clear()
         try:
-            config = await world.current.in_thread(read_again)
+            config = await world.current.in_thread(load)
         except UserError as error:
             for line in str(error).splitlines():
-                log.error("not read again, the old configuration stays: %s", line)
+                log.error("not reloaded, the previous configuration stays in force: %s", line)
             reloads.note(False)
             continue
         await runtime.change(config)
+        await outputs.change()
         if live:
-            live.hub.begin_anew()
+            live.hub.close_streams()
         reloads.note(True)
-        log.info("configuration read again: %d meter%s", len(config.meters), "s" * (len(config.meters) != 1))
+        log.info("configuration reloaded: %d meter%s", len(config.meters), "s" * (len(config.meters) != 1))
 
 
 def _allow_many_files() -> None:
-    """Each meter over TCP, each connection and each open page is one: many systems allow 1,024 where more may be had."""
+    """Raise the limit of open files to `FILES_WANTED`, or as far as the system permits."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = ENOUGH_FILES if most == resource.RLIM_INFINITY else min(ENOUGH_FILES, most)
+    wanted = FILES_WANTED if most == resource.RLIM_INFINITY else min(FILES_WANTED, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0]), most))
 
 
 def _rules(web: str) -> Rules:
-    from meterline.web.http.reloading import Rules  # YAML and what follows, only where it is asked for
+    from meterline.web.http.reloading import Rules  # Imports YAML, which a run without configuration files does not need.
 
     return Rules(web)
 
 
-def _live(runtime: Runtime) -> Live:
-    """The page at /: its code is read only where it is served."""
+def _live(runtime: Runtime, outputs: Outputs) -> Live:
+    """Make the page at /. Its modules are imported only if the page is served: they cost memory."""
     from meterline.web.page.routes import Live
 
-    return Live(runtime, runtime.books.today)
+    return Live(runtime, runtime.books.today, lambda: outputs.broker)

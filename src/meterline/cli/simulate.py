@@ -1,4 +1,4 @@
-"""meterline simulate: a meter without hardware, on a pseudo-terminal or a TCP port."""
+"""meterline simulate: a simulated meter on a pseudo-terminal or a TCP port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from meterline.web.http.server import parse_address
 
 
 def simulate(args: Namespace) -> None:
-    """Play a meter until Ctrl-C or SIGTERM."""
+    """Simulate a meter until Ctrl-C or SIGTERM.
+
+    Raises:
+        UserError: A flag is not valid.
+    """
     place = Place(args.pty, parse_address(args.tcp) if args.tcp else None)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(PROTOCOLS[args.kind].simulator().simulate(args, place, partial(print, flush=True)))

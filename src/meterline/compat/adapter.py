@@ -1,6 +1,6 @@
-"""The programs that we replace: for each an adapter (its settings → our configuration) and a dialect (our readings → its page).
+"""The interface of an adapter, and what all adapters share.
 
-An adapter is `adapt(words, environment) -> Dropin`. It raises UserError, with the status that the original ends with.
+An adapter is a module with `adapt(words, environment) -> Dropin`, which raises UserError with the exit status of the original.
 """
 
 from __future__ import annotations
@@ -13,46 +13,58 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meterline.errors import UserError
 
-if TYPE_CHECKING:  # the command line wants the names alone
-    from meterline.cli.run import MakeFace
+if TYPE_CHECKING:  # The command line needs the names of `LIKE` only.
+    from meterline.cli.run import MakeSource
     from meterline.config.schema import Config, MeterConfig
 
 
 LIKE = {"linky-env": "linky_env", "linky-json": "linky_json", "smartmeter": "smartmeter"}
-"""What --like takes → the adapter's module here."""
+"""Value of --like → module of the adapter."""
 
 
 class Help(UserError):
-    """Somebody asked how the program is used: no error, so its status is 0."""
+    """The help of a replaced exporter, which ends the program with status 0."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, 0)
 
     def say(self, program: str) -> None:
-        """On standard output."""
+        """Print the help to standard output."""
         print(self)
 
 
 class Dropin(NamedTuple):
-    """All that is needed to stand in for another program."""
+    """The converted settings of a replaced exporter.
+
+    Attributes:
+        config: The meters.
+        address: ``HOST:PORT`` or ``:PORT`` to serve on.
+        source: Makes the metrics of the replaced exporter.
+        taken: Each setting with its origin, one line each; secrets are masked.
+        native: The equivalent meterline configuration, with secrets as environment variables.
+        level: Log level.
+        style: Log format.
+        advice: Settings that are not used or need attention, one line each.
+        secret_flags: Given flags whose values must not appear in the process list.
+    """
 
     config: Config
     address: str
-    face: MakeFace
+    source: MakeSource
     taken: tuple[str, ...]
-    """What was taken from where, a line each, secrets masked."""
     native: str
-    """The configuration of ours that would do the same, secrets as variables."""
     level: str = "info"
     style: str = "logfmt"
     advice: tuple[str, ...] = ()
-    """What is strange about the settings, a line each."""
     secret_flags: tuple[str, ...] = ()
-    """Flags whose values nobody else may see, and which were given."""
 
 
 def whole(name: str, text: str, highest: int) -> int:
-    """A setting that is a whole number from 1 on. UserError names it."""
+    """Parse a whole number from 1 to `highest`.
+
+    Raises:
+        UserError: `text` is no such number. The error begins with `name`.
+    """
     try:
         number = int(text)
     except ValueError:
@@ -63,19 +75,19 @@ def whole(name: str, text: str, highest: int) -> int:
 
 
 def device(text: str) -> str:
-    """A device may be named from the folder in which the program was started."""
+    """Return a device as an absolute path, if it exists relative to the current folder; otherwise `text`."""
     return os.path.abspath(text) if text and not text.startswith("/") and os.path.exists(text) else text
 
 
 def assigned(words: Sequence[str], known: Container[str]) -> tuple[dict[str, str], list[str]]:
-    """Settings that are given as `NAME=VALUE`, and the other words."""
+    """Split arguments into settings `NAME=VALUE` with a known name, and all others."""
     pairs = [(word, *word.partition("=")) for word in words]
     settings = {name: value for _, name, equals, value in pairs if equals and name in known}
     return settings, [word for word, name, equals, _ in pairs if not (equals and name in known)]
 
 
 def quoted(text: str) -> str:
-    """A text as YAML takes it: in quotes, unless it cannot be taken for anything else."""
+    """Format a text as a YAML scalar, in quotes unless YAML takes it as text without."""
     plain = re.fullmatch(r"[A-Za-z/][A-Za-z0-9/._+@=-]*(:[A-Za-z0-9/._+@=?-]+)*", text)
     return text if plain else json.dumps(text, ensure_ascii=False)
 
@@ -89,7 +101,16 @@ def native(
     style: str = "logfmt",
     unsaid: Sequence[str] = (),
 ) -> str:
-    """A configuration of ours for this meter. `options`: as YAML. `unsaid`: what it cannot express, a line each."""
+    """Return the equivalent meterline configuration of a meter, as YAML.
+
+    Args:
+        meter: The meter.
+        options: Its options, as YAML.
+        address: Address to serve on.
+        level: Log level.
+        style: Log format.
+        unsaid: Settings without an equivalent, one line each.
+    """
     flags = " --log.format json" if style == "json" else ""
     lines = [
         f"# meterline run --config.file meterline.yml --web.listen-address {address}{flags}",

@@ -1,4 +1,4 @@
-"""The Linky exporter that is set up by environment variables `LINKY_EXPORTER_…`."""
+"""Adapter of the Linky exporter that is configured by environment variables `LINKY_EXPORTER_…`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zoneinfo
 from collections.abc import Mapping, Sequence
 
 from meterline.compat.adapter import Dropin, Help, assigned, device, native, whole
-from meterline.compat.linky_env_page import face
+from meterline.compat.linky_env_page import metrics_source
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.link.url import UrlError, parse_url
@@ -32,10 +32,10 @@ LEVELS = {
     "CRITICAL": "error",
     "FATAL": "error",
 }
-"""Every level of Python's logging."""
+"""Level of Python's logging → log level of meterline."""
 MODES = {"HISTORIQUE": 1200, "STANDARD": 9600}
 SOCAT = ("LINKY_SOCAT_HOST", "LINKY_SOCAT_FILE")
-"""The address of a serial line over TCP, and the pseudo-terminal that the original's container makes of it."""
+"""Address of a serial line over TCP, and the pseudo-terminal that the original's container connects to it."""
 HELP = f"""\
 usage: linky-exporter [NAME=VALUE ...]
 
@@ -44,7 +44,15 @@ Stands in for the Linky exporter that is set up by the environment, and takes it
 
 
 def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
-    """From the environment, and from words `NAME=VALUE` that win over it. UserError names the variable."""
+    """Convert the settings.
+
+    Args:
+        words: Arguments; ``NAME=VALUE`` overrides the environment.
+        environment: The environment variables.
+
+    Raises:
+        UserError: A setting is not valid. The text names the variable.
+    """
     if {"-h", "-help", "--help"} & set(words):
         raise Help(HELP)
     given, stray = assigned(words, (*DEFAULTS, *SOCAT))
@@ -64,7 +72,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     return Dropin(
         Config((meter,)),
         f":{port}",
-        lambda runtime: face(runtime.meters[name], name, prm),
+        lambda runtime: metrics_source(runtime.meters[name], name, prm),
         tuple(f"{key}={value} ({_source(key, given, said)})" for key, value in (settings | said).items()),
         native(meter, f"{{baud: {baud}{', prm: true' if prm else ''}}}", f":{port}", level=level, unsaid=zone),
         level,
@@ -77,8 +85,8 @@ def _source(name: str, given: Mapping[str, str], said: Mapping[str, str]) -> str
 
 
 def _link(settings: Mapping[str, str], said: Mapping[str, str], advice: list[str]) -> str:
-    """The device, or the serial line over TCP that the original's container would make one of."""
-    host, file = (said.get(name, "").partition(",")[0] for name in SOCAT)  # options of socat may follow
+    """Return the link: the device, or the serial line over TCP that the original's container would connect a device to."""
+    host, file = (said.get(name, "").partition(",")[0] for name in SOCAT)  # Options of socat may follow.
     if host and _is_address(host):
         return f"tcp://{host}"
     if host:
@@ -94,7 +102,7 @@ def _link(settings: Mapping[str, str], said: Mapping[str, str], advice: list[str
 
 
 def _is_address(text: str) -> bool:
-    """Whether a text is HOST:PORT."""
+    """Return whether a text is HOST:PORT."""
     try:
         parse_url(f"tcp://{text}")
     except UrlError:
@@ -103,7 +111,7 @@ def _is_address(text: str) -> bool:
 
 
 def _check_zone(name: str) -> None:
-    """Nothing of ours is in local time, but a name with a mistake ends the original. It takes any case."""
+    """Check the time zone. meterline does not use it, but a wrong name ends the original, which ignores case."""
     try:
         zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -1,8 +1,8 @@
-"""The page of that exporter: `linky_…` with the French help texts of the original, labels as the meter sends them.
+"""The metrics of the Linky exporter with environment variables: `linky_…`, with the French help texts of the original.
 
-Historic mode is byte for byte the original's (its counters' TYPE lines say `_total`, their samples do not). Standard mode, in
-which the original shows nothing, follows the same rule: each numeric label in lower case, `+` and `-` as `_`. What the original
-does not know becomes a family of its own (the maximum of each phase), never a label: that would make every series another one.
+Historic mode is byte for byte the original's (TYPE lines of counters have `_total`, their samples have not). Standard mode, in
+which the original shows nothing, follows the same rule: each numeric label in lower case, `+` and `-` as `_`. Labels that the
+original does not show (the maximum of each phase) become families, never labels, which would change every series.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ LABELS = {
     "historic": ("ADCO", "HHPHC", "IMAX", "MOTDETAT", "OPTARIF", "PTEC"),
     "standard": ("ADSC", "LTARF", "NGTF", "VTIC"),
 }
-"""Mode → what of the frame is a label of each series."""
+"""Mode → labels of the frame that are labels of each series."""
 EXPECTED = {"historic": {"ADCO", "OPTARIF", "PTEC"}, "standard": {"ADSC"}}
-"""Without these a frame was torn, unless whole frames come without them."""
-LABEL_KEPT = 3600.0
-"""Seconds for which a label that is not said any more is waited for: without it each series would be another one."""
+"""Mode → labels without which a frame was cut, unless whole frames lack them."""
+MISSING_LABEL_WAIT_S = 3600.0
+"""Time for which the page waits for a label that is not sent any more: without the label each series would be another one."""
 _TEXTS = {"ADSC", "DATE", "LTARF", "MSG1", "MSG2", "NGTF", "PJOURF+1", "PPOINTE", "PRM", "STGE", "VTIC"}
 NUMERIC_HISTORIC = (
     "ISOUSC",
@@ -42,7 +42,7 @@ NUMERIC_HISTORIC = (
     *("IINST", "IINST1", "IINST2", "IINST3", "ADPS", "ADIR1", "ADIR2", "ADIR3", "IMAX1", "IMAX2", "IMAX3", "PAPP", "PMAX"),
 )
 NUMERIC = {"historic": NUMERIC_HISTORIC, "standard": tuple(label for label in STANDARD if label not in _TEXTS)}
-"""Mode → what is a family, in the order of the page."""
+"""Mode → labels of the frame that are families, in the order of the page."""
 _DAYS = {"B": "Bleus", "W": "Blancs", "R": "Rouges"}
 
 
@@ -72,19 +72,25 @@ HELP = _historic_help()
 
 
 def register(label: str) -> Series | None:
-    """The series of a register, whose value is judged before it is shown; None for a label that is no register."""
+    """Return the series of a register, whose value is checked before it is shown; None if the label is no register."""
     series = FIELDS[label].value
     return series if series and series[0] in REGISTERS else None
 
 
-def face(meter: Meter, job: str, prm: bool) -> MetricsSource:
-    """What is served."""
+def metrics_source(meter: Meter, job: str, prm: bool) -> MetricsSource:
+    """Make the source of /metrics.
+
+    Args:
+        meter: The meter.
+        job: Value of the label `job`.
+        prm: Whether the delivery point is a label, in standard mode.
+    """
     page = Page(meter, job, prm)
-    return MetricsSource(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, trouble=page.trouble)
+    return MetricsSource(lambda _: page.text(), plain=True, headers=HEADERS, home_is_metrics=True, failure=page.failure)
 
 
 class Page:
-    """The original ends where it cannot read: `trouble` says when it would have, and a scrape fails then too."""
+    """The page. A scrape fails (`failure`) whenever the original would have ended because it could not read."""
 
     def __init__(self, meter: Meter, job: str, prm: bool = False) -> None:
         meter.keeps_words = True
@@ -93,8 +99,8 @@ class Page:
         self._started = meter.clock()
         self._spoken = False
 
-    def trouble(self) -> str:
-        """Why there is nothing to scrape; empty where there is, and while the meter is silent after its first frame."""
+    def failure(self) -> str:
+        """Return why a scrape must fail now; empty if it must not, also while the meter is silent after its first frame."""
         meter, now = self._meter, self._meter.clock()
         self._spoken = self._spoken or any(self._expected(mode, meter.said.known()) for mode in LABELS)
         lost_since = meter.counters.reach.lost_since(now)
@@ -105,19 +111,19 @@ class Page:
         return ""
 
     def _expected(self, mode: str, known: Collection[str]) -> bool:
-        """Whether these labels are all that a series of that mode should have."""
+        """Return whether `known` has all labels that a series of this mode needs."""
         missing = EXPECTED[mode] - set(known)
         form = self._meter.said.form
         return not missing or (form is not None and not missing & form)
 
     def text(self) -> str:
-        """The page now; empty while the meter is silent, and while a label that it had is lost."""
+        """Render the page; empty while the meter is silent, and while a label that it had is missing."""
         meter = self._meter
         meter.expire()
         words, mode = meter.words, str(meter.value("smartmeter_info", "mode"))
         if mode not in LABELS or not self._expected(mode, words):
             return ""
-        before = meter.said.known(meter.clock() - LABEL_KEPT)
+        before = meter.said.known(meter.clock() - MISSING_LABEL_WAIT_S)
         if any(label in before and label not in words for label in self._labels[mode]):
             return ""
         texts = {label.lower(): words[label].strip() for label in self._labels[mode] if label in words}
@@ -127,7 +133,7 @@ class Page:
 
 
 def _family(meter: Meter, label: str, text: str, inside: str) -> Iterator[str]:
-    """HELP, TYPE and the sample of one label; nothing where its register is not believed."""
+    """Yield HELP, TYPE and the sample of one label; nothing while its register has no accepted value."""
     name = f"linky_{label.lower().replace('+', '_').replace('-', '_')}"
     series = register(label)
     value = meter.value(*series) if series else int(text)

@@ -1,4 +1,4 @@
-"""Two programs are called `linky-exporter`: they are told apart by their settings."""
+"""The choice between the two exporters with the name `linky-exporter`, by their settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ _OTHERS = ("LINKY_EXPORTER_", "LINKY_SOCAT_")
 
 
 def choose(words: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The JSON program where its file is there, a file is given, or one of its variables and none of the other's is set."""
+    """Return the exporter to replace, a key of `LIKE`.
+
+    The exporter with a JSON file is chosen if its file exists, if arguments name a file, or if one of its variables is set and
+    none of the other exporter's.
+    """
     others = any(name.startswith(_OTHERS) for name, value in environment.items() if value.strip())
     variables = any(environment.get(name) for name in _JSON_VARIABLES) or any(
         name.startswith("INDEXWHRATES_") for name in environment

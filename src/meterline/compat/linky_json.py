@@ -1,4 +1,7 @@
-"""The Linky exporter that is set up by a JSON file. A variable overrides each key: the path in capitals, joined by `_`."""
+"""Adapter of the Linky exporter that is configured by a JSON file.
+
+An environment variable overrides each key: its path in capitals, joined by `_`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any, NamedTuple
 from meterline.billing.tariff import Period, Standing, Tariffs
 from meterline.compat import linky_exporter
 from meterline.compat.adapter import Dropin, Help, assigned, device, native
-from meterline.compat.linky_json_page import INDEXES, Settings, face
+from meterline.compat.linky_json_page import INDEXES, Settings, metrics_source
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.link.url import parse_url
@@ -24,9 +27,9 @@ LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warn", "ERROR": "error",
 SPEEDS = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
 UNITS = {"Wh": Decimal(1), "kWh": Decimal(1000)}
 BEGIN = date(1970, 1, 1)
-"""One price for ever, as there."""
+"""Start of the only price: the original has no dates."""
 PER_KWH_FROM = Decimal("0.01")
-"""Euros: no Wh costs as much, and no kWh costs less."""
+"""Euros: a rate from here on is for a kWh, a lower one for a Wh."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
@@ -55,7 +58,7 @@ def _namespace(value: object) -> str:
 
 
 def _choice(known: Mapping[str, object]) -> Callable[[object], str]:
-    """One of these words, whatever its case."""
+    """Return a check that accepts one of these words in any case."""
     words = {word.lower(): word for word in known}
 
     def read(value: object) -> str:
@@ -89,11 +92,15 @@ def _speed(value: object) -> int:
 
 
 class Key(NamedTuple):
-    """A key of the file."""
+    """A key of the file.
+
+    Attributes:
+        default: Its default.
+        read: Checks and converts its value; raises ValueError with a text for people.
+    """
 
     default: Any
     read: Callable[[Any], Any]
-    """Its value, checked; ValueError says for people what is wrong."""
 
 
 KEYS = {
@@ -121,8 +128,14 @@ SECTIONS = {key.partition(".")[0] for key in KEYS if "." in key}
 
 
 def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
-    """Arguments `NAME=VALUE` win over variables, variables over the file; blank ones count as unset. UserError names file or
-    variable, key and reason.
+    """Convert the settings. Arguments override variables, variables override the file; blank values count as not set.
+
+    Args:
+        words: Arguments: ``NAME=VALUE`` and ``--config FILE``.
+        environment: The environment variables.
+
+    Raises:
+        UserError: A setting is not valid. The text names file or variable, key and reason.
     """
     if {"-h", "-help", "--help"} & set(words):
         raise Help(HELP)
@@ -143,7 +156,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     return Dropin(
         Config((meter,)),
         address,
-        lambda runtime: face(runtime.meters[settings.name], runtime.books, settings),
+        lambda runtime: metrics_source(runtime.meters[settings.name], runtime.books, settings),
         (
             f"{path}: {'read' if file is not None else 'not there'}",
             *(f"{key}={value} ({sources[key]})" for key, value in values.items() if _worth_saying(key, sources[key])),
@@ -156,7 +169,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
 
 
 def _config_file(words: Sequence[str]) -> str | None:
-    """The file that the arguments name."""
+    """Return the file that the arguments name; None if they name none."""
     waiting, path = list(words), None
     while waiting:
         name, equals, path = waiting.pop(0).partition("=")
@@ -170,7 +183,7 @@ def _config_file(words: Sequence[str]) -> str | None:
 
 
 def _file(path: str, needed: bool) -> tuple[dict[str, Any] | None, list[str]]:
-    """Its values by path, and what is strange about it, a line each. None: there is none, and none is needed."""
+    """Read the file. Returns its values by path, and advice, one line each; None: there is no file, and none is needed."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             document = json.load(file, parse_float=Decimal, parse_constant=_no_constant)
@@ -200,7 +213,7 @@ def _file(path: str, needed: bool) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 def _known(unknown: str) -> str:
-    """The keys of the same section."""
+    """Return the known keys of the section of an unknown key, as a part of the advice."""
     section = unknown.rpartition(".")[0] + "." * ("." in unknown)
     known = [key for key in KEYS if key.rpartition(".")[0] + "." * ("." in key) == section]
     return f"; known: {', '.join(known)}" if known else ""
@@ -215,7 +228,7 @@ def _variable(key: str) -> str:
 
 
 def _value(key: str, path: str, file: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Any, str]:
-    """Its value, and where that is from."""
+    """Return the value of a key, and its origin."""
     variable = _variable(key)
     text = environment.get(variable, "").strip()
     try:
@@ -243,13 +256,13 @@ def _settings(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings
 
 
 def _tariffs(per_kwh: dict[str, Decimal], monthly: Decimal) -> Tariffs:
-    """Every index has a price, as in the original: 0 where none is given."""
+    """Make the tariffs. Every register has a price, as in the original: 0 without a configured rate."""
     registers = dict.fromkeys(INDEXES, Decimal(0)) | per_kwh
     return Tariffs("EUR", (Period(BEGIN, registers=registers, standing=Standing(monthly, "month")),))
 
 
 def _native(per_kwh: dict[str, Decimal], monthly: Decimal) -> str:
-    """The same in our configuration, where there is any price."""
+    """Return the tariffs as YAML for a meterline configuration; empty without any price."""
     if not any((*per_kwh.values(), monthly)):
         return ""
     prices = ", ".join(f"{index}: {rate.normalize():f}" for index, rate in per_kwh.items() if rate) or "BASE: 0"
@@ -265,7 +278,7 @@ def _native(per_kwh: dict[str, Decimal], monthly: Decimal) -> str:
 
 
 def _unsaid(values: Mapping[str, Any]) -> list[str]:
-    """What is set, and has no counterpart in our configuration."""
+    """Return the settings without an equivalent in a meterline configuration."""
     why = {
         "loop.interval": "values are shown as the meter says them",
         "contract.timestart": "the registers carry no time of their begin",
@@ -280,7 +293,7 @@ def _unit(rate: Decimal, chosen: str | None) -> str:
 
 
 def _units(rates: Mapping[str, Decimal], chosen: str | None) -> list[str]:
-    """How the rates are understood, where nobody has said how."""
+    """Return advice about the assumed unit of the rates, if none is configured."""
     lines = []
     for unit in UNITS if not chosen else ():
         indexes = [index for index, rate in rates.items() if rate and _unit(rate, None) == unit]

@@ -1,8 +1,8 @@
-"""The page of that exporter: `<namespace>_…` and `daemon_…`, written as prometheus_client writes them.
+"""The metrics of the Linky exporter with a JSON file: `<namespace>_…` and `daemon_…`, in the form of prometheus_client.
 
-Historic mode, the only one that the original reads, is complete. Standard mode follows it with what its frames hold of the same
-kind: the supplier's indexes, currents, the power drawn, and as status what does not change with every frame. The number of the
-delivery point names a household and is left out.
+Historic mode, the only one that the original reads, is complete. Standard mode has the same kinds of values: the supplier's
+indexes, currents, the power drawn, and as status the fields that do not change with every frame. The number of the delivery
+point identifies a household and is left out.
 """
 
 from __future__ import annotations
@@ -36,19 +36,29 @@ STATUS = (
     *("NJOURF", "NJOURF+1", "PJOURF+1", "PPOINTE"),
 )
 METHODS = {"historic": 1, "standard": 2}
-"""Mode → checksum method: the separator before the checksum counts in the second."""
+"""Mode → checksum method. Method 2 includes the separator before the checksum."""
 ROUNDS = (1.0, 1.56, 2.44, 3.8, 5.94, 9.27, 14.46, 22.57, 35.24, 55.0)
-"""Buckets of daemon-metrics: ten from 1 to 55, evenly spaced in their logarithm."""
-LOOK_EVERY = 1.0
+"""Buckets of daemon-metrics in seconds: ten from 1 to 55, evenly spaced in their logarithm."""
+UPDATE_INTERVAL_S = 1.0
 MONTHLY = "monthly"
-"""The subscription, among the indexes."""
+"""Value of the label `index` for the subscription."""
 
 Sample: TypeAlias = tuple[str, Mapping[str, str], float]
 """Suffix, labels, value."""
 
 
 class Settings(NamedTuple):
-    """What the dialect needs of the configuration."""
+    """The settings that the page needs.
+
+    Attributes:
+        name: Name of the exporter, in the labels of `daemon_…`.
+        namespace: First part of the families' names.
+        interval: Seconds between two rounds.
+        timestart: Unix time at which the contract began; 0: unknown.
+        checksum_method: 1 or 2, as configured.
+        monthly: Subscription in euros a month.
+        rates: Label of a register → configured rate in euros.
+    """
 
     name: str
     namespace: str
@@ -57,18 +67,23 @@ class Settings(NamedTuple):
     checksum_method: int
     monthly: Decimal
     rates: Mapping[str, Decimal]
-    """As configured."""
 
 
-def face(meter: Meter, books: BillingService, settings: Settings) -> MetricsSource:
-    """What is served. Inside a running loop: the rounds go on where nobody scrapes."""
+def metrics_source(meter: Meter, books: BillingService, settings: Settings) -> MetricsSource:
+    """Make the source of /metrics, in a running event loop: rounds are counted without scrapes too.
+
+    Args:
+        meter: The meter.
+        books: The accounts, for the costs.
+        settings: Settings of the replaced exporter.
+    """
     page = Page(meter, books, settings)
     page.watching = asyncio.get_running_loop().create_task(page.watch())
     return MetricsSource(page.text, home_is_metrics=True)
 
 
 class Page:
-    """`look` once a second, and before each page."""
+    """The page. `update` runs once a second, and before each scrape."""
 
     watching: asyncio.Task[None] | None = None
 
@@ -76,38 +91,38 @@ class Page:
         meter.keeps_words = True
         self._meter, self._books, self._settings = meter, books, settings
         self._prefix = f"{settings.namespace}_" if settings.namespace else ""
-        self._said = False
+        self._has_warned = False
         self._rounds = Rounds(meter.clock(), settings.interval)
         self._started_at = books.now()
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Update once a second until cancelled."""
         while True:
-            self.look()
-            await world.current.sleep(LOOK_EVERY)
+            self.update()
+            await world.current.sleep(UPDATE_INTERVAL_S)
 
-    def look(self) -> None:
-        """Count the rounds, compare the settings with the line."""
+    def update(self) -> None:
+        """Count the rounds, and compare the settings with the line."""
         self._rounds.note(self._meter.last_frame, self._meter.clock())
         self._compare_method()
 
     def _registers(self) -> dict[str, int]:
-        """The registers that are believed now."""
+        """Return the accepted registers: label → watt-hours."""
         found = ((label, self._meter.value(*series)) for label, series in INDEXES.items())
         return {label: int(value) for label, value in found if value is not None}
 
     def _compare_method(self) -> None:
         mode = self._meter.value("smartmeter_info", "mode")
-        if self._said or mode is None or (right := METHODS[str(mode)]) == self._settings.checksum_method:
+        if self._has_warned or mode is None or (right := METHODS[str(mode)]) == self._settings.checksum_method:
             return
-        self._said = True
+        self._has_warned = True
         wrong = self._settings.checksum_method
         text = "linky.checksummethod is %d, but the line is in %s mode, whose method is %d: that one is used, nothing is lost"
         log.warning(text, wrong, mode, right)
 
     def text(self, openmetrics: bool = False) -> str:
-        """The page now: nothing of the meter while it is silent, but for its rates."""
-        self.look()
+        """Render the page; while the meter is silent, without its readings."""
+        self.update()
         pieces = [*self._daemon(openmetrics), *self._linky(openmetrics), "# EOF\n" if openmetrics else ""]
         return "".join(pieces)
 
@@ -143,9 +158,9 @@ class Page:
             yield "", {**(address or {}), "index": index}, float(rate)
 
     def _billed(self, address: Mapping[str, str] | None) -> Iterator[Sample]:
-        """Not before the registers are booked up to now: a counter that is lower after a restart counts as reset.
+        """Yield the costs, not before the registers are booked: a counter that is lower after a restart counts as reset.
 
-        With one price for ever, what is not kept yet will be booked again as it was; a standing charge is not.
+        Energy that is not stored yet is booked again at the same price. A standing charge is shown once it is stored.
         """
         account, registers = self._books.account(self._meter.name), self._registers()
         if not (account and address and registers):
@@ -168,27 +183,27 @@ def _currents(address: Mapping[str, str], words: Mapping[str, str]) -> Iterator[
 
 
 def _status(words: Mapping[str, str]) -> list[Sample]:
-    """One sample with a label for each field."""
+    """Return one sample with a label for each field."""
     fields = {label.lower().replace("+", "_"): words[label].strip() for label in STATUS if label in words}
     return [("_info", fields, 1)] if fields else []
 
 
 class Rounds:
-    """How long it took, every `interval` seconds, until the next frame was there."""
+    """The rounds of the original: every `interval` seconds, the time until the next frame."""
 
     def __init__(self, now: float, interval: float) -> None:
         self._begins, self._interval = now, interval
         self._counted = Histogram(ROUNDS)
 
     def note(self, last_frame: float, now: float) -> None:
-        """The round that runs ends with a frame; the next begins when it is due."""
+        """End the current round if a frame has arrived; the next round begins at its time."""
         if last_frame < self._begins:
             return
         self._counted.observe(last_frame - self._begins)
         self._begins += max(1, -(-(now - self._begins) // self._interval)) * self._interval
 
     def samples(self, labels: Mapping[str, str], created: float) -> Iterator[Sample]:
-        """Of the histogram; none before the first round is over."""
+        """Yield the samples of the histogram; none before the end of the first round."""
         if not self._counted.count:
             return
         for limit, count in self._counted.buckets():
@@ -199,7 +214,7 @@ class Rounds:
 
 
 def family(name: str, kind: str, text: str, samples: Iterable[Sample], openmetrics: bool) -> str:
-    """A family with its samples. Text 0.0.4 has no info type, and shows when a counter began as a gauge of its own."""
+    """Render a family. Text 0.0.4 has no info type, and shows the start of a counter as a separate gauge."""
     found = list(samples)
     if openmetrics:
         return _header(name, kind, text) + "".join(_line(name, sample) for sample in found)

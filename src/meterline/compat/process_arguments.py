@@ -1,6 +1,6 @@
-"""Keep secrets that were given as flags out of the process list.
+"""Removal of secrets in flags from the process list.
 
-The kernel shows /proc/PID/cmdline to every user, as it stands in the memory of the process. There it is written over.
+The kernel shows /proc/PID/cmdline to every user, from the memory of the process. The secrets are overwritten there.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ _ARG_START, _ARG_END = 48 - 3, 49 - 3
 
 
 def hide(flags: Iterable[str]) -> bool:
-    """Write x over the values of these flags, ``-flag=value`` and ``-flag value``; False where that cannot be done."""
+    """Overwrite the values of flags, ``-flag=value`` and ``-flag value``, with x.
+
+    Returns:
+        False if a value could not be overwritten.
+    """
     try:
         fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
         start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
-        # Through this file a wrong address is an OSError, and no crash.
+        # With this file, a wrong address is an OSError, not a crash.
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             memory.seek(start)
             given = memory.read(end - start)
@@ -31,6 +35,6 @@ def hide(flags: Iterable[str]) -> bool:
 
 
 def _values(arguments: bytes, flags: Iterable[str]) -> Iterable[re.Match[bytes]]:
-    """Each value, as group 1. Every argument ends with NUL."""
+    """Find the values of flags, as group 1 of each match. Every argument ends with NUL."""
     names = b"|".join(re.escape(flag.encode()) for flag in flags)
     return re.finditer(rb"(?<=\0)--?(?:%b)[=\0]([^\0]+)" % names, arguments)

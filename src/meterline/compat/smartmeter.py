@@ -1,4 +1,4 @@
-"""The B-route exporter `smartmeter-exporter`: flags as Go programs take them, over variables `SMARTMETER_…`, over defaults."""
+"""Adapter of the B-route exporter `smartmeter-exporter`: flags in the form of Go, variables `SMARTMETER_…`, defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
 
 from meterline.compat.adapter import Dropin, Help, device, native, whole
-from meterline.compat.smartmeter_page import face
+from meterline.compat.smartmeter_page import metrics_source
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.link.url import UrlError, parse_url
@@ -39,9 +39,16 @@ SMARTMETER_LOG_FORMAT is text or json."""
 
 
 def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
-    """Flags win over variables. Blank values count as unset: compose files hand them over so.
+    """Convert the settings. Flags override variables. Blank values count as not set: compose files pass unset variables so.
 
-    What the original would start with and we cannot use is a warning.
+    A setting that the original accepts and meterline cannot use becomes advice.
+
+    Args:
+        words: Arguments.
+        environment: The environment variables.
+
+    Raises:
+        UserError: A setting is not valid, or ID or password is missing.
     """
     advice: list[str] = []
     given = _flags(words, advice)
@@ -66,7 +73,7 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
     return Dropin(
         Config((meter,)),
         address,
-        lambda runtime: face(runtime.meters[NAME], options.interval),
+        lambda runtime: metrics_source(runtime.meters[NAME], options.interval),
         tuple(f"-{flag}={_shown(flag, value)} ({sources[flag]})" for flag, value in settings.items()),
         native(meter, _native(options), address, level=level, style=style),
         level,
@@ -77,8 +84,9 @@ def adapt(words: Sequence[str], environment: Mapping[str, str]) -> Dropin:
 
 
 def _flags(words: Sequence[str], advice: list[str]) -> dict[str, str]:
-    """As Go reads them: one dash or two, ``-flag value`` or ``-flag=value``; ``-dse`` alone is true. They end with the first
-    word that is none.
+    """Parse flags as Go does: one dash or two, ``-flag value`` or ``-flag=value``; ``-dse`` alone is true.
+
+    The first argument that is no flag ends the flags.
     """
     given: dict[str, str] = {}
     waiting = list(words)
@@ -120,7 +128,7 @@ def _interval(text: str, advice: list[str]) -> float:
 
 
 def _level(verbosity: str, source: str, advice: list[str]) -> str:
-    """0: errors, 1: info, 2 and more: debug. The original ends where a flag is not a number, and passes over a variable."""
+    """Return the log level: 0: error, 1: info, 2 and more: debug. As in the original, only a flag must be a number."""
     if not re.fullmatch("[+-]?[0-9]+", verbosity, re.ASCII):
         if source == "flag":
             raise UserError(f"-verbosity: {verbosity!r} is not a whole number")
@@ -130,7 +138,7 @@ def _level(verbosity: str, source: str, advice: list[str]) -> str:
 
 
 def _options(settings: Mapping[str, str], advice: list[str]) -> Options:
-    """The radio's facts narrow the scan, where they can be used: the address holds the MAC."""
+    """Make the options. Channel and address, which holds the MAC, shorten the scan if they are valid."""
     if settings["dse"]:
         advice.append("-dse is not needed: the module's edition is found out")
     channel, address = settings["channel"], settings["ipaddr"]
@@ -148,7 +156,7 @@ def _options(settings: Mapping[str, str], advice: list[str]) -> Options:
 
 
 def _mac(address: str) -> str | None:
-    """What a link-local address was made of, however it is written."""
+    """Return the MAC address of a link-local address in any notation; None if it is none."""
     try:
         return skstack.mac_of(IPv6Address(address.partition("%")[0]).exploded)
     except ValueError:

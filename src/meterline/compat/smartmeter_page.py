@@ -1,4 +1,4 @@
-"""The page of that exporter: power, current, and what it says about its own scrapes. Values as Go's client prints them."""
+"""The metrics of `smartmeter-exporter`: power, current, and its scrapes. Values are printed as by Go's client."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ from meterline.meter.meter import Meter
 from meterline.meter.text_format import number
 from meterline.web.http.server import MetricsSource
 
-LONGEST = 10.0
-"""Seconds: the last of client_golang's default buckets, which are among ours."""
-LOOK_EVERY = 1.0
+BUCKET_MAX_S = 10.0
+"""The last of client_golang's default buckets, which meterline's include."""
+UPDATE_INTERVAL_S = 1.0
 
 
-def face(meter: Meter, interval: float) -> MetricsSource:
-    """What is served. Inside a running loop: scrapes are counted where nobody looks."""
+def metrics_source(meter: Meter, interval: float) -> MetricsSource:
+    """Make the source of /metrics, in a running event loop: the meter's scrapes are counted without scrapes of the page too.
+
+    Args:
+        meter: The meter.
+        interval: Seconds between two scrapes of the meter.
+    """
     page = Page(meter, interval)
     page.watching = asyncio.get_running_loop().create_task(page.watch())
     return MetricsSource(page.text)
 
 
 def go(value: float) -> str:
-    """A number as Go's client prints it: 366, 1.795311211e+09."""
+    """Format a number as Go's client does: 366, 1.795311211e+09."""
     return number(value).removesuffix(".0")
 
 
 class Page:
-    """As in the original, a family without labels is there before its first value; only that no value is made up for it."""
+    """The page. As in the original, a family without labels exists before its first value; but no value is invented."""
 
     watching: asyncio.Task[None] | None = None
 
@@ -38,15 +43,15 @@ class Page:
         self._scrapes = Scrapes(meter, interval)
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Update once a second until cancelled."""
         while True:
-            self._scrapes.look()
-            await world.current.sleep(LOOK_EVERY)
+            self._scrapes.update()
+            await world.current.sleep(UPDATE_INTERVAL_S)
 
     def text(self, openmetrics: bool = False) -> str:
-        """The page now: nothing of the meter before its first answer, nor while it is silent."""
+        """Render the page; without readings before the first reply, and while the meter is silent."""
         self._meter.expire()
-        self._scrapes.look()
+        self._scrapes.update()
         currents, power = self._currents(), self._meter.value("smartmeter_power_watts")
         spoken = currents or self._scrapes.succeeded_at
         last = "last_scrape_timestamp_seconds"
@@ -81,7 +86,7 @@ class Page:
         name, count = "smartmeter_scrape_duration_seconds", self._scrapes.count
         yield f"# HELP {name} Scrape duration in seconds\n# TYPE {name} histogram\n"
         for limit, below in self._scrapes.buckets():
-            if float(limit) <= LONGEST:
+            if float(limit) <= BUCKET_MAX_S:
                 yield f'{name}_bucket{{le="{go(float(limit))}"}} {below}\n'
         yield f'{name}_bucket{{le="+Inf"}} {count}\n{name}_sum {go(self._scrapes.seconds)}\n{name}_count {count}\n'
 

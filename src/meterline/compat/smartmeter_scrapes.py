@@ -1,8 +1,8 @@
-"""The original's scrapes of the meter: one each interval, which succeeds, or fails for one of four reasons.
+"""The scrapes of the meter as the original counts them: one in each interval, which succeeds or fails for one of four reasons.
 
-Our driver polls in its own time, rests where a weak link needs rest, and keeps a session that the original would have lost. So
-scrapes are counted by what it says of itself: a poll that was answered is a scrape, and each interval in which nothing is read
-is one that failed. What fails is the last thing that was seen to fail.
+meterline's driver polls at other times, pauses on a weak radio link, and keeps sessions that the original would lose. Scrapes
+are therefore derived from its counters: an answered poll is a scrape, and each interval without a reading is a failed one. Its
+reason is the last failure.
 """
 
 from __future__ import annotations
@@ -23,45 +23,49 @@ VALUES = (
     ("smartmeter_current_amperes", "r"),
     ("smartmeter_current_amperes", "t"),
 )
-"""A scrape in which none of these could be read has failed."""
+"""A scrape that read none of these series has failed."""
 
 
 class Scrapes:
-    """`look` once a second, and before each page."""
+    """The counted scrapes. `update` runs once a second, and before each scrape.
+
+    Attributes:
+        errors: Kind of failure → number of failed scrapes.
+        succeeded_at: Unix time of the last success; 0 before the first.
+    """
 
     def __init__(self, meter: Meter, interval: float) -> None:
         self.errors: Counter[Kind] = Counter()
         self.succeeded_at = 0
-        """Unix time of the last success; 0 before the first."""
         self._meter, self._interval = meter, interval
         self._failed = Histogram(FAMILIES[POLLS].buckets)
-        self._begins = self._heard = meter.clock()
-        self._why: Kind | None = None
-        self._seen = self._troubles()
+        self._begins = self._read_at = meter.clock()
+        self._reason: Kind | None = None
+        self._seen = self._failures()
         self._given_up = self._polls = self._rejected = 0
         self._polled, self._read, self._new = 0.0, -math.inf, False
 
     @property
     def count(self) -> int:
-        """How many scrapes there were."""
+        """Number of scrapes."""
         return self._answered.count + self._failed.count
 
     @property
     def seconds(self) -> float:
-        """How long they took together."""
+        """Total duration of the scrapes in seconds."""
         return self._answered.sum + self._failed.sum
 
     def buckets(self) -> list[tuple[str, int]]:
-        """Upper limit, as text → how many scrapes took no longer."""
+        """Return upper limits as text, with the number of scrapes that took no longer."""
         both = zip(self._answered.buckets(), self._failed.buckets(), strict=True)
         return [(limit, answered + failed) for (limit, answered), (_, failed) in both]
 
-    def look(self) -> None:
-        """Count what has happened, and the intervals in which nothing was read."""
-        now, troubles, given_up = self._meter.clock(), self._troubles(), self._meter.counters.reach.ends["given_up"]
-        news: list[Kind] = [kind for kind, times in troubles.items() if times > self._seen[kind]]
-        silent = given_up > self._given_up or now - self._heard > self._meter.freshness()
-        self._seen, self._given_up = troubles, given_up
+    def update(self) -> None:
+        """Count the polls since the last call, and the intervals without a reading."""
+        now, failures, given_up = self._meter.clock(), self._failures(), self._meter.counters.reach.ends["given_up"]
+        news: list[Kind] = [kind for kind, times in failures.items() if times > self._seen[kind]]
+        silent = given_up > self._given_up or now - self._read_at > self._meter.freshness()
+        self._seen, self._given_up = failures, given_up
         if (read := max(self._meter.confirmed(*series) for series in VALUES)) > self._read:
             self._read, self._new = read, True
             self._succeed(now)
@@ -69,17 +73,17 @@ class Scrapes:
             self._take_poll(now)
         elif news:
             self._note(news[0], now)
-        elif silent and not self._why:
+        elif silent and not self._reason:
             self._note("query" if self.succeeded_at else "ip_resolve", now)
-        while self._why and now - self._begins >= self._interval:
-            self._fail(self._why, self._interval, self._begins + self._interval)
+        while self._reason and now - self._begins >= self._interval:
+            self._fail(self._reason, self._interval, self._begins + self._interval)
 
     @property
     def _answered(self) -> Histogram:
         return self._meter.counters.histograms.get(POLLS) or Histogram(FAMILIES[POLLS].buckets)
 
-    def _troubles(self) -> dict[Kind, float]:
-        """What was seen to fail, and how often: the first step on the way to a value comes first."""
+    def _failures(self) -> dict[Kind, float]:
+        """Return the number of failures of each kind, in the order of the steps towards a reading."""
         observed, ends = self._meter.counters.observed, self._meter.counters.reach.ends
         return {
             "ip_resolve": observed.get(("smartmeter_radio_scans_total", "empty"), 0.0) + ends["unopened"],
@@ -89,24 +93,24 @@ class Scrapes:
 
     def _succeed(self, now: float) -> None:
         self.succeeded_at = int(self._meter.last_frame_at)
-        self._heard, self._begins, self._why = now, now + self._interval, None
+        self._read_at, self._begins, self._reason = now, now + self._interval, None
 
     def _take_poll(self, now: float) -> None:
-        """A poll was answered: with nothing that could be read, it is a scrape that failed."""
+        """Count an answered poll; without a reading, it is a failed scrape."""
         rejected = sum(self._meter.counters.rejected.values())
         if self._new:
             self._succeed(now)
         else:
-            self._heard, self._why = now, None
+            self._read_at, self._reason = now, None
             self.errors["parse"] += 1
         self._begins = now + self._interval - (self._answered.sum - self._polled)
         self._polls, self._polled, self._rejected, self._new = self._answered.count, self._answered.sum, rejected, False
 
     def _note(self, kind: Kind, now: float) -> None:
-        """Why scrapes fail from now on; the one that was going on has failed."""
+        """Record why scrapes fail from now on, and end the current one."""
         if kind == "query" and sum(self._meter.counters.rejected.values()) > self._rejected:
             kind, self._rejected = "parse", sum(self._meter.counters.rejected.values())
-        begun, self._why, self._new = self._why is not None, kind, False
+        begun, self._reason, self._new = self._reason is not None, kind, False
         if not begun:
             self._fail(kind, max(now - self._begins, 0.0), now)
 

@@ -1,1 +1,7 @@
-"""The configuration file: text → `yaml_file` → `structure` → the dataclasses of `schema`, each fault with its place."""
+"""The configuration file, read into frozen dataclasses. Each fault is reported with its place.
+
+yaml_file  the file → parsed texts
+structure  parsed texts → dataclasses
+schema     the dataclasses of the meters, and the checks between them
+settings   the settings of a meter, for the page and the bug report, with masks
+"""

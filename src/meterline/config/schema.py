@@ -1,4 +1,4 @@
-"""What to read and how: from a YAML file or the command line, into frozen classes. An error names file, meter and key."""
+"""The configuration: meters with links, options and tariffs, from a YAML file or a command. Errors name file, meter and key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 from meterline.billing.tariff import Tariffs
+from meterline.config.labels import Labels
 from meterline.config.structure import structure
 from meterline.config.yaml_file import parse, read, substitute, within
 from meterline.errors import UserError
@@ -30,6 +31,8 @@ class MeterConfig:
     """Seconds without confirmation until a value disappears; None: the runtime's default."""
     tariffs: Tariffs | None = None
     """What its energy costs."""
+    labels: Labels = field(default_factory=Labels)
+    """Labels of all its series beside `meter`: whose it is, and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Config:
     meters: tuple[MeterConfig, ...]
     log_level: Literal["debug", "info", "warn", "error"] | None = field(default=None, metadata={"public": True})
     """In place of --log.level."""
+    mqtt: Any = None
+    """The `Mqtt` of a broker to publish on; None: on none."""
 
 
 def single(link: str) -> Config:
@@ -47,24 +52,48 @@ def single(link: str) -> Config:
 
 
 def with_options(meter: MeterConfig, protocol: str, options: str) -> MeterConfig:
-    """The same meter, of this protocol. `options`: as they are written in a file, such as ``{baud: 1200}``. UserError."""
+    """Return the meter with another protocol and options.
+
+    Args:
+        meter: The meter; its options and tariffs are replaced.
+        protocol: Name of the protocol.
+        options: Options as a file has them, such as ``{baud: 1200}``; empty: none.
+
+    Raises:
+        UserError: The options are not valid.
+    """
     entry = {"name": meter.name, "link": meter.link, "protocol": protocol}
     found = parse(options, "options") if options else None
     return _config(substitute({"meters": [entry | ({"options": found} if found else {})]})).meters[0]
 
 
 def shard(config: Config, text: str) -> Config:
-    """The meters that belong to one of several processes: ``2/3`` is the second of three. Those of one link stay together."""
+    """Return the share of one of several processes. All meters of a link belong to one process.
+
+    Args:
+        config: All meters.
+        text: ``NUMBER/COUNT``, such as ``2/3`` for the second of three processes.
+
+    Raises:
+        UserError: `text` has another form.
+    """
     number, slash, count = text.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise UserError(f"--shard {text!r}: expected NUMBER/COUNT, such as 1/2")
     names = {meter.link: meter.name for meter in reversed(config.meters)}
     mine = (meter for meter in config.meters if crc32(names[meter.link].encode()) % int(count) == int(number) - 1)
-    return replace(config, meters=tuple(mine))
+    return replace(config, meters=tuple(mine), mqtt=config.mqtt and config.mqtt.of_shard(int(number)))
 
 
 def load(path: str) -> Config:
-    """Read and check a file. UserError names the file, the meter and the key."""
+    """Read and check a file.
+
+    Args:
+        path: The YAML file of `--config.file`.
+
+    Raises:
+        UserError: The file is not readable or not valid: one line for each fault, with file, meter and key.
+    """
     document = read(path)
     try:
         return _config(substitute(document))
@@ -73,7 +102,7 @@ def load(path: str) -> Config:
 
 
 def _config(document: Any) -> Config:
-    """The typed configuration; everything that is wrong with it, a line each, as one UserError."""
+    """Return the typed configuration. UserError: all faults, one line each."""
     entries = document.get("meters", []) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError("expected 'meters:' and under it a list of meters, each with '- name: …' and 'link: …'")
@@ -86,11 +115,27 @@ def _config(document: Any) -> Config:
             raise UserError(f"meters: two meters with the name {name!r}; each needs its own")
     meters = tuple(_with_options(meter) for meter in config.meters)
     _check_sharing(meters)
-    return replace(config, meters=meters)
+    return replace(config, meters=meters, mqtt=_mqtt(config))
+
+
+def _mqtt(config: Config) -> Any:
+    """The broker; None where there is none, and then nothing of it is imported."""
+    if config.mqtt is None:
+        return None
+    from meterline.config.mqtt import Mqtt, check_library, check_names
+
+    if not isinstance(config.mqtt, dict):
+        raise UserError("mqtt: expected keys and values, such as {url: mqtt://localhost}")
+    check_library()
+    check_names(meter.name for meter in config.meters)
+    try:
+        return structure(config.mqtt, Mqtt)
+    except UserError as error:
+        raise within("mqtt: ", error) from None
 
 
 def _endpoint(link: str, where: str = "") -> Endpoint:
-    """Where a link leads to. UserError, with `where` in front: it is none."""
+    """Parse a link. UserError, with `where` in front: `link` is no link."""
     try:
         return parse_url(link)
     except UrlError as error:
@@ -98,7 +143,7 @@ def _endpoint(link: str, where: str = "") -> Endpoint:
 
 
 def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
-    """A link has one meter, unless its protocol can ask several in turn."""
+    """Check that a link has one meter only, unless its protocol polls several in turn."""
     known: dict[str, dict[Any, MeterConfig]] = {}
     for meter in meters:
         others = known.setdefault(meter.link, {})
@@ -114,7 +159,7 @@ def _check_sharing(meters: tuple[MeterConfig, ...]) -> None:
 
 
 def _with_options(meter: MeterConfig) -> MeterConfig:
-    """The same with its options typed by its protocol; its link and the registers of its tariffs checked."""
+    """Return the meter with the options of its protocol, after a check of its link and of the registers of its tariffs."""
     where = f"meter {meter.name!r}: "
     _check_tariffs(meter, where)
     _endpoint(meter.link, where)
@@ -135,7 +180,7 @@ def _with_options(meter: MeterConfig) -> MeterConfig:
 
 
 def _check_tariffs(meter: MeterConfig, where: str) -> None:
-    """A register that the meter cannot have would never be billed."""
+    """Check that the meter can have the registers of its tariffs: the energy of others would never be billed."""
     if meter.tariffs is None:
         return
     name = meter.protocol
@@ -146,5 +191,5 @@ def _check_tariffs(meter: MeterConfig, where: str) -> None:
 
 
 def _place(names: list[str], place: str) -> str:
-    """``meters[0]`` → ``meter 'home'``."""
+    """Replace ``meters[0]`` by ``meter 'home'``."""
     return re.sub(r"^meters\[(\d+)\]$", lambda match: names[int(match[1])], place)

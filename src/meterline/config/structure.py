@@ -1,4 +1,4 @@
-"""Parsed texts of a file → frozen dataclasses. Everything that is wrong is said at once, each fault with its place."""
+"""Parsed texts of a file → frozen dataclasses. All faults are reported at once, each with its place."""
 
 from __future__ import annotations
 
@@ -13,26 +13,36 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from meterline.billing.public_holidays import Holidays, PublicHolidays
 from meterline.billing.time_conditions import Clock, Dates, Days, Hours
+from meterline.config.labels import Labels, check_name
 from meterline.errors import UserError
 
 Lines = NewType("Lines", str)
 """Text of several lines, such as a certificate."""
 
 
-def structure(document: dict[str, Any], kind: type[Any], words: Callable[[str], str] = str) -> Any:
-    """An instance of the dataclass `kind`. UserError: every fault with its place, in the caller's `words`, a line each."""
+def structure(document: dict[str, Any], kind: type[Any], place_name: Callable[[str], str] = str) -> Any:
+    """Make an instance of a dataclass from parsed texts.
+
+    Args:
+        document: Keys and values; every scalar is text.
+        kind: The dataclass.
+        place_name: Translates a place such as ``meters[0]`` for the user.
+
+    Raises:
+        UserError: All faults, one line each, with their places.
+    """
     import cattrs
 
     try:
         return _converter().structure(document, kind)
     except cattrs.BaseValidationError as error:
         faults = cattrs.transform_error(error, path="$", format_exception=_fault)
-        raise UserError("\n".join(_place(fault, words) for fault in faults)) from None
+        raise UserError("\n".join(_place(fault, place_name) for fault in faults)) from None
 
 
 @cache
 def _converter() -> Any:
-    """Texts → the types of our dataclasses. Made once: it writes code for each class that it meets."""
+    """Return the converter for the types of the dataclasses. Cached, since cattrs generates code for each class."""
     import cattrs
     from cattrs.cols import homogenous_tuple_structure_factory
 
@@ -56,25 +66,27 @@ def _fault(error: BaseException, wanted: type[Any] | None) -> str:
     if isinstance(error, ForbiddenExtraKeysError):
         # Without a space after its colon a key holds its value, which may be a secret.
         unknown = ", ".join(repr(key.partition(":")[0]) for key in sorted(error.extra_fields))
-        return f"unknown key {unknown}; allowed: {', '.join(item.name for item in fields(error.cl))}"
+        return f"unknown key {unknown}; allowed: {', '.join(item.name for item in fields(error.cl) if item.init)}"
     if isinstance(error, KeyError):
         return "missing"
-    if isinstance(error, AttributeError):  # cattrs asks what was found for its keys
+    if isinstance(error, AttributeError):  # cattrs has asked the value for its keys.
         return "expected keys and values"
     return str(error)
 
 
-def _place(fault: str, words: Callable[[str], str]) -> str:
-    """``text @ $.meters[0].tariffs.periods[1].price`` → ``meter 'home': tariffs: periods 2: price: text``."""
+def _place(fault: str, place_name: Callable[[str], str]) -> str:
+    """Reword ``text @ $.meters[0].tariffs.periods[1].price`` as ``meter 'home': tariffs: periods 2: price: text``."""
     text, _, path = fault.rpartition(" @ $")
-    places = (re.sub(r"\[(\d+)\]$", lambda match: f" {int(match[1]) + 1}", words(place)) for place in path.split("."))
+    places = (re.sub(r"\[(\d+)\]$", lambda match: f" {int(match[1]) + 1}", place_name(place)) for place in path.split("."))
     return ": ".join([*filter(None, places), text])
 
 
 def _text(value: Any, _: Any) -> str:
-    """Without what an editor or a variable left around it. The errors do not repeat it: it may be a secret."""
-    if not isinstance(value, str) or not value:
+    """Strip the space that an editor or a variable has left. No error repeats the text, which may be a secret."""
+    if not isinstance(value, str):
         raise ValueError(f"expected text, found {'nothing' if not value else 'a list' if isinstance(value, list) else 'keys'}")
+    if not value.strip():
+        raise ValueError("expected text, found nothing")
     if not value.strip().isprintable():
         raise ValueError("holds characters that cannot be printed")
     return value.strip()
@@ -129,7 +141,7 @@ def _zone(value: Any, _: Any) -> ZoneInfo:
 
 
 def _condition(value: Any, wanted: Any) -> Any:
-    """A text, or a list of them: the parts of one condition."""
+    """Parse a condition from a text, or from a list of texts that are its parts."""
     parts = value if isinstance(value, list) else [value]
     if not all(isinstance(part, str) for part in parts):
         raise ValueError("expected text, or a list of texts")
@@ -137,8 +149,32 @@ def _condition(value: Any, wanted: Any) -> Any:
 
 
 def _holidays(value: Any, structured: Callable[[Any, Any], Any]) -> Any:
-    """A code of a country, or a list of dates."""
+    """Parse the code of a country, or a list of dates."""
     return PublicHolidays.parse(value) if isinstance(value, str) else structured(value, tuple[date, ...])
+
+
+def _labels(value: Any, wanted: type[Labels]) -> Labels:
+    """Keys and texts. All that is wrong is said at once: of a name beside `labels`, of a text beside its name as well."""
+    from cattrs.errors import AttributeValidationNote, ClassValidationError
+
+    if not isinstance(value, dict):
+        raise ValueError("expected names and texts, such as {flat: 12, building: north}")
+    faults: list[Exception] = []
+    found = Labels()
+    for name, text in value.items():
+        try:
+            check_name(name)
+        except ValueError as error:
+            faults.append(error)
+            continue
+        try:
+            found[name] = _text(text, str)
+        except ValueError as error:
+            error.add_note(AttributeValidationNote("", name, str))
+            faults.append(error)
+    if faults:
+        raise ClassValidationError("labels", faults, wanted)
+    return found
 
 
 def _is_list(wanted: Any) -> bool:
@@ -146,7 +182,7 @@ def _is_list(wanted: Any) -> bool:
 
 
 def _list(hook: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The same, but a text or keys are no list."""
+    """Wrap cattrs' hook for lists, which also accepts texts and keys."""
 
     def structured(value: Any, wanted: Any) -> Any:
         if not isinstance(value, list):
@@ -171,6 +207,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,9})?", re.ASCII)
 _HOOKS: dict[Any, Any] = {
     str: _text,
     Lines: _lines,
+    Labels: _labels,
     bool: _truth,
     int: _whole,
     float: _seconds,

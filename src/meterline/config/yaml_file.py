@@ -1,4 +1,4 @@
-"""A YAML file → texts. An error names the place; nothing of a value that may be a secret is repeated."""
+"""A YAML file → parsed texts. Errors name the place, and repeat no value, which may be a secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from meterline.errors import UserError
 
 
 def read(path: str) -> Any:
-    """What a file holds, every scalar as text; {} where it holds nothing. UserError names the file and the line."""
+    """Read a YAML file.
+
+    Returns:
+        Dicts, lists and texts: every scalar is text. {} for an empty file.
+
+    Raises:
+        UserError: The file is not readable or not YAML. The text names the file and the line.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             return parse(file, path)
@@ -25,13 +32,21 @@ def read(path: str) -> Any:
 
 
 def parse(text: str | IO[str], source: str) -> Any:
-    """The same of a text, or of an open file. `source`: what an error calls it."""
+    """Parse a YAML text.
+
+    Args:
+        text: The text, or an open file.
+        source: Name of the text in errors.
+
+    Raises:
+        UserError: The text is not YAML.
+    """
     import yaml
 
     try:
         return yaml.load(text, Loader=_loader()) or {}
     except RecursionError:
-        raise UserError(f"{source}: brackets in brackets, too deep to be a configuration") from None
+        raise UserError(f"{source}: brackets are nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
@@ -39,9 +54,9 @@ def parse(text: str | IO[str], source: str) -> Any:
 
 
 _JARGON = {
-    "'\\t'": "a tab; YAML wants spaces",
+    "'\\t'": "a tab; YAML needs spaces",
     "found unexpected end of stream": "a quote that is not closed",
-    "expected <block end>": "indented otherwise than the lines above it",
+    "expected <block end>": "indentation differs from the lines above",
     "could not find expected ':'": "a key without a colon after it",
     "but found another document": "a second document; only one is read",
     "unconstructable recursive node": "a part that contains itself",
@@ -49,17 +64,17 @@ _JARGON = {
 
 
 def _in_words(problem: str) -> str:
-    """What YAML says, for people."""
+    """Translate an error of the YAML parser for people."""
     for jargon, words in _JARGON.items():
         if jargon in problem:
             return words
-    # A text that begins with an asterisk is taken for a name, and repeated; it may be a secret.
+    # YAML takes a text that begins with an asterisk for an alias, and its error repeats the text, which may be a secret.
     return re.sub(r"alias .*", "alias; a text that begins with * needs quotes", problem)
 
 
 @cache
 def _loader() -> Any:
-    """Every scalar stays text: an unquoted ID of digits must never become a number. A key that stands twice is refused."""
+    """Return the loader. Scalars stay text: an unquoted ID of digits must not become a number. Duplicate keys are refused."""
     import yaml
 
     class Loader(yaml.BaseLoader):
@@ -68,7 +83,7 @@ def _loader() -> Any:
             for key, _ in node.value:
                 if isinstance(key.value, str) and key.value in seen:
                     # Without a space after its colon a key holds its value, which may be a secret.
-                    problem = f"{key.value.partition(':')[0]!r} stands twice"
+                    problem = f"{key.value.partition(':')[0]!r} occurs twice"
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
                 seen.add(key.value if isinstance(key.value, str) else None)
             return super().construct_mapping(node, deep)
@@ -77,7 +92,7 @@ def _loader() -> Any:
 
 
 def plain(text: str) -> str:
-    """A text as it may stand in a YAML file: without quotes where they are not needed."""
+    """Format a text as a YAML scalar, with quotes only if they are needed."""
     return text if re.fullmatch(r"[A-Za-z/][\w/.+@=?&-]*(:[\w/.+@=?&-]+)*", text, re.ASCII) else json.dumps(text)
 
 
@@ -85,7 +100,13 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def substitute(value: Any) -> Any:
-    """``${NAME}`` in every text becomes the environment's NAME: in parsed texts, never in the raw file."""
+    """Replace ``${NAME}`` in all texts of a parsed document by environment variables.
+
+    Parsed texts are substituted, not the raw file: a value of a variable can therefore not change the structure.
+
+    Raises:
+        UserError: There is no such variable.
+    """
     if isinstance(value, dict):
         return {key: substitute(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -101,5 +122,5 @@ def _from_environment(match: re.Match[str]) -> str:
 
 
 def within(place: str, error: UserError) -> UserError:
-    """The same faults, each with the place in front."""
+    """Return the error with `place` in front of each of its lines."""
     return UserError("\n".join(place + line for line in str(error).splitlines()))

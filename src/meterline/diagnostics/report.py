@@ -1,8 +1,9 @@
-"""A report that may be shown to strangers: one zip of texts, and of what the lines sent.
+"""The report for a bug report: a zip of texts, and of the bytes that the lines sent.
 
-Nothing is in it that names the household or opens its meter. Settings and labels are shown where their declaration says that
-they are public, and masked otherwise. Captures go through the redactor of their protocol, and a line whose protocol is not
-known is only counted. Free text loses whatever is known of this machine, and whatever looks like an address.
+The report holds nothing that identifies the household or gives access to its meter. Settings and labels are masked unless
+their declaration says that they are public. Captures pass the redactor of their protocol; of a line whose protocol is not
+known, the report holds counts only. From free text, names of this machine and everything that looks like an address are
+removed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from meterline.protocols.api import Finding
 
 MASK = "(masked)"
 _PUBLIC = ("/dev", "/dev/serial/by-id", "/dev/serial/by-path")
-"""Folders whose names say nothing about whose they are."""
+"""Folders whose paths identify nobody."""
 _SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _LOOKS_LIKE = (
@@ -41,7 +42,15 @@ _LOOKS_LIKE = (
 
 
 def write(file: IO[bytes], config: Config, machine: Iterable[Finding], cases: list[Case], own: Instance | None) -> None:
-    """The whole report. `own`: the meterline that runs here."""
+    """Write the report.
+
+    Args:
+        file: Open for writing, in binary mode.
+        config: The configuration whose meters were examined.
+        machine: Findings about this machine.
+        cases: The examined links, with their findings.
+        own: The meterline that runs on this machine, if any.
+    """
     known = _known(config)
     meters = dict.fromkeys([*(meter.name for meter in config.meters), *(own.meters if own else ())])
     names = {name: f"meter{number}" for number, name in enumerate(meters, 1)}
@@ -63,7 +72,7 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def versions() -> Iterator[str]:
-    """What runs here, without the machine's name."""
+    """Yield a line for each version: of meterline, Python, the system, the kernel and the libraries; without the host name."""
     yield f"meterline {__version__}"
     yield f"python {platform.python_implementation()} {platform.python_version()}"
     try:
@@ -98,7 +107,12 @@ def _line(finding: Finding) -> str:
 
 
 def configuration(config: Config, names: dict[str, str]) -> Iterator[str]:
-    """What is set; masked, unless it is public."""
+    """Yield the settings that differ from their defaults, a line each; a value that is not public is masked.
+
+    Args:
+        config: The configuration.
+        names: Name of each meter → its name in the report.
+    """
     for setting in settings(config):
         if setting.key != "meters":
             yield f"{setting.key}: {setting.masked(MASK)}"
@@ -110,7 +124,7 @@ def configuration(config: Config, names: dict[str, str]) -> Iterator[str]:
 
 
 def _settings(meter: MeterConfig) -> Iterator[Setting]:
-    """What is set of a meter, but for its name and link, which are told apart, and what is switched off."""
+    """Return the settings of a meter, except its name and link, which the report shows elsewhere, and flags that are off."""
     return (found for found in settings_of(meter) if found.key not in ("name", "link") and found.value is not False)
 
 
@@ -125,7 +139,7 @@ def _kind(link: str) -> str:
 
 
 def metrics(page: str, names: dict[str, str]) -> Iterator[str]:
-    """The page with every label masked that is not public; a line that cannot be read is left out."""
+    """Yield the lines of a /metrics page, with every label masked that is not public. Lines of unknown form are left out."""
 
     def label(match: re.Match[str]) -> str:
         key, value = match.groups()
@@ -143,17 +157,27 @@ def metrics(page: str, names: dict[str, str]) -> Iterator[str]:
 
 
 def _known(config: Config) -> list[str]:
-    """What names this machine and its places, longest first."""
+    """Return the texts that identify this machine or its links, longest first: a host name may hold a shorter one."""
     texts = [os.path.expanduser("~"), socket.gethostname(), socket.gethostname().split(".")[0]]
     for meter in config.meters:
         texts += [urlsplit(meter.link).hostname or "", meter.link if _kind(meter.link) != meter.link else ""]
-    hidden = [found for meter in config.meters for found in _settings(meter) if not (found.is_public or found.value is True)]
-    texts += [str(setting.value) for setting in hidden]
+        hidden = [found for found in _settings(meter) if found.privacy != "public" and found.value is not True]
+        # A label that is a number alone, such as that of a flat, names nobody, and stands for much else.
+        texts += [str(found.value) for found in hidden if found.privacy == "secret" or not found.value.isdecimal()]
     return sorted({text for text in texts if len(text) > 1 and text != "localhost"}, key=len, reverse=True)
 
 
 def scrubbed(text: str, known: list[str], names: dict[str, str]) -> str:
-    """Free text without what is known of this machine, and without what looks like a number of meter, contract or radio."""
+    """Mask everything in a free text that may identify the household.
+
+    Args:
+        text: The text.
+        known: Texts that identify this machine or its links, longest first.
+        names: Name of each meter → its name in the report.
+
+    Returns:
+        The text, without `known` and without anything that has the form of an identifier of a protocol or of an address.
+    """
     for name, number in names.items():
         text = text.replace(repr(name), number)
     for secret in known:

@@ -1,6 +1,6 @@
-"""A serial device before it is opened: is it there, is its name stable, may it be opened, and who else wants it?
+"""Findings about a serial device before it is opened: existence, stable name, permissions, other users.
 
-`root` stands in for / where the files to look at are made up.
+`root` of each function is the folder that takes the place of /; tests pass one of their own.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ ROOT = Path("/")
 _RULE = 'a line in /etc/udev/rules.d/99-meterline.rules: SUBSYSTEM=="tty", KERNEL=="{name}", GROUP="{group}", MODE="0660"'
 _NO_CONSOLE = "sudo raspi-config (Interface Options, Serial Port: login shell no, hardware yes), then restart"
 _COOKED = ((0, "ICRNL"), (0, "INLCR"), (0, "ISTRIP"), (0, "IXON"), (3, "ICANON"), (3, "ISIG"), (3, "ECHO"))
-"""Field of the terminal's settings and flag: each changes or swallows bytes, or sends them back."""
+"""Index into `termios.tcgetattr` and flag: each of these settings changes, drops or echoes bytes."""
 _CULPRITS = {
-    "ModemManager": "it takes the adapter for a modem: sudo systemctl disable --now ModemManager",
-    "gpsd": "it takes the adapter for a GPS receiver: sudo systemctl disable --now gpsd.socket gpsd",
-    "brltty": "it takes the adapter for a Braille display: sudo systemctl disable --now brltty brltty-udev",
+    "ModemManager": "ModemManager takes the adapter for a modem: sudo systemctl disable --now ModemManager",
+    "gpsd": "gpsd takes the adapter for a GPS receiver: sudo systemctl disable --now gpsd.socket gpsd",
+    "brltty": "brltty takes the adapter for a Braille display: sudo systemctl disable --now brltty brltty-udev",
     "agetty": f"a login prompt is on this line: {_NO_CONSOLE}",
     "login": f"a login prompt is on this line: {_NO_CONSOLE}",
     "meterline": "if that is your service, say where it serves: meterline doctor --web.listen-address ADDRESS",
 }
-"""Programs that are known to take serial devices for themselves → what to do."""
+"""Programs that are known to open serial devices unasked → the remedy."""
 
 
 class User(NamedTuple):
-    """Who wants to open it."""
+    """A user, with the groups that decide about access to a device."""
 
     name: str
     uid: int
@@ -43,7 +43,7 @@ class User(NamedTuple):
 
 
 def this_user() -> User:
-    """The user of this process."""
+    """Return the user that this process runs as."""
     uid = os.geteuid()
     try:
         name = pwd.getpwuid(uid).pw_name
@@ -53,13 +53,13 @@ def this_user() -> User:
 
 
 def resolved(path: str, root: Path = ROOT) -> str:
-    """Where a chain of symbolic links leads."""
+    """Return the path that a chain of symbolic links leads to."""
     top = os.path.realpath(root)
     return "/" + os.path.relpath(os.path.realpath(os.path.join(top, path.lstrip("/"))), top)
 
 
 def stable_name(path: str, root: Path = ROOT) -> str:
-    """The name in /dev/serial/by-id of a device, which stays the same in another socket; else the name given."""
+    """Return the name of a device in /dev/serial/by-id, which does not depend on the USB socket; without one, `path`."""
     for link in sorted((root / "dev/serial/by-id").glob("*")):
         if resolved(name := f"/dev/serial/by-id/{link.name}", root) == resolved(path, root):
             return name
@@ -67,7 +67,7 @@ def stable_name(path: str, root: Path = ROOT) -> str:
 
 
 def candidates(root: Path = ROOT) -> list[str]:
-    """Serial devices that may have a meter behind them, each once, by its stable name where it has one."""
+    """Return the serial devices that a meter may be connected to, each once, by its stable name if there is one."""
     names = [*(root / "dev/serial/by-id").glob("*"), *(root / "dev").glob("ttyUSB*"), *(root / "dev").glob("ttyACM*")]
     if "Raspberry Pi" in _text(root / "proc/device-tree/model"):
         names += [root / "dev" / name for name in ("serial0", "ttyAMA0", "ttyS0")]
@@ -77,7 +77,7 @@ def candidates(root: Path = ROOT) -> list[str]:
 
 
 def examine(path: str, user: User, root: Path = ROOT) -> Iterator[Finding]:
-    """Everything that can be known without opening it; a fault is the last finding."""
+    """Yield all findings that need no open device; a fault is the last one."""
     real = resolved(path, root)
     try:
         status = os.stat(root / real.lstrip("/"))
@@ -95,11 +95,13 @@ def _missing(path: str, root: Path) -> Finding:
     others = candidates(root)
     if others:
         return fault(f"no such device; there are: {', '.join(others)}", f"link: {others[0]}")
-    return fault("no such device, and no other serial adapter", "plug it in, then: sudo dmesg | tail; ls /dev/serial/by-id/")
+    return fault(
+        "no such device, and no other serial adapter", "plug the adapter in, then: sudo dmesg | tail; ls /dev/serial/by-id/"
+    )
 
 
 def may_open(mode: int, owner: int, group: int, user: User) -> bool:
-    """Whether the user may read and write it."""
+    """Return whether `user` may read and write a file of this mode, owner and group."""
     if user.uid == 0:
         return True
     shift = 6 if user.uid == owner else 3 if group in user.groups else 0
@@ -107,12 +109,19 @@ def may_open(mode: int, owner: int, group: int, user: User) -> bool:
 
 
 def permission(real: str, mode: int, owner: int, group: int, user: User) -> Finding:
-    """Who may open it, and how this user comes to."""
+    """Return the finding about the rights to open a device, with the command that grants them.
+
+    Args:
+        real: Path of the device, with all links resolved.
+        mode: Its file mode.
+        owner: User ID of its owner.
+        group: Group ID of its group.
+        user: The user who wants to open it.
+    """
     name = errors.group_name(group)
     if may_open(mode, owner, group, user):
-        others = f", as root may; a service needs its group {name!r}" if user.uid == 0 else ""
-        return ok(f"you may open it{others}")
-    what = f"permission denied: it belongs to group {name!r}"
+        return ok(f"readable as root; a service must join group {name!r}" if user.uid == 0 else "you may open the device")
+    what = f"permission denied: the device belongs to group {name!r}"
     if group == 0 or mode & 0o060 != 0o060:
         rule = _RULE.format(name=os.path.basename(real), group=name if group else "dialout")
         return fault(f"{what}, mode {mode & 0o777:03o}: joining the group does not help", rule)
@@ -131,7 +140,7 @@ def _members(group: int) -> list[str]:
 
 
 def wanted_by_others(path: str, root: Path = ROOT) -> Iterator[Finding]:
-    """What is set up to use the line for something else."""
+    """Yield a warning for each program or setting that uses the line for another purpose."""
     name = os.path.basename(resolved(path, root))
     consoles = re.findall(r"\bconsole=(\w+)", _text(root / "proc/cmdline"))
     if name in consoles or ("serial0" in consoles and resolved("/dev/serial0", root) == f"/dev/{name}"):
@@ -144,7 +153,8 @@ def wanted_by_others(path: str, root: Path = ROOT) -> Iterator[Finding]:
         )
     if name.startswith(("ttyUSB", "ttyACM")) and _runs("ModemManager", root) and not _is_left_alone(name, root):
         yield warning(
-            "ModemManager runs, and may send commands into this line when it is plugged in", _CULPRITS["ModemManager"]
+            "ModemManager is running, and may send commands to this line when the adapter is plugged in",
+            _CULPRITS["ModemManager"],
         )
 
 
@@ -153,13 +163,16 @@ def _runs(program: str, root: Path) -> bool:
 
 
 def _is_left_alone(name: str, root: Path) -> bool:
-    """A rule of udev tells ModemManager not to touch it."""
+    """Return whether a udev rule tells ModemManager to ignore the device."""
     major_minor = _text(root / f"sys/class/tty/{name}/dev").strip()
     return bool(major_minor) and "ID_MM_PORT_IGNORE=1" in _text(root / f"run/udev/data/c{major_minor}")
 
 
 def cooked(path: str) -> list[str]:
-    """Settings that a line has although we opened it raw: somebody else has set them since. Unknown counts as none."""
+    """Return the flags of `_COOKED` that are set on a line which was opened raw: another program has set them since.
+
+    A line whose settings cannot be read counts as one without flags.
+    """
     try:
         line = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
@@ -174,27 +187,27 @@ def cooked(path: str) -> list[str]:
 
 
 def in_use(holder: Process) -> Finding:
-    """What to do about a process that has the device open."""
-    otherwise = f"systemctl status {holder.pid} names its service: stop that, or: sudo kill {holder.pid}"
+    """Return the fault of a device that another process has open."""
+    otherwise = f"systemctl status {holder.pid} names its service: stop the service, or: sudo kill {holder.pid}"
     return fault(f"in use by {holder}", _CULPRITS.get(holder.program, otherwise))
 
 
 def service(path: str, root: Path = ROOT) -> Iterator[Finding]:
-    """The lines that let a service or a container open it."""
+    """Yield the settings that let a systemd service or a container open the device."""
     real = resolved(path, root)
     kind = os.path.basename(real).rstrip("0123456789")
     try:
         group = os.stat(root / real.lstrip("/")).st_gid
     except OSError:
         return
-    if not kind:  # a pseudo-terminal: nobody's service
+    if not kind:  # A pseudo-terminal: no service opens one.
         return
     yield ok(f"for systemd: SupplementaryGroups={errors.group_name(group)} and DeviceAllow=char-{kind} rw")
     yield ok(f"for Docker: --device {path} --group-add {group}")
 
 
 def _text(file: Path) -> str:
-    """What is in it; nothing where it cannot be read."""
+    """Return the text of a file; empty if the file cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""A TCP bridge before it is connected to: does its name lead anywhere?"""
+"""Findings about a TCP bridge: the look-up of its name, and failures to connect."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from meterline.link.url import Bridge
 from meterline.protocols.api import Finding, fault, ok
 
 RESOLVE_TIMEOUT_S = 10.0
-"""Seconds to wait for a name's addresses."""
+"""Time that the look-up of a name may take."""
 
 
 async def name(bridge: Bridge) -> Finding | None:
-    """Whether the host's name is known; None for an address, which has none."""
+    """Look the host name up and return the finding; None if the link gives an address in place of a name."""
     host = bridge.host
     if _is_address(host):
         return None
-    remedy = f"getent hosts {host}; or write its address: link: tcp://ADDRESS:{bridge.port}"
+    remedy = f"getent hosts {host}; or use the address: link: tcp://ADDRESS:{bridge.port}"
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):
             addresses = await world.current.look_up(host)
     except TimeoutError:
-        return fault(f"the name {host!r} is not resolved in {RESOLVE_TIMEOUT_S:.0f} s: the name server does not answer", remedy)
+        return fault(
+            f"the name {host!r} was not resolved within {RESOLVE_TIMEOUT_S:.0f} s: the name server does not answer", remedy
+        )
     except (OSError, UnicodeError):
         return fault(f"the name {host!r} is not known", remedy)
     return ok(f"the name {host!r} leads to {', '.join(dict.fromkeys(addresses))}")
 
 
 def unreachable(bridge: Bridge, problem: str, kind: LinkErrorKind | None) -> Finding:
-    """What to do about a bridge that cannot be connected to, or whose link was lost.
+    """Return the fault of a bridge that cannot be connected to, or whose link was lost.
 
     Args:
-        bridge: Where the link leads to.
-        problem: What happened, for people.
-        kind: The same, for the program; None where the bridge is connected and its meter is silent.
+        bridge: The bridge of the link.
+        problem: The failure, in words for people.
+        kind: The failure, as a kind of link error; None if the bridge is connected and its meter is silent.
     """
     if kind is LinkErrorKind.REFUSED:
         what = f"{problem}: nothing listens on port {bridge.port} of {bridge.host}"

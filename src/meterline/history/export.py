@@ -18,7 +18,14 @@ from meterline.history.day_row import IMPORTED, METER, PER_WATT_HOUR, DayRow
 By: TypeAlias = Literal["slot", "hour", "day"]
 Format: TypeAlias = Literal["csv", "json", "openmetrics"]
 _ORIGINS: Final = {IMPORTED: "imported", METER: "meter"}
-_FAMILY: Final = "smartmeter_history_energy_watthours"
+FAMILIES: Final = {
+    ("import", False): "smartmeter_history_energy_import_watthours",
+    ("import", True): "smartmeter_history_energy_import_tariff_watthours",
+    ("distributor", True): "smartmeter_history_energy_import_distributor_watthours",
+    ("export", False): "smartmeter_history_energy_export_watthours",
+    ("export", True): "smartmeter_history_energy_export_tariff_watthours",
+}
+"""Kind of a register, and whether it is one of several → its family. A total is never in the family of its parts."""
 
 
 class Period(NamedTuple):
@@ -137,13 +144,15 @@ def as_openmetrics(found: Iterable[Period]) -> Iterator[str]:
 
     Each sample is the energy of its period, one second before the period's end: so the sum over a day is the energy of the day.
     """
-    yield f"# HELP {_FAMILY} Energy of the period that ends one second later.\n# TYPE {_FAMILY} gauge\n"
-    for period in found:
-        for name, watthours in period.watthours.items():
-            direction, _, tariff = name.partition("/")
-            labels = {"meter": period.meter, "direction": direction} | ({"tariff": tariff} if tariff else {})
-            text = ",".join(f'{label}="{_escaped(value)}"' for label, value in labels.items())
-            yield f"{_FAMILY}{{{text}}} {watthours:.10g} {period.end - 1}\n"
+    rows = list(found)
+    for (name, has_tariff), family in FAMILIES.items():
+        yield f"# HELP {family} Energy of the period that ends one second later.\n# TYPE {family} gauge\n"
+        for period in rows:
+            for register, watthours in period.watthours.items():
+                direction, _, tariff = register.partition("/")
+                if (direction, bool(tariff)) == (name, has_tariff):
+                    labels = f'meter="{_escaped(period.meter)}"' + (f',tariff="{_escaped(tariff)}"' if tariff else "")
+                    yield f"{family}{{{labels}}} {watthours:.10g} {period.end - 1}\n"
     yield "# EOF\n"
 
 

@@ -19,12 +19,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from meterline import world
 from meterline.errors import UserError
 from meterline.history.day_row import DayRow, RowKey
 from meterline.history.salvage import PAGE_BYTES, records
+from meterline.meter.exposition import LedgerHealth
 
 log = logging.getLogger("meterline")
 
@@ -60,22 +61,6 @@ _PASSING: Final = (
 """Errors of the disk, the folder or another process: the file may be as it should."""
 
 
-class Health(NamedTuple):
-    """How the ledger is.
-
-    Attributes:
-        aside: Reason → rows and entries that were set aside since the start.
-        committed_at: Unix time of the last commit; 0: none since the start.
-        size: Bytes of the file; 0 where there is none.
-        is_writable: The last try to write succeeded.
-    """
-
-    aside: dict[str, int]
-    committed_at: float
-    size: int
-    is_writable: bool
-
-
 class NewerForm(UserError):
     """The file was written by a later version of the program, which may keep things that this one would lose."""
 
@@ -101,10 +86,10 @@ class Ledger:
         self._committed_at = 0.0
         self._is_writable = True
 
-    def health(self) -> Health:
+    def health(self) -> LedgerHealth:
         """How the ledger is."""
         size = self.path.stat().st_size if self.path.exists() else 0
-        return Health(dict(self._aside), self._committed_at, size, self._is_writable)
+        return LedgerHealth(dict(self._aside), self._committed_at, size, self._is_writable)
 
     def row(self, key: RowKey) -> DayRow | None:
         """The row of a key; None where there is none, or none that can be believed."""

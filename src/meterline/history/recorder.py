@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Final
 
 from meterline import world
 from meterline.history.clock import TrustedClock
 from meterline.history.day_row import DAY_S, LIVE, METER, PER_WATT_HOUR, DayRow, RowKey
+from meterline.history.generations import Generations
 from meterline.history.healing import contradicts, days_of, fill
 from meterline.history.known_edges import DAYS, KnownEdges
 from meterline.history.ledger import Ledger
@@ -109,13 +110,15 @@ class _Recorded:
 class _Write:
     """What has changed, as it stands now, on its way to the disk."""
 
-    def __init__(self, batch: list[_Recorded]) -> None:
+    def __init__(self, batch: list[_Recorded], generations: Generations) -> None:
+        self._generations = generations
         self._days = [(recorded, frozenset(recorded.changed)) for recorded in batch]
         self.rows = [recorded.rows[day].copy() for recorded, days in self._days for day in sorted(days)]
         self.entries = [
             (zone_key(recorded.meter.name), recorded.zone.encode()) for recorded in batch if not recorded.is_zone_kept
         ]
         for recorded in batch:
+            self.entries += generations.entries(recorded.meter.name)
             recorded.changed.clear()
 
     def settle(self, is_written: bool) -> bool:
@@ -123,6 +126,7 @@ class _Write:
         for recorded, days in self._days:
             if is_written:
                 recorded.is_zone_kept = True
+                self._generations.settle(recorded.meter.name, self.entries)
             else:
                 recorded.changed |= days
         return is_written
@@ -134,14 +138,10 @@ class Recorder:
     `open` a meter, `take` after each snapshot, `run` beside the meters, `close` at the end.
     """
 
-    def __init__(self, ledger: Ledger, generation: Callable[[str], int] = lambda meter: 1) -> None:
-        """
-        Args:
-            ledger: Where rows are kept.
-            generation: Counts the meters that had a name; see `RowKey`.
-        """
+    def __init__(self, ledger: Ledger) -> None:
+        """`ledger`: where rows are kept."""
         self.ledger = ledger
-        self._generation = generation
+        self._generations = Generations(ledger)
         self._clock = TrustedClock(lambda: world.current.now())
         self._meters: dict[str, _Recorded] = {}
         self._due = asyncio.Event()
@@ -158,7 +158,7 @@ class Recorder:
         """
         known = self._meters.get(meter.name)
         if known is None or (known.slot_s, known.zone) != (slot_s, zone) or known.meter is not meter:
-            self._meters[meter.name] = _Recorded(meter, slot_s, zone, self._generation(meter.name))
+            self._meters[meter.name] = _Recorded(meter, slot_s, zone, self._generations.number(meter.name))
 
     def forget(self, meter: str) -> None:
         """Record a meter no more. What is not on the disk is written."""
@@ -169,14 +169,14 @@ class Recorder:
     def take(self, meter: Meter) -> None:
         """Record what a meter said in the snapshot that it has just taken."""
         recorded = self._meters.get(meter.name)
-        if recorded is None or not meter.registers:
+        if recorded is None or not meter.registers or not self._generations.take(meter):
             return
         if (now := self._clock.moment(meter.clock())) is None:
             return
         if now < recorded.at:  # the clock was set back: edges of the time that comes again are recorded again
             recorded.at = 0
             recorded.last.clear()
-        if self._generation(meter.name) != recorded.generation:
+        if self._generations.number(meter.name) != recorded.generation:
             self.forget(meter.name)
             self.open(meter, recorded.slot_s, recorded.zone)
             recorded = self._meters[meter.name]
@@ -251,7 +251,7 @@ class Recorder:
             item: What passed the checks of the driver.
         """
         recorded = self._meters.get(meter.name)
-        if recorded is None or item.address != meter.address or self._generation(meter.name) != recorded.generation:
+        if recorded is None or not self._generations.is_present(meter.name, recorded.generation, item.address):
             _refuse(meter, "other_meter")
             return
         self._remembered.append((recorded, item))
@@ -268,7 +268,7 @@ class Recorder:
                 is_written = await self._heal(*self._remembered[0])
                 if is_written:
                     self._remembered.popleft()
-            write = _Write([recorded for recorded in self._meters.values() if recorded.changed])
+            write = _Write([recorded for recorded in self._meters.values() if recorded.changed], self._generations)
             if write.rows or write.entries:
                 is_written &= write.settle(await world.current.in_thread(self.ledger.write, write.rows, write.entries))
             for recorded in [one for one in self._meters.values() if one.is_asked_for_gaps and one.known is None]:
@@ -318,7 +318,7 @@ class Recorder:
         return True
 
     def _write_now(self, batch: list[_Recorded]) -> None:
-        write = _Write(batch)
+        write = _Write(batch, self._generations)
         write.settle(self.ledger.write(write.rows, write.entries))
 
     def close(self) -> None:

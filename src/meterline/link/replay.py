@@ -18,7 +18,6 @@ class Replay:
     def __init__(self, url: str, file: IO[bytes], pace: int | None) -> None:
         self.url = shown(url)
         self.crowd = 1
-        self.rest = 0.0
         self.received = 0
         self.timed = pace is not None
         self.tap: Tap | None = None
@@ -43,6 +42,9 @@ class Replay:
     def unread(self, data: bytes) -> None:
         """See `Link`."""
         self._ahead = data + self._ahead
+
+    def rest_until(self, moment: float) -> None:
+        """A capture waits by itself."""
 
     async def write(self, data: bytes) -> None:
         """A capture does not listen."""

@@ -35,6 +35,8 @@ class SerialLine(Wire):
         if (self.baud, self._form) == (baud, form):
             return
         shape = {} if form == self._form else _SHAPES[form]
+        # The change drops what has come. A reader that was told of it already would read nothing, which means "unplugged".
+        self._transport.pause_reading()
         try:
             try:
                 await self._transport.reconfigure_port(baudrate=baud, **shape)
@@ -44,6 +46,9 @@ class SerialLine(Wire):
                 await self._transport.reconfigure_port(baudrate=baud)  # a pseudo-terminal, as in `open_device`
         except OSError as error:
             raise errors.lost(self.url, error) from error
+        finally:
+            if self._resume is None:
+                self._transport.resume_reading()
         self._buffer.clear()
         self.baud, self._form = baud, form
 

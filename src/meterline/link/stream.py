@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 from meterline import world
 from meterline.link import errors
 from meterline.link.errors import LinkError
+from meterline.link.ticks import TICK_S, call_at
 from meterline.link.url import shown
 
 CHUNK = 4096
@@ -49,7 +50,6 @@ class Link(Protocol):
         baud: Speed in use, in bits a second; None where the link has none (TCP, capture).
         timed: False where bytes do not come when the meter sent them (a capture replayed at full speed).
         crowd: How many links this process reads: drivers that can wait rest longer in a crowd.
-        rest: Seconds to leave the line alone after each read: wake-ups cost more than decoding.
         received: Bytes that came so far.
         tap: Gets a copy of everything that is read; None: nobody listens in.
     """
@@ -58,7 +58,6 @@ class Link(Protocol):
     baud: int | None
     timed: bool
     crowd: int
-    rest: float
     received: int
     tap: Tap | None
 
@@ -75,6 +74,16 @@ class Link(Protocol):
 
     def unread(self, data: bytes) -> None:
         """Put bytes back in front of all that is still to be read."""
+
+    def rest_until(self, moment: float) -> None:
+        """Leave the line alone: what comes until then waits in the kernel, since waking up costs more than decoding.
+
+        A line that is left alone for longer than its kernel's buffer lasts (4 KiB of a serial device) loses bytes. A capture
+        does not rest.
+
+        Args:
+            moment: Seconds of the clock of the event loop. A moment that is near or has passed is no rest.
+        """
 
     async def write(self, data: bytes) -> None:
         """Send bytes to the meter. A capture drops them.
@@ -107,12 +116,12 @@ class Wire(asyncio.Protocol):
         self.url = shown(url)
         self.baud = baud
         self.crowd = 1
-        self.rest = 0.0
         self.received = 0
         self.tap: Tap | None = None
         self._transport: Any = None
         self._buffer = bytearray()
         self._left = False
+        self._has_rested = False
         self._due = 0.0
         self._lost: LinkError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -128,12 +137,11 @@ class Wire(asyncio.Protocol):
         self._buffer += data
         self.received += len(data)
         self._wake()
-        loop = asyncio.get_running_loop()
-        ahead = max(self._due - (now := loop.time()), 0.0) + len(data) / PACE
+        now = asyncio.get_running_loop().time()
+        ahead = max(self._due - now, 0.0) + len(data) / PACE
         self._due = now + ahead
-        if self._resume is None and (self.rest or ahead >= AHEAD or len(self._buffer) > MAX_BUFFER):
-            self._transport.pause_reading()
-            self._resume = loop.call_later(max(self.rest, ahead), self._go_on)
+        if self._resume is None and (ahead >= AHEAD or len(self._buffer) > MAX_BUFFER):
+            self._pause_until(now + ahead)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the link is gone."""
@@ -142,10 +150,26 @@ class Wire(asyncio.Protocol):
             self._resume.cancel()
         self._wake()
 
+    def rest_until(self, moment: float) -> None:
+        """See `Link`."""
+        if moment - asyncio.get_running_loop().time() >= TICK_S and not self._lost:
+            self._has_rested = True
+            self._pause_until(moment)
+
+    def _pause_until(self, moment: float) -> None:
+        """Pause, at least until then."""
+        if self._resume is None:
+            self._transport.pause_reading()
+        elif self._resume.when() >= moment:
+            return
+        else:
+            self._resume.cancel()
+        self._resume = call_at(moment, self._go_on, self.crowd)
+
     def _go_on(self) -> None:
         self._resume = None
         if len(self._buffer) > MAX_BUFFER:
-            self._resume = asyncio.get_running_loop().call_later(AHEAD, self._go_on)
+            self._resume = call_at(asyncio.get_running_loop().time() + AHEAD, self._go_on, self.crowd)
         else:
             self._transport.resume_reading()
 
@@ -162,7 +186,7 @@ class Wire(asyncio.Protocol):
                 raise self._lost
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        most = MAX_RESTED if self.rest else MAX_READ
+        most, self._has_rested = MAX_RESTED if self._has_rested else MAX_READ, False
         data = bytes(self._buffer[:most])
         del self._buffer[:most]
         self._left = bool(self._buffer)

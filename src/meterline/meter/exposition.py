@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import gzip
 import platform
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, exposition
 from prometheus_client.metrics import Gauge, Info
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from meterline import __version__, world
@@ -35,10 +38,74 @@ class Reloads:
         self.good_at = world.current.now() if good else self.good_at
 
 
+@dataclass
+class BrokerCounts:
+    """How publishing on an MQTT broker goes."""
+
+    is_connected: bool = False
+    connections: int = 0
+    """So far."""
+    messages: int = 0
+    """Sent so far."""
+
+
+class _BrokerCollector:
+    """The broker on /metrics; nothing where none is configured."""
+
+    def __init__(self, broker: Callable[[], BrokerCounts | None]) -> None:
+        self._broker = broker
+
+    def collect(self) -> Iterator[Metric]:
+        """Made anew for each page."""
+        if counts := self._broker():
+            yield GaugeMetricFamily("meterline_mqtt_connected", "1 while the MQTT broker is connected.", counts.is_connected)
+            yield CounterMetricFamily("meterline_mqtt_messages", "Messages sent to the MQTT broker.", counts.messages)
+            again = max(0, counts.connections - 1)
+            yield CounterMetricFamily("meterline_mqtt_reconnects", "Times the MQTT broker was connected again.", again)
+
+
+class LedgerHealth(NamedTuple):
+    """How the ledger is.
+
+    Attributes:
+        aside: Reason → rows, entries and files that were set aside since the start.
+        committed_at: Unix time of the last commit; 0: none since the start.
+        size: Bytes of the file; 0 where there is none.
+        is_writable: The last try to write succeeded.
+    """
+
+    aside: dict[str, int]
+    committed_at: float
+    size: int
+    is_writable: bool
+
+
+class _LedgerCollector:
+    """The ledger on /metrics."""
+
+    def __init__(self, ledger: Callable[[], LedgerHealth]) -> None:
+        self._ledger = ledger
+
+    def collect(self) -> Iterator[Metric]:
+        """Made anew for each page."""
+        health = self._ledger()
+        aside = CounterMetricFamily(
+            "meterline_ledger_aside", "Damaged rows and files of the ledger set aside.", labels=["reason"]
+        )
+        for reason in ("checksum", "file", "form"):
+            aside.add_metric([reason], health.aside.get(reason, 0))
+        yield aside
+        yield GaugeMetricFamily("meterline_ledger_bytes", "Size of the ledger.", health.size)
+        when = "When the ledger was written last; 0: not since the start."
+        yield GaugeMetricFamily("meterline_ledger_last_commit_timestamp_seconds", when, health.committed_at)
+        yield GaugeMetricFamily("meterline_ledger_writable", "1 while the ledger can be written.", health.is_writable)
+
+
 class Page:
     """Everything that /metrics shows. `meters` may change; `refresh` is called before each page.
 
-    `writable`: whether the state can be kept; None where there is none.
+    `writable`: whether the state can be kept; None where there is none. `broker`: how publishing goes; None while no broker is
+    configured. `ledger`: how the ledger is; None where there is none.
     """
 
     def __init__(
@@ -47,6 +114,8 @@ class Page:
         refresh: Callable[[], None] = lambda: None,
         reloads: Reloads | None = None,
         writable: Callable[[], bool] | None = None,
+        broker: Callable[[], BrokerCounts | None] = lambda: None,
+        ledger: Callable[[], LedgerHealth] | None = None,
     ) -> None:
         self._meters = meters
         self._refresh = refresh
@@ -62,6 +131,9 @@ class Page:
             self._add("meterline_config_last_reload_success_timestamp_seconds", when, lambda: reloads.good_at)
         if writable:
             self._add("meterline_state_writable", "1 where what must survive a restart can be kept.", writable)
+        if ledger:
+            self._process.register(_LedgerCollector(ledger))
+        self._process.register(_BrokerCollector(broker))
 
     def _add(self, name: str, text: str, value: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._process).set_function(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from meterline.meter.families import FAMILIES
 from meterline.meter.line_quality import Counted, LineQuality
@@ -21,7 +21,6 @@ class LinkCounters:
     Attributes:
         frames, opened, swaps, defects: How often.
         rejected: Reason → how many groups, replies or values.
-        histograms: Family → what the driver observed often.
         histograms: Family → what the driver observed often.
         observed: Series → value, of what the driver says about itself.
         line: How much of what arrives is accepted.
@@ -47,6 +46,19 @@ class LinkCounters:
     def received(self) -> int:
         """Bytes read from all links so far."""
         return self._received + (self._link.received if self._link else 0)
+
+    def values(self) -> Iterator[tuple[Series, float]]:
+        """Everything that is counted and observed, but for histograms, and for what depends on the moment."""
+        yield ("smartmeter_frames_total",), self.frames
+        yield ("smartmeter_received_bytes_total",), self.received
+        yield ("smartmeter_link_opened_total",), self.opened
+        yield ("smartmeter_meter_swaps_total",), self.swaps
+        yield ("smartmeter_defects_total",), self.defects
+        if self.frames:
+            yield from (((_REJECTED, reason), times) for reason, times in self.rejected.items())
+        if (ratio := self.line.accepted_ratio) is not None:
+            yield (_ACCEPTED,), ratio
+        yield from self.observed.items()
 
     def attach(self, link: Counted) -> None:
         """Count a link that was opened; the one before is gone."""
@@ -89,7 +101,7 @@ class LinkCounters:
             histogram = self.histograms.setdefault(family, Histogram(FAMILIES[family].buckets))
             if value is not None:
                 histogram.observe(value)
-            self._text.show_lines(family, histogram.lines(family, self._text.label))
+            self._text.show_lines(family, histogram.lines(family, self._text.labels))
             return
         if value is None:
             self.observed.pop(series, None)

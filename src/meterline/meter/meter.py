@@ -9,7 +9,7 @@ What the decoder cannot judge is judged here, with a clock and a memory:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from operator import attrgetter
 
@@ -60,6 +60,7 @@ class Meter:
     def __init__(self, name: str, stale_after: float = 10.0, clock: Callable[[], float] | None = None) -> None:
         self.name = name
         self.text = TextCache(name)
+        self._labels: Mapping[str, str] = {}
         self.stale_after = stale_after
         self.follows_pace = True
         """A slow meter has longer than `stale_after`; False where a person chose that."""
@@ -71,13 +72,29 @@ class Meter:
         self.registers: dict[Series, float] = {}
         """What the last snapshot said of its counters, as far as it is believed."""
         self.address: str | None = None
+        self.is_address_sure = False
+        """Two snapshots said the address."""
+        self.gone = 0
+        """Readings that have disappeared so far."""
         self.last_frame = -math.inf
         self.last_frame_at = 0.0
         """Unix time of the last valid frame, for people; 0 before the first."""
         self.start_anew()
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What the configuration says of the meter beside its name: name of a label → text. Every series has these labels."""
+        return self._labels
+
+    @labels.setter
+    def labels(self, labels: Mapping[str, str]) -> None:
+        if labels != self._labels:
+            self._labels = labels
+            self.text.label({"meter": self.name, **labels})
+
     def start_anew(self) -> None:
         """Forget what is shown: it is another meter, or read over another link."""
+        self.gone += 1
         self._entries: dict[Series, Entry] = {}
         self._registers = Registers()
         self._said_once: dict[Series, str] = {}
@@ -226,13 +243,14 @@ class Meter:
         if address is None:
             return self._stranger is not None
         if self.address in (None, address):
+            self.is_address_sure = self.address == address
             self.address, self._stranger = address, None
             return False
         if address != self._stranger:
             self._stranger, self._stranger_at = address, now
             return True
         self.start_anew()
-        self.address = address
+        self.address, self.is_address_sure = address, True
         self.counters.swaps += 1
         return False
 
@@ -285,6 +303,7 @@ class Meter:
 
     def _drop(self, series: Series, changed: set[str]) -> None:
         if entry := self._entries.pop(series, None):
+            self.gone += 1
             changed.add(series[0])
             if series[0] in REGISTERS:
                 self._registers.retired[series] = Mark(float(entry.value), entry.seen.at)

@@ -5,9 +5,10 @@ Floats are as Go prints them, labels in alphabetical order.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import accumulate
 
 from meterline.meter.families import FAMILIES
@@ -34,22 +35,66 @@ def labels(texts: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{escape(text)}"' for name, text in sorted(texts.items()))
 
 
-@cache
-def template(series: Series) -> str:
-    """A sample's line with two gaps, for the escaped name of the meter and the number: the same for all meters."""
-    values = (escape(value).replace("%", "%%") for value in series[1:])
-    pairs = sorted((*zip(FAMILIES[series[0]].labels, values, strict=True), ("meter", "%s")))
-    inner = ",".join(f'{name}="{value}"' for name, value in pairs)
-    return f"{series[0]}{{{inner}}} %s\n"
+def _line(name: str, pairs: Iterable[tuple[str, str]], value: str) -> str:
+    """A sample's line. `pairs`: name and escaped text of each label."""
+    inner = ",".join([f'{label}="{text}"' for label, text in sorted(pairs)])
+    return f"{name}{{{inner}}} {value}\n"
 
 
-def block(family: str, meter: str, shown: Iterable[tuple[Series, float | str]]) -> str:
-    """The lines of one family of one meter. `meter` is its escaped name. The texts of an info family share one line."""
-    if FAMILIES[family].type != "info":
-        return "".join([template(series) % (meter, number(float(value))) for series, value in shown])
-    pairs = sorted((*((series[1], escape(str(value))) for series, value in shown), ("meter", meter)))
-    inner = ",".join(f'{name}="{value}"' for name, value in pairs)
-    return f"{family}{{{inner}}} 1.0\n"
+class _Templates(dict[Series, str]):
+    """Series → its line with gaps: for each label of the meter, in the order of their names, and for the number."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._gaps = [(name, "%s") for name in names]
+
+    def __missing__(self, series: Series) -> str:
+        values = (escape(value).replace("%", "%%") for value in series[1:])
+        self[series] = _line(series[0], (*zip(FAMILIES[series[0]].labels, values, strict=True), *self._gaps), "%s")
+        return self[series]
+
+
+_templates = lru_cache(maxsize=64)(_Templates)
+"""Meters whose labels have the same names share their templates."""
+
+
+class MeterLabels:
+    """The labels of every series of a meter: `meter`, its name, and those that the configuration gives it.
+
+    Attributes:
+        texts: Name → escaped text, in the order of the names.
+    """
+
+    __slots__ = ("_templates", "_values", "texts")
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = {name: escape(text) for name, text in sorted(texts.items())}
+        self._values = tuple(self.texts.values())
+        self._templates = _templates(tuple(self.texts))
+
+    def block(self, family: str, shown: Iterable[tuple[Series, float | str]]) -> str:
+        """The lines of one family. The texts of an info family share one line."""
+        if FAMILIES[family].type != "info":
+            templates, values = self._templates, self._values
+            return "".join([templates[series] % (*values, number(float(value))) for series, value in shown])
+        own = ((series[1], escape(str(value))) for series, value in shown)
+        return _line(family, (*own, *self.texts.items()), "1.0")
+
+    def line(self, name: str, value: float, **own: str) -> str:
+        """One sample. `own`: its own labels, as texts that need no escape."""
+        return _line(name, (*own.items(), *self.texts.items()), number(value))
+
+    def instead_of(self, others: MeterLabels, lines: str) -> str:
+        """Lines that were written with the labels `others`, with these labels."""
+
+        def line(match: re.Match[str]) -> str:
+            own = (pair for pair in _PAIR.findall(match[2]) if pair[0] not in others.texts)
+            return _line(match[1], (*own, *self.texts.items()), match[3])
+
+        return _LINE.sub(line, lines)
+
+
+_LINE = re.compile(r"^(\w+)\{(.*)\} (\S+)\n", re.MULTILINE)
+_PAIR = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class Histogram:
@@ -74,9 +119,9 @@ class Histogram:
         """Upper limit, as text → how many are not above it."""
         return zip([*map(number, self.limits), "+Inf"], accumulate(self._counts), strict=True)
 
-    def lines(self, family: str, meter: str) -> str:
-        """Its samples. `meter` is the escaped name."""
-        lines = [f'{family}_bucket{{le="{le}",meter="{meter}"}} {number(count)}\n' for le, count in self.buckets()]
-        lines.append(f'{family}_count{{meter="{meter}"}} {number(self.count)}\n')
-        lines.append(f'{family}_sum{{meter="{meter}"}} {number(self.sum)}\n')
+    def lines(self, family: str, labels: MeterLabels) -> str:
+        """Its samples, of a meter with these labels."""
+        lines = [labels.line(f"{family}_bucket", count, le=le) for le, count in self.buckets()]
+        lines.append(labels.line(f"{family}_count", self.count))
+        lines.append(labels.line(f"{family}_sum", self.sum))
         return "".join(lines)

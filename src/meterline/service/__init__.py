@@ -1,1 +1,1 @@
-"""The program at work: `supervisor` reads the links and opens them again, `detect` tells what speaks there."""
+"""The running program: `supervisor` reads the links and opens them again, `detect` recognises protocols, `systemd` notifies."""

@@ -1,4 +1,4 @@
-"""What speaks on a link, and how fast. Every protocol listens before anything is written."""
+"""Recognition of the protocol and the speed of a link. All protocols listen before any of them writes to the link."""
 
 from __future__ import annotations
 
@@ -11,28 +11,35 @@ from meterline.protocols import PROTOCOLS
 from meterline.protocols.api import MeterProtocol, Recognition
 
 REPLAYED_BYTES = 1 << 20
-"""Bytes of a link without speed that the next protocol hears again."""
+"""Bytes of a link without speed that are given again to the next protocol."""
 
 
 def serial_of(name: str | None) -> SerialSettings:
-    """Return the settings with which a device is opened that speaks this protocol, or one that is not known."""
+    """Return the serial settings to open a device with.
+
+    Args:
+        name: The protocol; None if it is not known yet.
+    """
     return PROTOCOLS[name].serial if name else DEFAULT_SETTINGS
 
 
 async def detect(link: Link, before: str | None = None) -> MeterProtocol[Any]:
     """Find the protocol of a link.
 
-    All protocols that only listen are tried first. Something is written only where none of them recognised the line, or saw
-    signs of its own protocol on it.
+    All protocols that only listen are tried first. The others, which write to the link, are tried only if none of the first
+    recognised the line or saw signs of its own protocol.
 
     Args:
         link: The open link. It is left at the speed of its protocol, with nothing lost.
-        before: The protocol that was recognised on this link last time. Another device may be there by now, so all that only
-            listen are tried; but nothing is written for the sake of a third protocol.
+        before: The protocol that was recognised on this link last time. All protocols that only listen are tried, since
+            another device may have been connected; of those that write, only this one.
+
+    Returns:
+        The protocol.
 
     Raises:
-        Silent: None is recognised; where something arrives that nobody asked for, only those
-            that listen explain, since an adapter that must be asked is silent.
+        Silent: No protocol recognised the line. The text explains why. If data arrived without a request, only the protocols
+            that listen explain, since an adapter that sends replies only would have been silent.
         OSError: The link was lost.
     """
     received, recognitions = link.received, list[Recognition]()
@@ -60,9 +67,12 @@ async def try_protocol(link: Link, protocol: MeterProtocol[Any], options: Any = 
     Args:
         link: The open link.
         protocol: The protocol that tries.
-        options: Those of a meter that is configured there.
-        is_last: No other protocol listens after this one. Else, where the link has no speed (a bridge, a capture), the next one
-            hears again what this one has read.
+        options: The options of a meter that is configured on the link.
+        is_last: Whether no other protocol listens after this one. If one does, and the link has no speed (a bridge, a capture),
+            the bytes that were read are given back to the link.
+
+    Returns:
+        What the protocol recognised, or why not.
 
     Raises:
         OSError: The link was lost.

@@ -1,7 +1,7 @@
-"""Read many meters at once, each link supervised by itself: lost, silent or refused, it comes back without help.
+"""Reads all meters at once. Each link has its own supervisor, which opens the link again after every failure.
 
-Three arms are the error model: `Refused` → the longest pause at once; OSError (link lost, silence) → warn once, reopen;
-any other exception is our defect → traceback, counted, reopen. The other meters go on in every case.
+The error model has three arms: `Refused` → the longest pause at once; OSError (link lost, silence) → warn once, reopen; any
+other exception is a defect of meterline → traceback, counted, reopen. The other meters go on in every case.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from meterline import world
 from meterline.billing.billing import BillingService
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig
 from meterline.history.clock import synchronised
 from meterline.history.ledger import Ledger
@@ -33,15 +35,15 @@ from meterline.store import State
 
 log = logging.getLogger("meterline")
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = {"device": 5.0, "tcp": 30.0}
-"""Seconds between two tries to open a link: looking whether a device is there again costs nothing, a connection does."""
-REFUSED_PAUSE = 300.0
-STALE_AFTER = 10.0
-KEEP_AGAIN = 60.0
-"""Seconds after which a memory is kept that could not be written: each try may hold up the loop for a second."""
+FIRST_PAUSE_S = 0.5
+PAUSE_MAX_S = {"device": 5.0, "tcp": 30.0}
+"""Longest pause between two tries to open a link: a look for a device costs nothing, a connection does."""
+REFUSED_PAUSE_S = 300.0
+STALE_AFTER_S = 10.0
+STORE_RETRY_PAUSE_S = 60.0
+"""Pause after a failed write of a driver's memory: each try may block the event loop for a second."""
 RECOGNISED = ".protocol"
-"""In the memory of a link: what was recognised there last. No meter has such a name."""
+"""Key in the memory of a link: the protocol that was recognised last. No meter has such a name."""
 
 
 class Runtime:
@@ -58,17 +60,21 @@ class Runtime:
         self.recorder = Recorder(Ledger(self.state.folder)) if self.state.folder else None
         """Writes the ledger; None where nothing is kept."""
         self.on_frame: Callable[[Meter], None] = lambda meter: None
-        """Called with each frame, after the meter has taken it."""
+        """Called after each frame, with its meter."""
         self.config = Config(())
         self.meters: dict[str, Meter] = {}
-        """By name, in the order of the configuration."""
+        """Name → meter, in the order of the configuration."""
         self._links: dict[str, tuple[MeterConfig, ...]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._take(config)
 
     async def run(self, for_ever: bool = False) -> None:
-        """Read all meters until cancelled. Captures end; `for_ever`: that is no end, since others may be added."""
+        """Read all meters until cancelled.
+
+        Args:
+            for_ever: Whether to go on after the end of all captures, since meters may be added.
+        """
         try:
             async with asyncio.TaskGroup() as keeping:
                 books = keeping.create_task(self.books.run(), name="keep the books")
@@ -87,7 +93,7 @@ class Runtime:
                 self.recorder.close()
 
     async def change(self, config: Config) -> None:
-        """Read these meters from now on. A link whose meters are configured as before goes on untouched."""
+        """Replace the configuration. A link whose meters are configured as before is not interrupted."""
         links = _by_link(config)
         ended = [link for link, meters in self._links.items() if links.get(link) != meters]
         begun = [link for link, meters in links.items() if self._links.get(link) != meters]
@@ -100,7 +106,7 @@ class Runtime:
             self._follow(link)
 
     def _take(self, config: Config) -> None:
-        """The meters of a configuration; those known by name keep what they have counted."""
+        """Take the meters of a configuration. A meter of the same name keeps its counters."""
         before = {meter.name: (meter.link, meter.protocol) for meter in self.config.meters}
         self.config, self._links = config, _by_link(config)
         known = dict(self.meters)
@@ -110,6 +116,7 @@ class Runtime:
             if before.get(meter.name, (meter.link, meter.protocol)) != (meter.link, meter.protocol):
                 self.meters[meter.name].move()
                 _forget_link(self.meters[meter.name], None)
+            self.meters[meter.name].labels = meter.labels
             self.meters[meter.name].stale_after = meter.stale_after or _stale_after(meter, len(self._links[meter.link]))
             self.meters[meter.name].follows_pace = meter.stale_after is None
         for name in known:
@@ -123,36 +130,36 @@ class Runtime:
             self._tasks[link] = self._group.create_task(follower.follow(), name=f"follow {shown(link)}")
 
     def silent(self) -> list[str]:
-        """Names of the meters that do not speak now."""
+        """Return the names of the meters that are offline now."""
         return [meter.name for meter in self.meters.values() if not meter.up]
 
     def ready(self) -> bool:
-        """Every meter has spoken, or its first deadline has passed."""
+        """Return whether every meter has sent a frame, or its first deadline has passed."""
         now = self.clock()
         return all(meter.counters.frames or now - self.started > meter.stale_after for meter in self.meters.values())
 
 
 def _forget_link(meter: Meter, up: float | None = 0.0) -> None:
-    """The link is gone, and with it what its driver said of it. What was counted stays; what was `up` is not any more."""
+    """Remove the driver's gauges after a link was lost. Counters stay; gauges named `…_up` become `up`."""
     for series in [series for series in meter.counters.observed if FAMILIES[series[0]].type != "counter"]:
         meter.counters.observe(Observation(series, up if series[0].endswith("_up") else None))
 
 
 def _by_link(config: Config) -> dict[str, tuple[MeterConfig, ...]]:
-    """Each link with all its meters, in the order of the configuration."""
+    """Each link with all its meters, in the order of the configuration; without their labels, which change no link."""
     links: dict[str, tuple[MeterConfig, ...]] = {}
     for meter in config.meters:
-        links[meter.link] = (*links.get(meter.link, ()), meter)
+        links[meter.link] = (*links.get(meter.link, ()), replace(meter, labels=Labels()))
     return links
 
 
 def _stale_after(meter: MeterConfig, sharing: int) -> float:
-    """The protocol knows how often a meter speaks that has to share its link."""
-    return float(meter.options.stale_after(sharing)) if meter.options else STALE_AFTER
+    """Return the seconds after which a value is stale; the protocol knows how often a meter on a shared link sends."""
+    return float(meter.options.stale_after(sharing)) if meter.options else STALE_AFTER_S
 
 
 class _LinkSupervisor:
-    """Opens one link, reads its meters, and opens the link again, for ever."""
+    """Opens one link, reads its meters, and opens the link again after each failure."""
 
     def __init__(self, runtime: Runtime, configs: tuple[MeterConfig, ...], crowd: int) -> None:
         meters = [runtime.meters[config.name] for config in configs]
@@ -170,14 +177,14 @@ class _LinkSupervisor:
         self._kept, self._keep_at = repr(self._memory), -math.inf
         self._news = RepeatFilter(meters[0].clock)
         self._lines = {meter.name: RepeatFilter(meter.clock) for meter in meters}
-        self._unsaid: set[str] = set()
+        self._unlogged: set[str] = set()
         self._troubled = False
         self._speaking_since: float | None = None
         self._hints = Reminders(meters[0].clock)
         self._pauses = _pauses(self._link)
 
     async def follow(self) -> None:
-        """Until cancelled; a capture ends by itself."""
+        """Read the link until cancelled, or until the end of a capture."""
         while True:
             opened = False
             try:
@@ -192,25 +199,25 @@ class _LinkSupervisor:
                             _forget_link(meter)
                 pause = next(self._pauses)
             except EOFError:
-                self._tell(logging.INFO, "the capture has ended")
+                self._log(logging.INFO, "the capture has ended")
                 return
             except Refused as error:
                 self._end("refused")
-                self._say(f"refused: {{}}; next try in {REFUSED_PAUSE:.0f} s", error)
-                pause = REFUSED_PAUSE
+                self._report(f"refused: {{}}; next try in {REFUSED_PAUSE_S:.0f} s", error)
+                pause = REFUSED_PAUSE_S
             except OSError as error:
                 self._end("given_up" if not isinstance(error, LinkError) else "lost" if opened else "unopened")
-                self._say("{}", error)
+                self._report("{}", error)
                 pause = next(self._pauses)
-            except Exception as error:  # our own defect: never the end of the other meters
+            except Exception as error:  # A defect of meterline must not end the other meters.
                 for meter in self._all:
                     meter.counters.count_defect()
-                self._say_defect(error)
+                self._report_defect(error)
                 pause = next(self._pauses)
             await world.current.sleep(pause)
 
     def _end(self, end: End) -> None:
-        """Let the meters know how their link ended."""
+        """Record in the meters how their link ended."""
         for meter in self._all:
             meter.counters.reach.end(end, meter.clock())
 
@@ -237,13 +244,13 @@ class _LinkSupervisor:
         await protocol.read(link, self._options, self._memory, take, self._runtime.recorder if link.timed else None)
 
     def _remember(self) -> None:
-        """Keep what the driver wants back after a restart, where it has changed."""
+        """Store the driver's memory for the next start, if it has changed."""
         now = self._all[0].clock()
         if (memory := repr(self._memory)) != self._kept and now >= self._keep_at:
             if self._state.keep(self._link, self._memory):
                 self._kept = memory
             else:
-                self._keep_at = now + KEEP_AGAIN
+                self._keep_at = now + STORE_RETRY_PAUSE_S
 
     def _take(self, item: Item, meter: Meter, timed: bool) -> None:
         take_item(meter, item, timed)
@@ -258,12 +265,12 @@ class _LinkSupervisor:
             if self._runtime.recorder:
                 self._runtime.recorder.heal(meter, item)
         elif isinstance(item, Hint) and self._hints.due(meter.name, str(item.good), item.text):
-            if not item.good:  # when it is over, that is worth a line again
+            if not item.good:  # The end of a problem is logged each time.
                 self._hints.forget(meter.name, str(True))
             log.log(logging.INFO if item.good else logging.WARNING, "%s", item.sentence, extra=about(meter.name))
 
     def _speaks(self, meter: Meter) -> None:
-        """It speaks; what was wrong is over once it has spoken for a while, so that a flapping link stays quiet and slow."""
+        """Record a frame. A problem is over after a while of frames only: a flapping link logs little and pauses long."""
         now, meter.counters.line.trouble = meter.clock(), ""
         if meter.counters.frames == 1:
             log.info("the meter speaks", extra=about(meter.name))
@@ -275,34 +282,34 @@ class _LinkSupervisor:
             self._troubled = not self._news.tell(logging.INFO, "the meter speaks again", meter.name)
 
     def _judge(self, meter: Meter) -> None:
-        """Say when most of what arrives is lost, and when that is over: again and again, until the log says what is so."""
+        """Log when most received data is damaged, and when that is over; repeat while the filter holds the line back."""
         if meter.counters.line.turns():
-            self._unsaid.add(meter.name)
-        if meter.name in self._unsaid:
+            self._unlogged.add(meter.name)
+        if meter.name in self._unlogged:
             loss = meter.counters.line.loss
             if self._lines[meter.name].tell(logging.INFO if loss.good else logging.WARNING, loss.sentence, meter.name):
-                self._unsaid.discard(meter.name)
+                self._unlogged.discard(meter.name)
 
-    def _say(self, text: str, error: Refused | OSError) -> None:
-        """What is wrong now; what stays as it was is counted by the metrics, not repeated here. `text`: around the error."""
-        # The page is for everybody, and does not name the link.
+    def _report(self, text: str, error: Refused | OSError) -> None:
+        """Show and log an error. A repeated one is not logged: metrics count it. `text` has a field for the error."""
+        # The page has readers without access to the configuration: it does not name the link.
         sentence = error.sentence if isinstance(error, LinkError | Silent | Refused) else str(error)
         self._show(text.format(sentence))
-        self._tell(logging.WARNING, text.format(error))
+        self._log(logging.WARNING, text.format(error))
 
-    def _say_defect(self, error: Exception) -> None:
+    def _report_defect(self, error: Exception) -> None:
         text = "a defect in meterline; please report it"
         self._show(text)
-        self._tell(logging.WARNING, f"{text}. The link is opened again. {error!r}", error)
+        self._log(logging.WARNING, f"{text}. The link is opened again. {error!r}", error)
 
     def _show(self, trouble: str) -> None:
-        """On the page of each meter of the link."""
+        """Show a problem on the page of each meter of the link."""
         self._troubled = True
         for meter in self._all:
             meter.counters.line.trouble = trouble
 
-    def _tell(self, level: int, text: str, defect: Exception | None = None) -> None:
-        """News of the link: of its meter, or of all that share it."""
+    def _log(self, level: int, text: str, defect: Exception | None = None) -> None:
+        """Log a change of the link's state: for its meter, or for all that share the link."""
         if len(self._all) == 1:
             self._news.tell(level, text, self._names, defect)
         else:
@@ -310,9 +317,9 @@ class _LinkSupervisor:
 
 
 def _pauses(link: str) -> Iterator[float]:
-    """Doubling pauses with jitter, so that a thousand meters behind one bridge do not come back in one instant."""
-    longest = LONGEST_PAUSE["tcp" if isinstance(parse_url(link), Bridge) else "device"]
-    pause = FIRST_PAUSE
+    """Yield doubling pauses with jitter, so that a thousand meters of one bridge do not connect at the same time."""
+    longest = PAUSE_MAX_S["tcp" if isinstance(parse_url(link), Bridge) else "device"]
+    pause = FIRST_PAUSE_S
     while True:
         yield pause * world.current.random.uniform(0.75, 1.25)
         pause = min(2 * pause, longest)

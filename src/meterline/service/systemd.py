@@ -1,6 +1,6 @@
-"""Tell systemd that we serve, how the meters are, and that the event loop turns: sd_notify(3), without its library.
+"""Notify systemd of readiness, status and the watchdog, as sd_notify(3) does, without its library.
 
-Outside systemd nothing happens, and nothing that fails here ever ends the program.
+Outside systemd, all functions do nothing. A failed notification never ends the program.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from collections.abc import Callable, Sequence
 
 from meterline import world
 
-STATUS_EVERY = 5.0
-"""Seconds between two looks at the meters."""
-NAMED = 5
-"""Silent meters that the status names; the others are counted."""
+STATUS_INTERVAL_S = 5.0
+"""Time between two checks of the meters."""
+OFFLINE_NAMED_MAX = 5
+"""Offline meters that the status names; the others are counted."""
 
 
 def notify(*assignments: str) -> bool:
-    """Send them as one datagram to $NOTIFY_SOCKET. False: nobody is there, or it could not be sent."""
+    """Send `assignments`, such as ``READY=1``, as one datagram to $NOTIFY_SOCKET.
+
+    Returns:
+        False if the process has no such socket, or the datagram could not be sent.
+    """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
         return False
@@ -33,8 +37,8 @@ def notify(*assignments: str) -> bool:
     return True
 
 
-def feed_every() -> float | None:
-    """Half of $WATCHDOG_USEC in seconds; None where no watchdog waits for this process."""
+def watchdog_interval_s() -> float | None:
+    """Return half of $WATCHDOG_USEC in seconds; None if no watchdog waits for this process."""
     if os.environ.get("WATCHDOG_PID") not in (None, "", str(os.getpid())):
         return None
     try:
@@ -45,35 +49,43 @@ def feed_every() -> float | None:
 
 
 def status(silent: Sequence[str], meters: int) -> str:
-    """One line for `systemctl status`."""
-    text = f"meters that speak: {meters - len(silent)} of {meters}"
+    """Return the line that `systemctl status` shows.
+
+    Args:
+        silent: Names of the meters without a current reading.
+        meters: Number of all meters.
+    """
+    text = f"meters online: {meters - len(silent)} of {meters}"
     if silent:
-        more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
-        text += f"; silent: {', '.join(silent[:NAMED])}{more}"
-    return " ".join(text.split())  # a line end inside a name would begin another assignment
+        more = f" and {len(silent) - OFFLINE_NAMED_MAX} more" if len(silent) > OFFLINE_NAMED_MAX else ""
+        text += f"; offline: {', '.join(silent[:OFFLINE_NAMED_MAX])}{more}"
+    return " ".join(text.split())  # A line end inside a name would begin another assignment.
 
 
-async def tell(describe: Callable[[], str]) -> None:
-    """READY now, then the status where it changes and the watchdog's food, until cancelled.
+async def notify_systemd(describe: Callable[[], str]) -> None:
+    """Notify systemd of readiness at once, then of each change of the status, and reset the watchdog, until cancelled.
 
-    The food comes from a task of the loop: a loop that hangs is starved, and systemd starts the program again.
+    The watchdog is reset by a task of the event loop, so that systemd restarts a program whose loop hangs.
+
+    Args:
+        describe: Returns the line of the status.
     """
     if not os.environ.get("NOTIFY_SOCKET"):
         return
     clock = world.current.monotonic
-    half = feed_every()
-    told = describe()
-    notify("READY=1", f"STATUS={told}")
+    half = watchdog_interval_s()
+    reported = describe()
+    notify("READY=1", f"STATUS={reported}")
     feed_at = clock() if half else float("inf")
     while True:
         if half and clock() >= feed_at:
             notify("WATCHDOG=1")
             feed_at = clock() + half
-        await world.current.sleep(min(STATUS_EVERY, feed_at - clock()))
-        if (now := describe()) != told and notify(f"STATUS={now}"):
-            told = now
+        await world.current.sleep(min(STATUS_INTERVAL_S, feed_at - clock()))
+        if (now := describe()) != reported and notify(f"STATUS={now}"):
+            reported = now
 
 
-def stopping() -> None:
-    """The program ends by itself now."""
+def notify_stopping() -> None:
+    """Notify systemd that the program is ending in an orderly way."""
     notify("STOPPING=1", "STATUS=stopping")

@@ -1,4 +1,4 @@
-"""A household to simulate meters with: what it draws and what its roof gives, as functions of the time alone."""
+"""A household for simulated meters: power drawn, power of its solar panels and voltage, as functions of the time only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """`subscribed`: volt-amperes of the contract. `solar`: peak watts of the roof. `overload`: (period, length) in
-    seconds: for the last `length` of every `period` too much is drawn; None: never.
+    """A household.
+
+    Attributes:
+        zone: Time zone of its daily routine.
+        subscribed: Subscribed power in volt-amperes.
+        solar: Peak power of the solar panels in watts; 0: none.
+        overload: (period, length) in seconds: an overload in the last `length` of every `period`; None: never.
+        seed: Seed of the random variation.
     """
 
     zone: tzinfo
@@ -22,7 +28,7 @@ class House:
     seed: int = 1
 
     def load(self, now: float) -> float:
-        """Watts drawn by all appliances at the Unix time `now`."""
+        """Return the watts drawn by all appliances at the Unix time `now`."""
         if self.overload and now % self.overload[0] >= self.overload[0] - self.overload[1]:
             return self.subscribed * 1.3
         hour = self._hour(now)
@@ -34,12 +40,12 @@ class House:
         return min(watts, 0.9 * self.subscribed)
 
     def sun(self, now: float) -> float:
-        """Watts that the roof gives."""
+        """Return the watts of the solar panels at the Unix time `now`."""
         height = math.sin(math.pi * (self._hour(now) - 7.5) / 10)
         return self.solar * max(0.0, height) * (0.55 + 0.45 * self._noise(now, 240)) if self.solar else 0.0
 
     def volts(self, now: float, phase: int) -> float:
-        """RMS voltage of a phase: lower while much is drawn."""
+        """Return the RMS voltage of a phase at the Unix time `now`: lower at high load."""
         return 236 - 4 * self.load(now) / self.subscribed + 3 * (self._noise(now + 17 * phase, 60) - 0.5)
 
     def _hour(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""Put a simulated meter that talks by itself on a pseudo-terminal or a TCP port, at the speed of its line, with faults."""
+"""The line of a simulated meter that sends frames unasked: a pseudo-terminal or a TCP port, at real speed, with faults."""
 
 from __future__ import annotations
 
@@ -17,36 +17,47 @@ from meterline import world
 
 Write = Callable[[bytes], None]
 
-SLICE = 0.05
-"""Seconds between two writes: a line delivers its characters one by one, a USB adapter in small packets."""
-GAP = 0.025
-"""Seconds of silence between two frames: 16.7 to 33.4 ms (54E)."""
+WRITE_INTERVAL_S = 0.05
+"""Time between two writes: a line delivers single characters, a USB adapter small packets."""
+FRAME_GAP_S = 0.025
+"""Silence between two frames: 16.7 to 33.4 ms (54E)."""
 _SPEEDS = {termios.B1200: 1200, termios.B9600: 9600}
 
 
 class Talker(Protocol):
-    """A meter that sends frames without being asked."""
+    """A meter that sends frames unasked.
+
+    Attributes:
+        mode: Its mode, such as ``historic``; decides about the speed of its line.
+    """
 
     mode: str
 
     def advance(self, now: float) -> None:
-        """Let the time pass until `now` (Unix seconds)."""
+        """Advance the meter to the Unix time `now`."""
 
     def frame(self) -> bytes:
-        """The next frame."""
+        """Return the next frame."""
 
 
 @dataclass
 class Faults:
-    """What goes wrong on the line. Rates are per bit and per byte; pairs are (period, length) in seconds."""
+    """Faults of the line.
+
+    Attributes:
+        bit_errors: Rate of inverted bits.
+        lost_bytes: Rate of lost bytes.
+        silence: (period, length) in seconds: nothing is sent in the last `length` of every `period`; None: never.
+        eot: Every how many frames one is cut by EOT; 0: none.
+        mode: Seconds after which the meter changes its mode, repeatedly; 0: never.
+        seed: Seed of the random faults.
+    """
 
     bit_errors: float = 0.0
     lost_bytes: float = 0.0
     silence: tuple[int, int] | None = None
     eot: int = 0
-    """Every how many frames one is cut short by EOT."""
     mode: int = 0
-    """Seconds after which the meter changes between historic and standard mode, again and again."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -54,11 +65,11 @@ class Faults:
         self._frames = 0
 
     def silent(self, now: float) -> bool:
-        """Whether nothing is sent at this moment: the last `length` seconds of every `period`."""
+        """Return whether the line is silent at the Unix time `now`."""
         return bool(self.silence) and now % self.silence[0] >= self.silence[0] - self.silence[1]  # type: ignore[index]
 
     def damage(self, frame: bytes) -> bytes:
-        """The frame as it arrives."""
+        """Return a frame with the faults of the line."""
         self._frames += 1
         if self.eot and self._frames % self.eot == 0:
             frame = frame[: frame.rfind(b"\r", 0, len(frame) // 2) + 1] + b"\x04"
@@ -74,8 +85,18 @@ class Faults:
         return bytes(arrived)
 
 
-async def talk(meter: Talker, baud: dict[str, int], write: Write, faults: Faults, heard_at: Callable[[], int | None]) -> None:
-    """Send frames for ever. `baud`: mode → speed of the line. `heard_at`: the reader's speed, where the line can know it."""
+async def talk(
+    meter: Talker, baud: dict[str, int], write: Write, faults: Faults, reader_baud: Callable[[], int | None]
+) -> None:
+    """Send frames until cancelled.
+
+    Args:
+        meter: The meter.
+        baud: Mode of the meter → speed of its line in bauds.
+        write: Writes to the line.
+        faults: Faults of the line.
+        reader_baud: Returns the speed that the reader has set; None where the line does not tell.
+    """
     change = world.current.monotonic() + faults.mode if faults.mode else float("inf")
     while True:
         if world.current.monotonic() >= change:
@@ -83,53 +104,69 @@ async def talk(meter: Talker, baud: dict[str, int], write: Write, faults: Faults
             change += faults.mode
         now = world.current.now()
         if faults.silent(now):
-            await world.current.sleep(SLICE)
+            await world.current.sleep(WRITE_INTERVAL_S)
             continue
         meter.advance(now)
         speed = baud[meter.mode]
         for piece in _pieces(faults.damage(meter.frame()), speed):
-            reader = heard_at()
+            reader = reader_baud()
             write(piece if reader in (None, speed) else noise(piece, speed, reader or speed))
             await world.current.sleep(len(piece) * 10 / speed)
-        await world.current.sleep(GAP)
+        await world.current.sleep(FRAME_GAP_S)
 
 
 def _pieces(frame: bytes, baud: int) -> Iterator[bytes]:
-    size = max(1, int(baud / 10 * SLICE))
+    size = max(1, int(baud / 10 * WRITE_INTERVAL_S))
     for start in range(0, len(frame), size):
         yield frame[start : start + size]
 
 
 def noise(data: bytes, sent: int, heard: int) -> bytes:
-    """What a reader at another speed makes of it: a bit of a slow line lasts several of a fast one, and the reverse."""
+    """Return what a reader at the wrong speed receives: a bit at a low speed lasts several bits at a high one.
+
+    Args:
+        data: The bytes sent.
+        sent: Speed of the sender in bauds.
+        heard: Speed of the reader in bauds.
+    """
     kinds = b"\x00\x80\xf8\xff" if heard > sent else b"\x9e\xf3\x00\xe7"
     count = max(1, len(data) * heard // sent) if heard < sent else len(data) * 4
     return bytes(kinds[(byte * 7 + position) % 4] for position, byte in zip(range(count), data * 4, strict=False))
 
 
 class Pty(NamedTuple):
-    """Both ends of a pseudo-terminal, and the name of its reader's."""
+    """A pseudo-terminal. Without a reader, new bytes are lost.
+
+    Attributes:
+        master: Descriptor of the simulator's end.
+        slave: Descriptor of the reader's end.
+        name: Path of the reader's end.
+    """
 
     master: int
     slave: int
     name: str
 
     def write(self, data: bytes) -> None:
-        """To the reader. Where nobody reads, new bytes are lost: to flush the old ones would look like an unplugged device.
+        """Write to the reader. Without a reader, new bytes are lost: a flush of the old ones looks like an unplugged device.
 
-        A reader that was told of bytes which are gone reads nothing, and that is how a terminal says that it was hung up.
+        A reader that was notified of bytes which are gone then reads nothing, and a terminal reports a hang-up in this way.
         """
         with contextlib.suppress(BlockingIOError):
             os.write(self.master, data)
 
     def speed(self) -> int | None:
-        """The reader's, where it is one of a meter."""
+        """Return the speed that the reader has set, in bauds; None if no meter has this speed."""
         return _SPEEDS.get(termios.tcgetattr(self.slave)[4])
 
 
 @contextlib.contextmanager
 def pseudo_terminal(path: str | None) -> Iterator[Pty]:
-    """A raw pseudo-terminal, and the symbolic link `path` to it."""
+    """Open a raw pseudo-terminal, with a symbolic link to it at `path`.
+
+    Raises:
+        FileExistsError: `path` exists and is no symbolic link.
+    """
     if path and os.path.lexists(path) and not os.path.islink(path):
         raise FileExistsError(errno.EEXIST, "exists, and is not a link left by a simulator", path)
     master, slave = os.openpty()
@@ -149,7 +186,14 @@ def pseudo_terminal(path: str | None) -> Iterator[Pty]:
 
 @contextlib.asynccontextmanager
 async def on_pty(path: str | None = None) -> AsyncIterator[tuple[str, Write, Callable[[], int | None]]]:
-    """A pseudo-terminal: its path (a symbolic link, where `path` is given), how to write, and the reader's speed."""
+    """Open a pseudo-terminal for a meter that sends unasked.
+
+    Args:
+        path: Symbolic link to make; None: none.
+
+    Yields:
+        The path for readers, a function that writes, and one that returns the reader's speed.
+    """
     with pseudo_terminal(path) as pty:
         yield path or pty.name, pty.write, pty.speed
 
@@ -162,7 +206,11 @@ def _replace_link(target: str, path: str) -> None:
 
 @contextlib.asynccontextmanager
 async def on_tcp(host: str, port: int) -> AsyncIterator[tuple[str, Write, Callable[[], int | None]]]:
-    """A TCP bridge: its address, how to write to every client, and no speed."""
+    """Open a TCP port for a meter that sends unasked.
+
+    Yields:
+        The URL, a function that writes to all clients, and one that returns None: a bridge does not tell its speed.
+    """
     clients: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

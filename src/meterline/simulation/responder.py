@@ -1,4 +1,4 @@
-"""Put a simulated meter that answers on a pseudo-terminal or a TCP port: bytes go both ways, each at its time."""
+"""The line of a simulated meter or adapter that sends replies: a pseudo-terminal or a TCP port, for both directions."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from meterline import world
 from meterline.simulation.line import Write, pseudo_terminal
 
 _IN_OPEN = 0x20
-_ENOUGH = 65_536
-"""Bytes that wait for a client that does not read: more are lost."""
+_UNREAD_MAX_BYTES = 65_536
+"""Bytes that wait for a client which does not read; further bytes are lost."""
 
 
-class Asked(Protocol):
-    """A meter that answers. Times are those of the event loop."""
+class Responder(Protocol):
+    """A simulated meter or adapter that sends replies. All times are those of the event loop, in seconds."""
 
     def feed(self, data: bytes, now: float) -> None:
-        """What the client writes."""
+        """Take bytes that a client wrote."""
 
     def take(self, now: float) -> bytes:
-        """What it has said until now."""
+        """Return the bytes that are due until `now`."""
 
     def due(self) -> float:
-        """When to take next; inf: not before it is asked."""
+        """Return the time of the next bytes; infinity: none before a client writes."""
 
     def reopen(self) -> None:
-        """A client opened the line."""
+        """React to a client that opened the line."""
 
 
-class _Conversation:
-    """One meter and its line."""
+class _Connection:
+    """A responder on its line."""
 
-    def __init__(self, meter: Asked, write: Write) -> None:
+    def __init__(self, meter: Responder, write: Write) -> None:
         self._meter, self._write = meter, write
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -46,12 +46,12 @@ class _Conversation:
         self._meter.reopen()
         self.step()
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         self._meter.feed(data, self._loop.time())
         self.step()
 
     def step(self) -> None:
-        """Write what is due, and come back when something is next."""
+        """Write the bytes that are due, and set a timer for the next."""
         self.end()
         if data := self._meter.take(self._loop.time()):
             self._write(data)
@@ -64,35 +64,43 @@ class _Conversation:
 
 
 @contextlib.asynccontextmanager
-async def on_pty(meter: Asked, path: str | None = None) -> AsyncIterator[str]:
-    """A pseudo-terminal that outlives its clients: its path (a symbolic link, where `path` is given)."""
+async def on_pty(meter: Responder, path: str | None = None) -> AsyncIterator[str]:
+    """Open a pseudo-terminal for a responder. Clients may open and close it repeatedly.
+
+    Args:
+        meter: The responder.
+        path: Symbolic link to make; None: none.
+
+    Yields:
+        The path for clients.
+    """
     loop = asyncio.get_running_loop()
     with pseudo_terminal(path) as pty, _openings(pty.name) as openings:
-        conversation = _Conversation(meter, pty.write)
+        connection = _Connection(meter, pty.write)
 
         def opened() -> None:
             with contextlib.suppress(BlockingIOError):
                 os.read(openings, 4096)
-                conversation.opened()
+                connection.opened()
 
-        def hear() -> None:
-            opened()  # before what the client writes
+        def receive() -> None:
+            opened()  # The opening comes before the first bytes.
             with contextlib.suppress(BlockingIOError):
-                conversation.hear(os.read(pty.master, 4096))
+                connection.receive(os.read(pty.master, 4096))
 
         loop.add_reader(openings, opened)
-        loop.add_reader(pty.master, hear)
+        loop.add_reader(pty.master, receive)
         try:
             yield path or pty.name
         finally:
             loop.remove_reader(openings)
             loop.remove_reader(pty.master)
-            conversation.end()
+            connection.end()
 
 
 @contextlib.contextmanager
 def _openings(path: str) -> Iterator[int]:
-    """A descriptor that can be read once somebody has opened the file: Linux's inotify, which Python lacks."""
+    """Yield a descriptor that becomes readable when a program opens the file: inotify, for which Python has no module."""
     libc = ctypes.CDLL(None, use_errno=True)
     watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if watch < 0:
@@ -105,43 +113,49 @@ def _openings(path: str) -> Iterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def on_tcp(meter: Callable[[], Asked], host: str, port: int) -> AsyncIterator[str]:
-    """A TCP port: its address. `meter` gives each connection its meter, the same one again or another.
+async def on_tcp(meter: Callable[[], Responder], host: str, port: int) -> AsyncIterator[str]:
+    """Open a TCP port for responders. All clients of a responder receive its bytes; without a client they are lost.
 
-    Clients of the same meter all hear what it says; what it says while it has none is lost.
+    Args:
+        meter: Returns the responder of a new connection: always the same one, or another each time.
+        host: Address to listen on.
+        port: Port to listen on; 0: any free port.
+
+    Yields:
+        The URL.
     """
-    lines: dict[Asked, set[asyncio.StreamWriter]] = {}
-    conversations: dict[Asked, _Conversation] = {}
+    lines: dict[Responder, set[asyncio.StreamWriter]] = {}
+    connections: dict[Responder, _Connection] = {}
 
-    def connect(asked: Asked, writer: asyncio.StreamWriter) -> _Conversation:
+    def connect(responder: Responder, writer: asyncio.StreamWriter) -> _Connection:
         def write(data: bytes) -> None:
-            for line in lines[asked]:
-                if line.transport.get_write_buffer_size() < _ENOUGH:
+            for line in lines[responder]:
+                if line.transport.get_write_buffer_size() < _UNREAD_MAX_BYTES:
                     line.write(data)
 
-        clients = lines.setdefault(asked, set())
-        conversation = conversations.get(asked) or _Conversation(asked, write)
-        conversations[asked] = conversation
+        clients = lines.setdefault(responder, set())
+        connection = connections.get(responder) or _Connection(responder, write)
+        connections[responder] = connection
         clients.add(writer)
-        conversation.opened()
-        return conversation
+        connection.opened()
+        return connection
 
-    def disconnect(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        lines[asked].discard(writer)
-        if not lines[asked]:
-            conversations.pop(asked).end()
-            del lines[asked]
+    def disconnect(responder: Responder, writer: asyncio.StreamWriter) -> None:
+        lines[responder].discard(writer)
+        if not lines[responder]:
+            connections.pop(responder).end()
+            del lines[responder]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = meter()
-        conversation = connect(asked, writer)
+        responder = meter()
+        connection = connect(responder, writer)
         try:
             while data := await reader.read(4096):
-                conversation.hear(data)
+                connection.receive(data)
         except OSError:
             pass
         finally:
-            disconnect(asked, writer)
+            disconnect(responder, writer)
             writer.close()
 
     server = await asyncio.start_server(serve, host, port)

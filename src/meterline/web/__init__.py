@@ -1,1 +1,1 @@
-"""The HTTP side: /metrics, health, readiness and the page at /."""
+"""The web server: `http` serves /metrics, health and readiness, with TLS and passwords; `page` is the page at /."""

@@ -13,7 +13,7 @@ from support.virtual_time import START, run, up
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.echonet import CONTROLLER, METER, Frame, Property
 from meterline.protocols.broute.simulator.commands import JST, FakeMeter, Faults
-from meterline.protocols.broute.simulator.registers import HALF_HOUR, MOST_DAYS, Registers
+from meterline.protocols.broute.simulator.registers import HALF_HOUR_S, MOST_DAYS, Registers
 from meterline.protocols.broute.skstack import Pan, sendto
 from meterline.simulation.household import House
 
@@ -66,7 +66,7 @@ def pairs(meter: FakeMeter, selector: int, when: float, count: int, at: float) -
 
 
 def half_hours(first: float, count: int) -> Iterator[float]:
-    return (first + HALF_HOUR * place for place in range(count))
+    return (first + HALF_HOUR_S * place for place in range(count))
 
 
 class TestOneTruth:
@@ -110,8 +110,8 @@ class TestOneTruth:
 
     def test_pairs_of_half_hours_are_the_slots_of_the_days(self) -> None:
         meter = solar()
-        last = MIDNIGHT + 2 * HALF_HOUR
-        assert pairs(meter, 0xED, last, 12, NOON) == [meter.readings(last - HALF_HOUR * back) for back in range(12)]
+        last = MIDNIGHT + 2 * HALF_HOUR_S
+        assert pairs(meter, 0xED, last, 12, NOON) == [meter.readings(last - HALF_HOUR_S * back) for back in range(12)]
         assert [drawn for drawn, _ in pairs(meter, 0xED, last, 3, NOON)] == day(meter, 0, NOON)[2::-1]
 
     def test_minutes_are_what_was_said_live(self) -> None:
@@ -210,7 +210,7 @@ class TestLimits:
     def test_a_half_hour_that_is_just_over_comes_late(self) -> None:
         meter, delays = solar(late_slots=300), []
         for edge in half_hours(MIDNIGHT, 24):
-            place = int(edge - MIDNIGHT) // HALF_HOUR
+            place = int(edge - MIDNIGHT) // HALF_HOUR_S
             assert got(meter, 0xEA, edge)[7:] == meter.readings(edge)[0].to_bytes(4)
             known = [second for second in range(0, 301, 10) if day(meter, 0, edge + second)[place] != NEVER]
             assert known == list(range(known[0], 301, 10)), "what is known stays known"

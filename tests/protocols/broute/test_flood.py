@@ -170,7 +170,6 @@ class Flood:
     url = "tcp://bridge:1"
     timed = True
     crowd = 1
-    rest = 0.0
     received = 0
 
     def __init__(self, data: bytes) -> None:
@@ -185,6 +184,8 @@ class Flood:
         return self._data[start : start + MAX_READ]
 
     def unread(self, data: bytes) -> None: ...
+
+    def rest_until(self, moment: float) -> None: ...
 
     async def write(self, data: bytes) -> None: ...
 

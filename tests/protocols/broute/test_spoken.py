@@ -168,4 +168,4 @@ def test_decode_of_what_is_no_module_says_so(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\x00\xfe" * 2000)
     answer = command("decode", "--protocol", "broute", str(file))
     assert answer.returncode == 1
-    assert "nothing in it is broute" in answer.stderr
+    assert "no data of broute" in answer.stderr

@@ -149,10 +149,10 @@ class TestSession:
         async def scene() -> float:
             module = FakeModule([FakeMeter()], start_unix=START)
             driver = Driver(MemoryLink(module), {"home": options(module)}, {}, lambda _: None)
-            (peer,) = driver._peers
-            peer.misses = 5000
-            driver._miss(peer)
-            return peer.due
+            (target,) = driver._targets
+            target.misses = 5000
+            driver._miss(target)
+            return target.due
 
         assert 200 < play(scene) < 400
 

@@ -224,4 +224,4 @@ def test_what_is_no_capture_of_a_meter_is_an_error_and_what_is_rejected_is_shown
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert {json.loads(line)["rejected"] for line in done.stdout.splitlines()} == {"malformed"}
-    assert "no capture of a meter: nothing in it is tic" in done.stderr
+    assert "not a capture of a meter: no data of tic" in done.stderr

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.live_meters import command, line, reading, run, said, tic, until
+from support.live_meters import command, line, logged, reading, run, tic, until
 
 from meterline.config.schema import MeterConfig
 from meterline.diagnostics import serial_device
-from meterline.diagnostics.link_check import Case, Place, examine
+from meterline.diagnostics.link_check import Case, Surroundings, examine
 from meterline.meter.meter import Meter
 from meterline.protocols.tic.frames import Decoder, Group
 
@@ -116,7 +116,7 @@ def test_run_serves_its_values_and_says_what_is_wrong(folder: Path, name: str, c
                 assert ENERGY not in runtime.meters["home"].readings
 
     run(test())
-    assert not any(expected.never in text for text in said(caplog))
+    assert not any(expected.never in text for text in logged(caplog))
 
 
 @EACH
@@ -127,7 +127,7 @@ def test_the_doctor_says_what_is_wrong(folder: Path, name: str) -> None:
     async def test() -> None:
         async with arriving((folder / f"{name}.bin").read_bytes()) as url:
             case = Case(url, (MeterConfig("home", url, "tic"),))
-            await examine(case, Place(serial_device.this_user(), seconds=2.0))
+            await examine(case, Surroundings(serial_device.this_user(), listen_s=2.0))
         told = {f"{finding.what} {finding.remedy}": finding.level for finding in case.findings}
         assert [level for text, level in told.items() if expected.doctor in text] == [expected.level], "\n".join(told)
         assert not [text for text in told if expected.never in text]

@@ -20,7 +20,7 @@ from support.https_server import serving
 from support.live_meters import LIMIT, command, until
 
 from meterline.web.http import basic_auth
-from meterline.web.http.basic_auth import AT_ONCE, WAITING, WAITING_OF_ONE, Auth
+from meterline.web.http.basic_auth import PENDING_MAX, PENDING_MAX_OF_ADDRESS, RUNNING_MAX, Auth
 
 SECRET = "correct horse"
 PATHS = ("/", "/metrics", "/-/healthy", "/-/ready", "/nothing", "/favicon.ico")
@@ -185,15 +185,15 @@ def test_two_checks_run_at_once_and_more_wait_up_to_a_bound(monkeypatch: pytest.
         asked = Auth()
         asked.use({"alice": cheap(SECRET)})
         header = "Basic YWxpY2U6d3Jvbmc="
-        waiting = [asyncio.create_task(asked.status(header, f"place {n // WAITING_OF_ONE}")) for n in range(WAITING)]
-        await until(lambda: checks.running == AT_ONCE)
+        waiting = [asyncio.create_task(asked.status(header, str(n // PENDING_MAX_OF_ADDRESS))) for n in range(PENDING_MAX)]
+        await until(lambda: checks.running == RUNNING_MAX)
         assert await asked.status(header, "elsewhere") == 503
         checks.go.set()
-        assert await asyncio.gather(*waiting) == [401] * WAITING
+        assert await asyncio.gather(*waiting) == [401] * PENDING_MAX
         assert await asked.status(header, "elsewhere") == 401
 
     asyncio.run(test())
-    assert checks.most == AT_ONCE
+    assert checks.most == RUNNING_MAX
 
 
 def test_a_guesser_who_fills_his_share_shuts_nobody_else_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -202,10 +202,10 @@ def test_a_guesser_who_fills_his_share_shuts_nobody_else_out(monkeypatch: pytest
     async def test() -> None:
         async with serving(write(tmp_path, alice=cheap(SECRET))) as port, contextlib.AsyncExitStack() as stack:
             guessing = []
-            for n in range(WAITING_OF_ONE):
+            for n in range(PENDING_MAX_OF_ADDRESS):
                 client = await stack.enter_async_context(connected(port, source="127.0.0.2"))
                 guessing.append(asyncio.create_task(client.ask(user=f"alice:{n}")))
-            await until(lambda: checks.running == AT_ONCE)
+            await until(lambda: checks.running == RUNNING_MAX)
             one_more = await stack.enter_async_context(connected(port, source="127.0.0.2"))
             answer = await one_more.ask(user="alice:x")
             assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
@@ -253,11 +253,11 @@ def test_what_is_remembered_is_bounded_and_no_password() -> None:
     async def test() -> None:
         asked = Auth()
         asked.use({"alice": cheap("x" * 72)})
-        for n in range(basic_auth.REMEMBERED + 5):
+        for n in range(basic_auth.REMEMBERED_MAX + 5):
             header = base64.b64encode(b"alice:" + b"x" * 72 + str(n).encode()).decode()
             assert await asked.status(f"Basic {header}", "here") == 200
-        assert len(asked._right) <= basic_auth.REMEMBERED
-        assert not any(b"xxx" in digest for digest in asked._right)
+        assert len(asked._accepted) <= basic_auth.REMEMBERED_MAX
+        assert not any(b"xxx" in digest for digest in asked._accepted)
 
     asyncio.run(test())
 
@@ -273,9 +273,9 @@ def test_hash_password_prints_only_the_hash() -> None:
 @pytest.mark.parametrize(
     ("typed", "fault"),
     [
-        ("\n", "the password is empty; write one line"),
-        ("", "the password is empty; write one line"),
-        ("é" * 37 + "\n", "the password has 74 bytes; bcrypt looks at 72 only: take a shorter one"),
+        ("\n", "the password is empty; enter one line"),
+        ("", "the password is empty; enter one line"),
+        ("é" * 37 + "\n", "the password has 74 bytes; bcrypt uses the first 72 only: choose a shorter one"),
     ],
 )
 def test_hash_password_says_what_is_wrong_in_one_line(typed: str, fault: str) -> None:
@@ -312,5 +312,5 @@ def test_hash_password_asks_a_terminal_twice_and_shows_nothing(second: str, stat
         assert process.wait() == status
     os.close(ours)
     assert b"typed" not in shown
-    assert (b"the two differ; try again" in shown) == bool(status)
+    assert (b"the two passwords differ; try again" in shown) == bool(status)
     assert printed.startswith("$2b$10$") != bool(status)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Coroutine, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ import pytest
 from support import certificates
 from support.http_client import Client, ask, connected
 from support.https_server import serving
-from support.live_meters import LIMIT, page, port_of, program, said, until
+from support.live_meters import LIMIT, logged, page, port_of, program, until
 
 from bench.malformed import GOOD, OVERSIZED, corpus
+from meterline.errors import UserError
 from meterline.web.http import connections
 from meterline.web.http import server as server_module
-from meterline.web.http.connections import place_of
+from meterline.web.http.connections import share_of
+from meterline.web.http.server import parse_network
 
 SLOW = b"GET /metrics HTTP/1.1\r\nX-Slow: "
 TEN_MIB = 10 << 10
@@ -37,7 +40,7 @@ async def slow(stack: contextlib.AsyncExitStack, port: int, count: int, source: 
 
 
 def test_300_slow_clients_leave_scrapes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HEADER_TIMEOUT", LIMIT)  # the test may take longer than they are given time
+    monkeypatch.setattr(server_module, "HEADER_TIMEOUT_S", LIMIT)  # the test may take longer than they are given time
 
     async def test() -> None:
         async with serving() as port, contextlib.AsyncExitStack() as stack:
@@ -50,8 +53,25 @@ def test_300_slow_clients_leave_scrapes_alone(monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(test())
 
 
+def test_whom_the_list_does_not_name_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "THIS_MACHINE", (ip_network("127.0.0.1/32"),))
+
+    async def test() -> None:
+        async with serving(allowed=(ip_network("127.0.1.0/24"),)) as port:
+            for source, is_answered in (("127.0.0.1", True), ("127.0.1.7", True), ("127.0.0.2", False)):
+                async with connected(port, source=source) as client:
+                    assert (await client.ask()).status == (200 if is_answered else 0), source
+
+    asyncio.run(test())
+
+
+def test_a_network_that_is_none_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^--web\.allow-from 'home': expected an address or a network"):
+        parse_network("home")
+
+
 def test_who_has_most_makes_room_for_a_new_one(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(connections, "MOST", 8)
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 8)
 
     async def test() -> None:
         async with serving() as port, contextlib.AsyncExitStack() as stack:
@@ -67,12 +87,12 @@ def test_who_has_most_makes_room_for_a_new_one(monkeypatch: pytest.MonkeyPatch, 
             assert (await more[2].answer()).status == 200
 
     asyncio.run(test())
-    told = "8 connections are open; each new one now ends the oldest of the address that has the most"
-    assert said(caplog) == [told]
+    told = "8 connections are open; each new connection closes the oldest one of the address that has the most"
+    assert logged(caplog) == [told]
 
 
 def test_connections_that_end_are_no_longer_counted(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(connections, "MOST", 4)
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 4)
 
     async def test() -> None:
         async with serving() as port, connected(port, source="127.0.0.2") as kept:
@@ -82,7 +102,7 @@ def test_connections_that_end_are_no_longer_counted(monkeypatch: pytest.MonkeyPa
             assert (await kept.ask()).status == 200
 
     asyncio.run(test())
-    assert said(caplog) == []
+    assert logged(caplog) == []
 
 
 def test_half_of_the_files_of_the_process_are_for_connections_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,14 +120,14 @@ def test_half_of_the_files_of_the_process_are_for_connections_at_most(monkeypatc
 def test_addresses_of_one_ipv6_network_count_as_one() -> None:
     ours, others = ("2001:db8::1", 1, 0, 0), ("2001:db8:0:1::1", 1, 0, 0)
     family = 10
-    assert place_of(family, ours) == place_of(family, ("2001:db8::ffff:2", 2, 0, 0)) != place_of(family, others)
-    assert place_of(family, ("fe80::1%eth0", 1, 0, 2)) == place_of(family, ("fe80::2", 1, 0, 2))
-    assert place_of(2, ("192.0.2.1", 1)) != place_of(2, ("192.0.2.2", 1))
+    assert share_of(family, ours) == share_of(family, ("2001:db8::ffff:2", 2, 0, 0)) != share_of(family, others)
+    assert share_of(family, ("fe80::1%eth0", 1, 0, 2)) == share_of(family, ("fe80::2", 1, 0, 2))
+    assert share_of(2, ("192.0.2.1", 1)) != share_of(2, ("192.0.2.2", 1))
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/metrics"])
 def test_who_asks_and_takes_no_answer_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str) -> None:
-    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT_S", 0.3)
     file = tmp_path / "web.yml"  # large answers, so that few of them fill what the kernel keeps
     file.write_text(f"http_server_config: {{headers: {{Content-Security-Policy: {'x' * 20_000}}}}}")
 
@@ -133,7 +153,7 @@ def test_who_asks_and_takes_no_answer_is_dropped(monkeypatch: pytest.MonkeyPatch
 def test_headers_that_are_too_large_are_answered_431(
     encrypted: bool, length: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(connections, "LINGER", 60.0)
+    monkeypatch.setattr(connections, "DRAIN_TIMEOUT_S", 60.0)
     tls, file = None, None
     if encrypted:
         tls, file = certificates.client(certificates.make(tmp_path)), tmp_path / "web.yml"
@@ -153,13 +173,13 @@ def test_headers_that_are_too_large_are_answered_431(
 
 
 def test_no_more_is_read_of_a_request_that_was_refused_than_a_moment_brings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LINGER", 0.05)
+    monkeypatch.setattr(connections, "DRAIN_TIMEOUT_S", 0.05)
 
     async def test() -> None:
         async with serving() as port, connected(port) as client:
             client.writer.write(SLOW + b"x" * 17_000)
             assert (await client.answer()).status == 431
-            await until(lambda: not connections._lingering)
+            await until(lambda: not connections._draining)
             with pytest.raises(ConnectionError):
                 async with asyncio.timeout(20):
                     while True:

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.http_client import Client, connected
 from support.live_meters import fetch, until
 
+from meterline.config.labels import Labels
 from meterline.config.schema import Config, MeterConfig
 from meterline.errors import UserError
 from meterline.meter.exposition import Page, takes_gzip
@@ -35,9 +36,10 @@ VOLTS = Snapshot((Reading(("smartmeter_voltage_volts", "1"), 230),))
 
 
 @asynccontextmanager
-async def serving(*names: str, state: State | None = None) -> AsyncIterator[tuple[str, Runtime]]:
+async def serving(*meters: MeterConfig | str, state: State | None = None) -> AsyncIterator[tuple[str, Runtime]]:
     """A server over meters that nobody reads: its address, and the runtime."""
-    runtime = Runtime(Config(tuple(MeterConfig(name, f"/dev/{name}") for name in names)), state)
+    configs = (MeterConfig(one, f"/dev/{one}") if isinstance(one, str) else one for one in meters)
+    runtime = Runtime(Config(tuple(configs)), state)
     server = listen(application(runtime), "127.0.0.1:0")
     try:
         yield f"http://127.0.0.1:{server.port}", runtime
@@ -87,7 +89,7 @@ def test_gzip_is_used_where_the_client_takes_it(meters: int) -> None:
             _, headers, plain = await get(f"{url}/metrics", Accept_Encoding="identity")
             assert "Content-Encoding" not in headers
             assert plain.count("smartmeter_up{") == meters
-            assert (len(plain) > server_module.IN_A_THREAD_FROM) == (meters == 300)
+            assert (len(plain) > server_module.COMPRESS_IN_THREAD_FROM_BYTES) == (meters == 300)
 
     asyncio.run(test())
 
@@ -178,7 +180,7 @@ def test_a_failure_of_ours_is_one_line_without_a_traceback(monkeypatch: pytest.M
 
 
 def test_slow_clients_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.3)
+    monkeypatch.setattr(server_module, "HEADER_TIMEOUT_S", 0.3)
 
     async def test() -> None:
         async with serving("home") as (url, _), contextlib.AsyncExitStack() as stack:
@@ -192,7 +194,7 @@ def test_slow_clients_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_client_that_does_not_take_its_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT_S", 0.3)
     monkeypatch.setattr(Page, "text", lambda *_: "x" * (30 << 20))
 
     async def test() -> None:
@@ -201,8 +203,8 @@ def test_a_client_that_does_not_take_its_answer_is_dropped(monkeypatch: pytest.M
             client.setblocking(False)
             await loop.sock_connect(client, ("127.0.0.1", server.port))
             await loop.sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            await until(lambda: server._place)
-            await until(lambda: not server._place)
+            await until(lambda: server._share)
+            await until(lambda: not server._share)
             with contextlib.suppress(OSError):
                 while chunk := await loop.sock_recv(client, 1 << 20):
                     taken += len(chunk)
@@ -213,7 +215,7 @@ def test_a_client_that_does_not_take_its_answer_is_dropped(monkeypatch: pytest.M
 
 
 def test_a_header_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LINGER", 60.0)
+    monkeypatch.setattr(connections, "DRAIN_TIMEOUT_S", 60.0)
 
     async def test() -> None:
         async with serving("home") as (url, _):
@@ -287,6 +289,17 @@ def test_sd_lists_the_meters_as_targets_of_probe() -> None:
                 "__meta_meterline_meter": 'a"b',
                 "__meta_meterline_protocol": "",
             }
+
+    asyncio.run(test())
+
+
+def test_sd_says_the_labels_of_a_meter_for_relabelling_since_its_series_have_them_already() -> None:
+    async def test() -> None:
+        async with serving(MeterConfig("home", "/dev/x", labels=Labels(flat="12"))) as (url, _):
+            (group,) = json.loads((await get(f"{url}/sd"))[2])
+            assert group["labels"]["__meta_meterline_label_flat"] == "12"
+            assert "flat" not in group["labels"]
+            assert 'smartmeter_up{flat="12",meter="home"} 0.0' in (await get(f"{url}/probe?meter=home"))[2]
 
     asyncio.run(test())
 

@@ -15,7 +15,7 @@ import trustme
 from support import certificates
 from support.http_client import CLOSED, ask, connected
 from support.https_server import serving
-from support.live_meters import said
+from support.live_meters import logged
 
 from meterline.web.http import server as server_module
 from meterline.web.http.reloading import Rules
@@ -87,11 +87,11 @@ def test_a_bad_certificate_leaves_the_old_one_in_force_and_is_said_once(
                     assert (await ask(port, client)).certificate == first.certificate
             place = f"{tmp_path}/web.yml: tls_server_config: key_file: {tmp_path}/server-key.pem"
             wrong = f"{place}: no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
-            assert said(caplog) == [f"{wrong}; what was in force stays in force"]
+            assert logged(caplog) == [f"{wrong}; the previous web configuration stays in force"]
             (tmp_path / "server-key.pem").write_text(key)
             caplog.set_level(logging.INFO, "meterline")
             assert (await ask(port, client)).status == 200
-            assert said(caplog)[1:] == [f"{tmp_path}/web.yml: in force: TLS"]
+            assert logged(caplog)[1:] == [f"{tmp_path}/web.yml: in force: TLS"]
 
     asyncio.run(test())
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_for_want_of_files_is_read_later(
         assert rules.context is first
     rules.renew()
     assert rules.context is not first
-    assert said(caplog) == [f"{tmp_path}/web.yml: Too many open files; what was in force stays in force"]
+    assert logged(caplog) == [f"{tmp_path}/web.yml: Too many open files; the previous web configuration stays in force"]
 
 
 def test_a_pair_of_which_one_half_is_new_is_served_once_the_other_is_too(tmp_path: Path, authority: trustme.CA) -> None:
@@ -164,10 +164,10 @@ def test_tls_can_be_added_while_it_runs_and_not_taken_away(
             assert (await ask(port, own)).status == 200
 
     asyncio.run(test())
-    ending = "only a restart takes away what keeps others out; what was in force stays in force"
+    ending = "a protection is turned off by a restart only; the previous web configuration stays in force"
     assert [record.getMessage() for record in caplog.records if record.name == "meterline"] == [
-        f"{tmp_path}/web.yml: no client certificates any more; {ending}",
-        f"{tmp_path}/web.yml: no TLS and no client certificates any more; {ending}",
+        f"{tmp_path}/web.yml: client certificates removed; {ending}",
+        f"{tmp_path}/web.yml: TLS and client certificates removed; {ending}",
     ]
 
 
@@ -246,7 +246,7 @@ def test_a_handshake_that_hangs_is_dropped_and_holds_nobody_up(
         async with serving(file) as port, connected(port), connected(port) as halfway:
             halfway.send(hello)
             assert (await ask(port, certificates.client(authority))).status == 200
-        monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.3)
+        monkeypatch.setattr(server_module, "HEADER_TIMEOUT_S", 0.3)
         async with serving(file) as port, connected(port) as silent, connected(port) as halfway:
             halfway.send(hello)
             assert await silent.closed()

@@ -58,7 +58,7 @@ def test_an_invalid_file_says_file_key_and_remedy_in_one_line(file: Path, folder
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem.removeprefix("good-"))
 def test_a_good_file_is_in_force(file: Path, folder: Path) -> None:
     expected = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-    assert (", ".join(Rules(str(place(file, folder))).locks) or "nothing") == expected
+    assert (", ".join(Rules(str(place(file, folder))).protections) or "nothing") == expected
 
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem.removeprefix("good-"))
@@ -110,7 +110,7 @@ def test_relative_names_are_those_of_the_files_own_folder(folder: Path, monkeypa
     assert tls
     assert tls.files == (str(folder / "server.pem"), str(folder / "server-key.pem"))
     monkeypatch.chdir(folder)
-    assert Rules("web.yml").locks == ("TLS",)
+    assert Rules("web.yml").protections == ("TLS",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -120,16 +120,16 @@ def test_certificates_may_have_comments_in_any_language(folder: Path, encoding: 
     demand = "client_auth_type: RequireAndVerifyClientCert, client_ca_file: é-ca.pem"
     file = folder / "web.yml"
     file.write_text(f"tls_server_config: {{cert_file: é-server.pem, key_file: é-server-key.pem, {demand}}}", encoding="utf-8")
-    assert Rules(str(file)).locks == ("TLS", "client certificates")
+    assert Rules(str(file)).protections == ("TLS", "client certificates")
     indented = "# Autorité\n    " + (folder / "server.pem").read_text().replace("\n", "\n    ")
     file.write_text(f"tls_server_config:\n  key_file: server-key.pem\n  cert: |\n    {indented}", encoding="utf-8")
-    assert Rules(str(file)).locks == ("TLS",)
+    assert Rules(str(file)).protections == ("TLS",)
 
 
 def test_brackets_without_end_are_one_line(folder: Path) -> None:
     file = folder / "web.yml"
     file.write_text("[" * 5000)
-    with pytest.raises(UserError, match="brackets in brackets, too deep to be a configuration"):
+    with pytest.raises(UserError, match="brackets are nested too deeply"):
         Rules(str(file))
 
 
@@ -149,7 +149,7 @@ def test_users_without_bcrypt_are_one_line_that_says_how_to_install_it(folder: P
 
 def test_tls_needs_no_bcrypt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bcrypt", None)
-    assert Rules(str(place(FILES / "good-cert-file-and-key-file.yml", folder))).locks == ("TLS",)
+    assert Rules(str(place(FILES / "good-cert-file-and-key-file.yml", folder))).protections == ("TLS",)
 
 
 def test_a_bad_file_ends_the_program_before_anything_is_read(folder: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.browser import CHROMIUM, Tab, chromium, tab
+from support.ingress import ingress
 from support.live_meters import fake, free_port, paged, reading, showing, talking, until
 
 from meterline.config.schema import MeterConfig
@@ -32,8 +34,8 @@ def browser() -> Iterator[int]:
 
 @pytest.fixture
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "RETRY", 200)
-    monkeypatch.setattr(event_stream, "TICK", 0.3)
+    monkeypatch.setattr(event_stream, "RETRY_MS", 200)
+    monkeypatch.setattr(event_stream, "INTERVAL_S", 0.3)
 
 
 def take(live: Live, **powers: float) -> None:
@@ -60,7 +62,7 @@ def test_a_simulated_meter_is_shown_live_and_nothing_is_wrong_with_the_page(brow
             tab(browser) as page,
         ):
             await page.go(url)
-            await page.until("document.querySelector('.chip').textContent === 'speaking'")
+            await page.until("document.querySelector('.chip').textContent === 'online'")
             await page.until("document.querySelectorAll('.phases tbody tr').length === 3")
             await page.until("!!document.querySelector('.colour.blue, .colour.white, .colour.red')")
             await page.go(await page.ask("document.querySelector('h2 a').href"))
@@ -83,13 +85,43 @@ def test_values_move_and_a_silent_meter_loses_its_own_by_itself(browser: int) ->
             take(live, home=333)
             await page.until(f"{number()} === '333'")
             now += 30.1
-            await page.until("document.querySelector('.chip').textContent === 'silent'")
+            await page.until("document.querySelector('.chip').textContent === 'offline'")
             assert await page.ask(number()) == "–"
             assert "333" not in await page.ask("document.querySelector('.card .power').textContent")
-            assert "silent: home" in await page.ask("document.body.innerText")
+            assert "offline: home" in await page.ask("document.body.innerText")
             take(live, home=444)
             await page.until(f"{number()} === '444'")
             assert page.complaints == []
+
+    asyncio.run(test())
+
+
+def test_the_page_lives_behind_a_proxy_that_takes_a_prefix_away(browser: int) -> None:
+    async def test() -> None:
+        names = ("home", "a/b ?#%é", *(f"m{n}" for n in range(60)))
+        async with (
+            paged(*names) as (direct, live),
+            ingress(int(direct.rpartition(":")[2])) as (url, strays),
+            tab(browser) as page,
+        ):
+            take(live, home=111)
+            await page.go(f"{url}?lang=fr")
+            take(live, home=222)
+            await page.until("document.querySelector('[data-slot=\"0.power\"]').textContent.includes('222')")
+            await page.ask("document.querySelector('.pages a').click()")
+            await page.until("location.search.includes('page=2') && document.readyState === 'complete'")
+            await page.ask("document.querySelector('[name=q]').value = 'a/b'; document.querySelector('form button').click()")
+            await page.until("location.search.includes('q=a') && document.querySelectorAll('tbody tr').length === 1")
+            await page.ask("document.querySelector('th a').click()")
+            await page.until(f"document.querySelector('h2')?.textContent === {json.dumps(names[1])}")
+            take(live, **{names[1]: 333})
+            await page.until("document.querySelector('.number').textContent === '333'")
+            await page.ask("document.querySelector('.back a').click()")
+            await page.until(f"location.pathname === new URL({json.dumps(url)}).pathname && !!document.querySelector('.many')")
+            links = await page.ask("[...document.querySelectorAll('a')].map(link => link.href)")
+            assert all(link.startswith(url) for link in links)
+            assert page.complaints == []
+        assert strays == []
 
     asyncio.run(test())
 
@@ -102,7 +134,7 @@ def test_a_restart_of_the_server_is_survived_and_no_number_outlives_the_connecti
                 take(live, home=555)
                 await page.go(url)
                 assert await page.ask(number()) == "555"
-            await page.until("document.getElementById('lost').textContent.startsWith('Connection lost')")
+            await page.until("document.getElementById('lost').textContent.startsWith('Reconnecting')")
             assert "555" not in await page.ask("document.body.innerText")
             assert await page.ask("document.querySelector('.chip')") is None
             async with paged("home", port=port) as (url, live):
@@ -118,7 +150,7 @@ def test_a_restart_of_the_server_is_survived_and_no_number_outlives_the_connecti
 
 
 def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MOST", 0)
+    monkeypatch.setattr(event_stream, "STREAMS_MAX", 0)
 
     async def test() -> None:
         async with paged("home") as (url, live), tab(browser) as page:
@@ -130,7 +162,7 @@ def test_a_page_that_finds_no_free_stream_asks_now_and_then(browser: int, monkey
             await page.until(f"{number()} === '2'")
             assert live.hub.count == 0
             assert await page.ask("document.getElementById('lost').textContent") == ""
-            monkeypatch.setattr(event_stream, "MOST", 1)
+            monkeypatch.setattr(event_stream, "STREAMS_MAX", 1)
             take(live, home=3)
             await until(lambda: live.hub.count)
             await page.until(f"{number()} === '3'")
@@ -147,7 +179,7 @@ def test_without_a_script_the_page_says_everything_and_loads_itself_anew(browser
             await page.go(url)
             text = await page.ask("document.body.innerText")
             assert "1234 W" in text
-            assert "Without JavaScript the page loads anew" in text
+            assert "Without JavaScript, this page reloads" in text
             assert await page.ask("document.querySelector('meta[http-equiv=refresh]').content") == "30"
             assert live.hub.count == 0
             await page.call("Emulation.setScriptExecutionDisabled", value=False)

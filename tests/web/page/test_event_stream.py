@@ -31,7 +31,7 @@ def power(value: float) -> Snapshot:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message every 50 ms."""
-    monkeypatch.setattr(event_stream, "TICK", 0.05)
+    monkeypatch.setattr(event_stream, "INTERVAL_S", 0.05)
 
 
 class Listener:
@@ -106,7 +106,7 @@ def test_a_meter_that_goes_silent_is_said_to_be_at_its_deadline() -> None:
                 assert "silent" not in json.dumps(await heard.slot("0.seen", "29 s"))
                 now += 0.2
                 said = await heard.slot("0.state", "silent")
-                assert "silent since" in said["slots"]["0.power"]
+                assert "offline since" in said["slots"]["0.power"]
                 assert "100" not in said["slots"]["0.power"]
 
     asyncio.run(test())
@@ -156,7 +156,7 @@ def test_each_view_has_its_own_messages() -> None:
             assert "en attente" in (await french.message())["slots"]["0.state"]
             assert {name.partition(".")[0] for name in (await farm.message())["slots"]} == {"0"}
             live.meters["farm"].take(power(50))
-            assert "smartmeter" not in json.dumps(await farm.slot("0.readings", "Apparent power drawn"))
+            assert "smartmeter" not in json.dumps(await farm.slot("0.readings", "Apparent power, import"))
             assert "puissance apparente" in (await french.slot("1.power", ">50<"))["slots"]["1.power"]
 
     asyncio.run(test())
@@ -179,13 +179,13 @@ def test_the_words_of_the_wire_come_with_the_next_frame_after_somebody_looked() 
 def test_nothing_runs_while_nobody_watches() -> None:
     async def test() -> None:
         async with paged("home") as (url, live):
-            assert live.hub._beat is None
+            assert live.hub._ticking is None
             async with listening(url) as heard:
                 await heard.message()
                 assert live.hub.count == 1
             await until(lambda: live.hub.count == 0)
-            assert live.hub._beat
-            await until(live.hub._beat.done)
+            assert live.hub._ticking
+            await until(live.hub._ticking.done)
             async with listening(url) as heard:
                 await heard.message()
                 await heard.message()
@@ -194,9 +194,9 @@ def test_nothing_runs_while_nobody_watches() -> None:
 
 
 def test_a_reader_that_does_not_read_is_dropped_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "SEND_BUFFER", 4096)
-    monkeypatch.setattr(event_stream, "PATIENCE", 5)
-    monkeypatch.setattr(event_stream, "TICK", 3600)  # nothing is sent but what the test sends, when the other has read
+    monkeypatch.setattr(event_stream, "SEND_BUFFER_BYTES", 4096)
+    monkeypatch.setattr(event_stream, "SKIPPED_MAX", 5)
+    monkeypatch.setattr(event_stream, "INTERVAL_S", 3600)  # nothing is sent but what the test sends, when the other has read
 
     async def test() -> None:
         async with contextlib.AsyncExitStack() as stack, paged("home") as (url, live):
@@ -224,14 +224,14 @@ def test_a_reader_that_does_not_read_is_dropped_and_the_others_go_on(monkeypatch
 
 @pytest.mark.usefixtures("fast")
 def test_a_reader_that_was_behind_gets_everything_once_it_reads_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "PATIENCE", 1_000_000)
+    monkeypatch.setattr(event_stream, "SKIPPED_MAX", 1_000_000)
 
     async def test() -> None:
         async with paged("home") as (url, live), listening(url) as heard:
             await heard.message()
             channel = next(iter(live.hub._channels.values()))
             (reader,) = channel.readers
-            while not reader.behind:
+            while not reader.skipped:
                 channel.send({**channel.slots, "big": f"{len(channel.slots)}{asyncio.get_running_loop().time()}" * 50_000})
             live.meters["home"].take(power(31))
             said = await heard.slot("0.power", ">31<")
@@ -242,7 +242,7 @@ def test_a_reader_that_was_behind_gets_everything_once_it_reads_again(monkeypatc
 
 @pytest.mark.usefixtures("fast")
 def test_one_stream_too_many_is_told_when_to_come_back_and_may_ask_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MOST", 2)
+    monkeypatch.setattr(event_stream, "STREAMS_MAX", 2)
 
     async def test() -> None:
         async with paged("home") as (url, live):
@@ -262,7 +262,7 @@ def test_one_stream_too_many_is_told_when_to_come_back_and_may_ask_meanwhile(mon
 
 
 def test_an_address_that_takes_all_streams_leaves_others_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MOST", 6)
+    monkeypatch.setattr(event_stream, "STREAMS_MAX", 6)
 
     async def test() -> None:
         async with paged("home") as (url, live), contextlib.AsyncExitStack() as stack:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import html
+import json
 import math
 import re
 from array import array
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from support.live_meters import fake, fetch, paged
 
+from meterline.config.labels import Labels
 from meterline.config.schema import MeterConfig
 from meterline.locale import language
 from meterline.meter.meter import Meter
@@ -22,12 +24,12 @@ from meterline.meter.readings import Observation, Reading, Rejected, Series, Sna
 from meterline.protocols import broute, tic
 from meterline.protocols.tic.derived import readings
 from meterline.protocols.tic.frames import Assembler, Decoder
-from meterline.web.page.document import CARDS, ROWS
+from meterline.web.page.document import CARDS_MAX, TABLE_ROWS
 from meterline.web.page.meter_tables import configuration, details
-from meterline.web.page.power_history import LENGTH, STEP, History
+from meterline.web.page.power_history import POINTS, STEP_S, History
 from meterline.web.page.sections import card, summary
-from meterline.web.page.sparkline import HEIGHT, drawn, scale
-from meterline.web.page.view_model import COLOURS, Power, facts, said, shown
+from meterline.web.page.sparkline import HEIGHT, draw, scale
+from meterline.web.page.view_model import COLOURS, Power, facts, raw_fields, shown
 
 ENGLISH, FRENCH, JAPANESE = map(language, ("en", "fr", "ja"))
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -64,9 +66,9 @@ def test_active_power_is_shown_before_apparent_power_as_a_plain_number_with_its_
 
 
 def test_what_flows_to_the_grid_is_said() -> None:
-    assert texts(meter(("power_watts", -800)))["power"] == "active power -800 W feeding into the grid"
+    assert texts(meter(("power_watts", -800)))["power"] == "active power -800 W exporting"
     roof = meter(("apparent_power_import_voltamperes", 0), ("apparent_power_export_voltamperes", 3900))
-    assert texts(roof)["power"] == "apparent power 0 VA feeding 3900 VA into the grid"
+    assert texts(roof)["power"] == "apparent power 0 VA exporting 3900 VA"
 
 
 def test_the_share_of_the_subscribed_power_is_shown() -> None:
@@ -82,8 +84,8 @@ def test_nothing_of_a_silent_meter_is_shown_but_since_when() -> None:
     assert "1234" in texts(found)["power"]
     clock.now += 0.2
     parts = texts(found, today=lambda name: (4200.0, 1.0, "EUR"))
-    assert parts["state"] == "silent"
-    assert re.fullmatch(r"no reading – silent since \d\d:\d\d", parts["power"])
+    assert parts["state"] == "offline"
+    assert re.fullmatch(r"no reading – offline since \d\d:\d\d", parts["power"])
     assert (parts["energy"], parts["phases"], parts["tariff"]) == ("", "", "")
     assert parts["seen"] == "Last frame 10 s ago"
 
@@ -103,7 +105,7 @@ def test_each_phase_has_a_line_and_an_overload_is_said_once_above() -> None:
     )
     parts = texts(found)
     assert parts["phases"] == "Phase Current Voltage 1 overload 40 A 230 V 2 3 A 230 V 3 4 A 230 V"
-    assert parts["alert"] == "Overload: more than the subscribed power is drawn, and the breaker may open. Phase 1."
+    assert parts["alert"] == "Overload: the power exceeds the subscribed power. The breaker may open. Phase 1."
     assert texts(meter(("overload", 0)))["alert"] == ""
 
 
@@ -146,14 +148,14 @@ def test_energy_and_cost_of_today_are_shown_where_they_are_known(language: Any, 
 
 def test_rejects_are_counted_in_words() -> None:
     found = meter(("power_watts", 1))
-    assert texts(found)["line"] == "Line nothing rejected"
+    assert texts(found)["line"] == "Signal no errors"
     for _ in range(1200):
         found.counters.reject(Rejected("checksum"))
     found.counters.reject(Rejected("implausible"))
-    assert texts(found)["line"].startswith("Line 1,201 rejected"), "a moment of damage is not a damaged line"
+    assert texts(found)["line"].startswith("Signal 1,201 rejected"), "a moment of damage is not a damaged line"
     found.counters.line.lossy = True
-    lossy, _, rejects = texts(found)["line"].partition(" Line ")
-    assert lossy == "Damage most of what arrives is damaged: 0\u00a0% accepted in the last minute".replace("\u00a0", " ")
+    lossy, _, rejects = texts(found)["line"].partition(" Signal ")
+    assert lossy == "Line quality most received data is damaged: 0\u00a0% accepted in the last minute".replace("\u00a0", " ")
     assert rejects == "1,201 rejected: 1,200 with a wrong checksum, 1 held back as implausible"
     assert "1 jugés invraisemblables" in texts(found, FRENCH)["line"]
 
@@ -163,18 +165,18 @@ def test_the_radio_of_a_session_is_shown_and_none_of_one_that_is_over() -> None:
     found.counters.observe(Observation(("smartmeter_radio_rssi_dbm",), -84.2))
     found.counters.observe(Observation(("smartmeter_session_start_timestamp_seconds",), 1e9))
     found.counters.observe(Observation(("smartmeter_session_up",), 1.0))
-    assert re.match(r"Radio session since 2001-09-09 \d\d:\d\d Signal -84 dBm, weak", texts(found)["line"])
+    assert re.match(r"Radio session since 2001-09-09 \d\d:\d\d Radio signal -84 dBm, weak", texts(found)["line"])
     found.counters.observe(Observation(("smartmeter_session_up",), 0.0))
-    assert texts(found)["line"] == "Radio session none Line nothing rejected"
+    assert texts(found)["line"] == "Radio session none Signal no errors"
 
 
 def test_the_summary_names_the_silent_ones_and_counts_the_rest() -> None:
     speaking = [meter(("power_watts", 1), name=f"m{n}") for n in range(3)]
     silent = [Meter(f"<s{n}>", clock=Clock()) for n in range(7)]
-    assert summary(speaking, ENGLISH) == "All 3 meters speak"
-    assert summary(speaking[:1], ENGLISH) == "The meter speaks"
+    assert summary(speaking, ENGLISH) == "All 3 meters online"
+    assert summary(speaking[:1], ENGLISH) == "Meter online"
     names = ", ".join(f"&lt;s{n}&gt;" for n in range(5))
-    assert summary([*speaking, *silent], ENGLISH) == f"7 of 10 silent: {names} and 2 more"
+    assert summary([*speaking, *silent], ENGLISH) == f"7 of 10 offline: {names} and 2 more"
 
 
 def test_hostile_names_and_tariffs_are_shown_as_text() -> None:
@@ -210,7 +212,7 @@ def test_hostile_words_of_the_wire_are_shown_as_text() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "others"),
-    [({}, 0), ({"meter": HOSTILE}, 0), ({"q": HOSTILE}, CARDS), ({"q": f"{HOSTILE}?"}, CARDS), ({}, CARDS)],
+    [({}, 0), ({"meter": HOSTILE}, 0), ({"q": HOSTILE}, CARDS_MAX), ({"q": f"{HOSTILE}?"}, CARDS_MAX), ({}, CARDS_MAX)],
     ids=["cards", "one", "found", "none found", "table"],
 )
 def test_a_hostile_name_is_text_in_every_place_of_a_document(arguments: dict[str, str], others: int) -> None:
@@ -263,8 +265,8 @@ def test_the_number_of_the_delivery_point_is_nowhere_even_where_metrics_show_it(
     parts = card(found, ENGLISH, lambda name: None, History(found.clock)) | details(found, ENGLISH)
     assert all(prm not in part and ">PRM<" not in part for part in parts.values())
     assert ("smartmeter_info", "prm") not in dict(shown(found))
-    assert "PRM" not in said(found)
-    assert "ADSC" in said(found)
+    assert "PRM" not in raw_fields(found)
+    assert "ADSC" in raw_fields(found)
     assert facts(found).power
 
 
@@ -279,9 +281,9 @@ def test_readings_are_in_plain_language_and_one_of_many_says_only_which() -> Non
         ("clock_timestamp_seconds", 1e9),
     )
     rows = re.sub(r"<t[rdh][^>]*>|</t[dh]>", "|", details(found, ENGLISH)["readings"]).replace("||", "|")
-    assert "Energy drawn, supplier · peak hours (HCHP)|3,613.928\u00a0kWh" in rows
-    assert rows.count("Register that counts") == 1
-    assert "Register that counts|peak hours (HCHP)" in rows
+    assert "Import by tariff, supplier · peak hours (HCHP)|3,613.928\u00a0kWh" in rows
+    assert rows.count("Active register") == 1
+    assert "Active register|peak hours (HCHP)" in rows
     assert "Tempo colour · today|blue" in rows
     assert "Overload|no" in rows
     assert "Voltage · phase 2|231\u00a0V" in rows
@@ -305,9 +307,9 @@ def test_the_ring_holds_the_last_half_hour_and_gaps_where_nothing_was_known() ->
     history = History(clock)
     for minute in range(40 * 6):
         history.note([("home", None if minute == 239 else Power(minute, "W"))])
-        clock.now += STEP
+        clock.now += STEP_S
     points = history.points("home")
-    assert len(points) == LENGTH == 180
+    assert len(points) == POINTS == 180
     assert points[:2] == [60.0, 61.0]
     assert math.isnan(points[-1])
     assert points[-2] == 238.0
@@ -321,8 +323,8 @@ def test_steps_that_nobody_noted_stay_empty(missed: int) -> None:
     history = History(clock)
     for _ in range(180):
         history.note([("home", Power(1, "W"))])
-        clock.now += STEP
-    clock.now += missed * STEP
+        clock.now += STEP_S
+    clock.now += missed * STEP_S
     history.note([("home", Power(2, "W"))])
     points = history.points("home")
     assert points[-1] == 2
@@ -340,7 +342,7 @@ def test_a_ring_takes_less_than_a_kilobyte() -> None:
 
 def test_the_chart_has_a_line_for_each_stretch_and_keeps_zero_in_sight() -> None:
     points = [math.nan, 100, 200, math.nan, 300, math.nan]
-    picture = drawn(points, scale(points))
+    picture = draw(points, scale(points))
     assert picture.line == "M1 80l1 -40M4 0h.01"
     assert picture.zero == "M0 120H5"
     history = History(Clock())
@@ -421,11 +423,11 @@ def test_nothing_comes_from_elsewhere_and_the_policy_lets_nothing_else_run() -> 
 
 def test_the_page_is_small() -> None:
     async def test() -> None:
-        async with paged(*(f"meter-{n}" for n in range(CARDS))) as (url, live):
+        async with paged(*(f"meter-{n}" for n in range(CARDS_MAX))) as (url, live):
             for found in live.meters.values():
                 found.take(Snapshot((Reading(POWER, 2340),)))
-                for point in range(LENGTH):
-                    live.history._clock = lambda at=point * STEP: at  # type: ignore[misc]
+                for point in range(POINTS):
+                    live.history._clock = lambda at=point * STEP_S: at  # type: ignore[misc]
                     live.history.note([(found.name, Power(37 * point % 6000, "VA"))])
             body = (await asyncio.to_thread(lambda: fetch(url, Accept_Encoding="gzip")))[2]
             assert len(body) < 20 << 10
@@ -454,19 +456,68 @@ def test_many_meters_are_a_table_in_pages_that_can_be_searched() -> None:
     async def test() -> None:
         async with paged(*(f"meter-{n:04d}" for n in range(1000))) as (url, _):
             _, _, text = await get(url)
-            assert text.count("<tr>") == ROWS + 1
+            assert text.count("<tr>") == TABLE_ROWS + 1
             assert "1 to 50 of 1000" in text
-            assert "1000 of 1000 silent" in text
+            assert "1000 of 1000 offline" in text
             _, _, last = await get(f"{url}/?page=20")
             assert "951 to 1000 of 1000" in last
             assert (await get(f"{url}/?page=99"))[2].count("meter-0999") == last.count("meter-0999") > 0
             _, _, found = await get(f"{url}/?q=METER-012")
             assert "1 to 10 of 10" in found
             _, _, none = await get(f"{url}/?q=%3Cscript%3E")
-            assert "No meter has this in its name." in none
+            assert "No meter matches this name." in none
             assert 'value="&lt;script&gt;"' in none
             for page in (text, last, found, none):
                 assert Tags(page).open == []
+
+    asyncio.run(test())
+
+
+def labelled(*names: str, **labels: str) -> list[MeterConfig]:
+    return [MeterConfig(name, f"/dev/{name}", labels=Labels(labels)) for name in names]
+
+
+def test_labels_stand_beside_the_name_of_their_meter_and_are_escaped() -> None:
+    async def test() -> None:
+        async with paged(*labelled("home", flat="12", owner=HOSTILE), "farm") as (url, _):
+            for path in ("", "/meter/home"):
+                text = (await get(f"{url}{path}"))[2]
+                notes = re.findall('<p class="note">(.*?)</p>', text)
+                assert [html.unescape(note) for note in notes] == [f"flat: 12 · owner: {HOSTILE}"]
+                assert "<script>alert" not in text
+                assert Tags(text).open == []
+            assert "<code>labels: flat</code></th><td>12</td>" in text
+            assert 'class="note"' not in (await get(f"{url}/meter/farm"))[2]
+
+    asyncio.run(test())
+
+
+def test_many_meters_are_found_by_their_labels() -> None:
+    async def test() -> None:
+        names = [f"m{n}" for n in range(40)]
+        async with paged(*names, *labelled("a", "b", building="North", flat="12"), *labelled("c", building="south")) as (
+            url,
+            _,
+        ):
+            for query, found in (("north", "ab"), ("building", "abc"), ("flat%3A+12", "ab"), ("SOUTH", "c")):
+                text = (await get(f"{url}/?q={query}"))[2]
+                assert re.findall(r'href="meter/(\w+)"', text) == list(found), query
+                assert "building: " in text
+                assert Tags(text).open == []
+
+    asyncio.run(test())
+
+
+def test_a_page_whose_meter_gets_another_label_is_loaded_anew() -> None:
+    async def test() -> None:
+        async with paged("home") as (url, live):
+            marks = []
+            for labels in ({}, {"flat": "1"}, {"flat": "2"}, {}):
+                live.meters["home"].labels = labels
+                pages = [(await get(f"{url}/events?once=1{of}"))[2] for of in ("", "&meter=home")]
+                marks.append([json.loads(page)["mark"] for page in pages])
+            assert marks[0] == marks[3]
+            assert len({mark for one in marks for mark in one}) == 6
 
     asyncio.run(test())
 
@@ -488,10 +539,10 @@ def test_a_meter_that_nobody_looks_at_any_more_keeps_no_words() -> None:
             found = live.meters["home"]
             await get(f"{url}/meter/home")
             assert found.keeps_words
-            live.tidy()
+            live.drop_raw_fields()
             assert found.keeps_words
-            live._looked_at["home"] -= 61
-            live.tidy()
+            live._keep_until["home"] -= 61
+            live.drop_raw_fields()
             assert not found.keeps_words
 
     asyncio.run(test())

@@ -18,7 +18,7 @@ ENGLISH = language("en")
 TEMPLATES = sorted(FOLDER.glob("*.html"))
 RAW = {
     "card.html": {"number", 'slots[f"{number}.PLACE"]'},
-    "document.html": {"icon", "style", "script", "as_of", 'slots["summary"]'},
+    "document.html": {"icon", "style", "script", "as_of", 'slots["summary"]', 'slots["broker"]'},
     "line.html": {"session"},
     "meter.html": {'slots[f"0.{place}"]', "setup"},
     "no_power.html": {"since"},

@@ -1,7 +1,31 @@
 """The Japanese B-route: a low-voltage smart meter that is asked by ECHONET Lite, over a Wi-SUN module with SKSTACK.
 
-The module's edition and the form of its data are found out; where the meter is on the air is remembered, so that coming back
-needs no scan.
+The module's edition and the form of its data are detected. The network of the meter is stored, so that a restart needs no scan.
+
+skstack             the commands and events of a module: bytes → replies, events, datagrams; and commands → bytes
+splitter            the bytes of a module, cut into lines and datagrams
+echonet             ECHONET Lite frames, both ways
+properties          the properties of a meter: bytes → values
+readings            properties → readings
+reply_plausibility  checks of replies before they are shown
+adapter             a module on a link: one command at a time
+session_state       the state of the session, as one table of transitions
+session             scan, join, request and reply; a session is renewed by the module, and followed here
+driver              polls the meters of a module in turn, and recovers
+target              one meter: its network and the state of its recovery
+poller              what to request from one meter next
+questions           which properties to request, and how many at once
+pace                how long a meter takes to reply
+network             channel, PAN ID and MAC address of a meter
+options             options of the configuration
+causes              problems of a meter and their remedies
+driver_metrics      the metrics of the driver
+sources             properties of each family, for docs/metrics.md
+diagnose            findings about a module and its meters, for `doctor`
+scan                `meterline scan`
+dump                the content of a capture, for people
+redact              masks secrets and the household in a capture
+simulator           a simulated module with meters
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from contextlib import suppress
 from meterline import world
 from meterline.meter.readings import DOUBTS, Observation
 from meterline.protocols.broute.session import Session
-from meterline.protocols.broute.target import Peer
+from meterline.protocols.broute.target import MeterTarget
 
 RUNGS = ("request", "join", "scan", "reset", "reopen")
 TRANSMITTED_INTERVAL_S = 600.0
@@ -19,24 +19,24 @@ CLOCK_SLACK_S = 5.0
 class DriverMetrics:
     """Emits observations about the session, when something about it has changed."""
 
-    def __init__(self, session: Session, peers: list[Peer], is_healing: bool) -> None:
+    def __init__(self, session: Session, targets: list[MeterTarget], is_healing: bool) -> None:
         """
         Args:
             session: What is observed.
-            peers: The meters of the module.
+            targets: The meters of the module.
             is_healing: The meters are asked for what they remember.
         """
         self._is_healing = is_healing
         self._session = session
-        self._peers = peers
+        self._targets = targets
         self._told: dict[tuple[str, str], float | None] = {}
         self._transmitted_due = 0.0
 
     def begin(self) -> None:
         """Counters begin at 0, not with their first event."""
         session = self._session
-        for peer in self._peers:
-            session.meter = peer.name
+        for target in self._targets:
+            session.meter = target.name
             for rung in RUNGS:
                 session.observe("smartmeter_retries_total", rung, value=0.0)
             for family in ("polls_failed", "replies_late", "notifications", "session_renewals"):
@@ -67,11 +67,11 @@ class DriverMetrics:
 
     def _since(self) -> float | None:
         """When the session began, by the clock of now: it may have been set since."""
-        peer = next((peer for peer in self._peers if peer.name == self._session.joined), None)
-        if peer is None or peer.joined_at == -math.inf:
+        target = next((target for target in self._targets if target.name == self._session.joined), None)
+        if target is None or target.joined_at == -math.inf:
             return None
-        since = round(world.current.now() - (self._session.module.clock() - peer.joined_at))
-        told = self._told.get((peer.name, "smartmeter_session_start_timestamp_seconds"))
+        since = round(world.current.now() - (self._session.module.clock() - target.joined_at))
+        told = self._told.get((target.name, "smartmeter_session_start_timestamp_seconds"))
         return told if told and abs(since - told) <= CLOCK_SLACK_S else float(since)
 
     def _tell(self, family: str, value: float | None) -> None:

@@ -16,11 +16,11 @@ from meterline.meter.readings import Reading, Rejected, Resolution, Series, Snap
 from meterline.protocols.api import Gaps
 from meterline.protocols.broute import causes, echonet
 from meterline.protocols.broute import properties as p
-from meterline.protocols.broute.belief import Belief
 from meterline.protocols.broute.pace import Pace
 from meterline.protocols.broute.questions import Questions
 from meterline.protocols.broute.readings import complaint, readings
 from meterline.protocols.broute.recall import Recall
+from meterline.protocols.broute.reply_plausibility import ReplyPlausibility
 from meterline.protocols.broute.session import Session
 
 UNITS = (p.COEFFICIENT, p.DIGITS, p.UNIT)
@@ -80,7 +80,7 @@ class MeterPoller:
         self.answered = False
         self.pace = Pace()
         self._questions = Questions()
-        self._belief = Belief()
+        self._plausibility = ReplyPlausibility()
         self._map: frozenset[int] = frozenset()
         """What the meter said last that it has: believed when it says the same twice in a row."""
         self._map_is_sure = False
@@ -166,7 +166,7 @@ class MeterPoller:
         self._explain(session)
         session.observe("smartmeter_poll_duration_seconds", value=clock() - started, increment=False)
 
-    def hear(self, session: Session, frame: echonet.Frame) -> None:
+    def take_notification(self, session: Session, frame: echonet.Frame) -> None:
         """Show a notification of the meter. What it alone says is asked for."""
         if frame.seoj == echonet.METER and self.show(session, frame.properties):
             self._due["half hour"] = session.module.clock()
@@ -312,10 +312,12 @@ class MeterPoller:
         for reject in malformed:
             module.reject(reject._replace(meter=session.meter), complaint(reject.data[0], reject.data[2:], self._unit))
         wrong = {reject.data[0] for reject in malformed}
-        kept = self._belief.sift(one for one in said if one.epc not in wrong)
-        if self._belief.implausible:
-            module.reject(Rejected("implausible", meter=session.meter, times=self._belief.implausible), causes.IMPLAUSIBLE)
-        self._belief.implausible = 0
+        kept = self._plausibility.accept(one for one in said if one.epc not in wrong)
+        if self._plausibility.implausible:
+            module.reject(
+                Rejected("implausible", meter=session.meter, times=self._plausibility.implausible), causes.IMPLAUSIBLE
+            )
+        self._plausibility.implausible = 0
         return kept
 
     def show(self, session: Session, said: Iterable[echonet.Property]) -> bool:
@@ -337,4 +339,4 @@ class MeterPoller:
         snapshot = Snapshot(tuple(shown.values()), self.mac, meter=session.meter, resolution=resolution, checked=False)
         words = {f"{epc:02X}": edt.hex().upper() for epc, edt in said if edt}
         session.module.emit(snapshot._replace(words=words, holds=ROUNDS_HELD * self.pace.usual))
-        return self._belief.doubts
+        return self._plausibility.needs_repeat

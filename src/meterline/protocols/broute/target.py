@@ -1,4 +1,4 @@
-"""A meter of the configuration, among those that a module asks in turn: where it is, and how it goes with it."""
+"""A configured meter of a module: its network, and the state of polling and recovery."""
 
 from __future__ import annotations
 
@@ -11,37 +11,47 @@ from meterline.protocols.broute.options import Options
 from meterline.protocols.broute.poller import MeterPoller
 
 
-class Peer:
-    """A meter of the configuration."""
+class MeterTarget:
+    """A meter that a module polls. All times are those of the event loop, in seconds.
+
+    Attributes:
+        name: Name in the configuration.
+        options: Its options.
+        network: The network to join; None: a scan is needed.
+        others: Networks with the meter's pairing ID that the last scan found beside `network`, not tried yet.
+        failure: Why the last step failed; None after a success.
+        poller: Polls the meter; None before the first join.
+        due: Time of the next turn.
+        silent: Polls in succession without a reply, not even a late one.
+        polled_at: Time at which the last poll ended.
+        misses: Failed steps of recovery, until polls have been answered for `GOOD_SESSION_S`.
+        well_since: Time of the first answered poll after the last failed step; infinity: none.
+        refusals: Joins in succession that failed at a good signal.
+        joined_at: Time of the last join since the link was opened; minus infinity: none.
+        spread: Whether the polls have their time among those of the other links.
+    """
 
     def __init__(self, name: str, options: Options, remembered: object) -> None:
         self.name = name
         self.options = options
         self.network = _network(options, remembered)
         self.others: list[Network] = []
-        """Networks with its pairing ID that the last scan heard beside that one, and that were not tried yet."""
-        self.trouble: Hint | None = None
-        """Why the last step failed."""
+        self.failure: Hint | None = None
         self.poller: MeterPoller | None = None
         self.due = 0.0
         self.silent = 0
-        """Polls without an answer in a row, nor a late one."""
         self.polled_at = -math.inf
-        """When its last poll ended."""
         self.misses = 0
-        """Failed steps of recovery, up to the first poll that shows that it has been well for `GOOD_SESSION_S`."""
         self.well_since = math.inf
-        """When the first poll was answered after the last failed step; inf: none was."""
         self.refusals = 0
         self.joined_at = -math.inf
-        """When it was joined last since the link was opened, by the loop's clock."""
         self.spread = False
-        """Its polls have found their moment among those of the other links."""
 
     @property
     def is_lost(self) -> bool:
-        """It has to be scanned for: its place is not known, or joining it there failed. Of a place from the configuration, or
-        from before the start, one failure is enough.
+        """Whether a scan is needed: the network is not known, or joining it failed.
+
+        One failure is enough for a network from the configuration or from before the start; else every second one counts.
         """
         if self.network is None:
             return True
@@ -49,15 +59,15 @@ class Peer:
         return self.misses > 0 and (unproven or self.misses % 2 == 0)
 
     def remember(self, network: Network) -> dict[str, str]:
-        """What is kept of it beyond a restart: where it was joined, and what the configuration said of that."""
+        """Return the data to store for the next start: the joined network, and the network of the configuration."""
         found = _facts(network)
         configured = self.options.facts
         return found | ({"configured": " ".join(configured.values())} if configured else {})
 
     def outdated(self, network: Network) -> str:
-        """The options that are wrong about its place; empty where all are right. Their values are private."""
+        """Return the names of the options that differ from `network`, joined by commas; their values are private."""
         found = _facts(network)
-        return ", ".join(key for key, said in self.options.facts.items() if said != found[key])
+        return ", ".join(key for key, value in self.options.facts.items() if value != found[key])
 
 
 def _facts(network: Network) -> dict[str, str]:
@@ -65,9 +75,9 @@ def _facts(network: Network) -> dict[str, str]:
 
 
 def _network(options: Options, remembered: object) -> Network | None:
-    """Where the configuration says that the meter is, or where it was last (which a file may have lost).
+    """Return the network of the configuration, or the stored one; None if neither is complete.
 
-    What was found while the configuration said what it says now is newer than the configuration.
+    A stored network is newer than the configuration if the configuration has not changed since. The stored data may be damaged.
     """
     known: list[Any] = [options.channel, options.pan_id, options.mac]
     if isinstance(remembered, dict) and (not all(known) or remembered.get("configured") == " ".join(options.facts.values())):

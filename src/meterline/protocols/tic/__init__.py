@@ -1,6 +1,21 @@
 """The French TIC (télé-information client): Linky and the electronic meters before it, historic and standard mode.
 
-The meter talks by itself. Its mode is told by what it says; its speed is tried, since Enedis changes both without notice.
+The meter sends unasked. Its mode is recognised by its groups; its speed is tried, since Enedis changes both without notice.
+
+frames       the decoder: bytes → groups and frames, with checksum and form; and the encoder
+fields       the table of labels: form of each group, and the readings that the group gives
+derived      readings of several groups together, and of groups that are absent; a group becomes a reading here and in `fields`
+snapshots    frames → snapshots with the readings that changed
+stge         the status register of standard mode
+timestamps   timestamps and switching profiles
+contracts    contracts of the French market and their registers
+sources      labels of each family, for docs/metrics.md
+listener     reads a link, and tries its speeds
+speed_probe  the trial of one speed
+line_faults  counts of a line: bytes, groups, rejects by kind
+diagnose     problems of a line and their remedies
+redact       masks the household in a capture
+simulator    a simulated Linky
 """
 
 from __future__ import annotations
@@ -79,21 +94,20 @@ class Tic(MeterProtocol[Options]):
     ) -> NoReturn:
         """The line says what is now, and remembers no gap. See `MeterProtocol.read`."""
         (options,) = [given or Options() for given in meters.values()]
-        link.rest = 0.1 + 0.001 * link.crowd
-        listener, assembler = Listener(link, options.speeds(link.baud), PROBE, SILENCE), Assembler()
-        snapshots, judged = SnapshotBuilder(options.prm), 0
+        listener = Listener(link, options.speeds(link.baud), PROBE, SILENCE, rests=True)
+        assembler, snapshots, judged = Assembler(), SnapshotBuilder(options.prm), 0
 
         def take(_: bytes, events: list[Event]) -> bool:
             nonlocal judged
+            groups = listener.symptoms.groups
+            if link.baud and groups >= ENOUGH_GROUPS and not judged:  # before the first frame, which tells the mode
+                emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
             for event in events:
                 if type(event) is Rejected:
                     emit(event)
             for frame in assembler.feed(events):
                 emit(snapshots.build(frame))
-            groups = listener.symptoms.groups
             if groups >= ENOUGH_GROUPS and groups - judged >= min(groups, SETTLED) // 4:
-                if link.baud and not judged:
-                    emit(Observation(("smartmeter_link_speed_bauds",), link.baud))
                 judged = groups
                 if hint := diagnosis.pattern(listener.symptoms):
                     emit(hint)

@@ -154,7 +154,7 @@ def speeds(tried: Sequence[SpeedProbe]) -> Iterator[Finding]:
     """What came at each speed, where the last one is right."""
     *others, right = tried
     for heard in others:
-        yield ok(f"{heard}: no group, as it must be at the wrong speed" if heard.size else f"{heard}: nothing yet")
+        yield ok(f"{heard}: no valid data, as expected at the wrong speed" if heard.size else f"{heard}: nothing yet")
     yield ok(f"{right}: this is the output of a meter")
 
 

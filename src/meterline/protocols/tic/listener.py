@@ -7,13 +7,53 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from meterline.link.stream import Link
+from meterline.link.ticks import call_at
 from meterline.meter.readings import Silent
 from meterline.protocols.tic.diagnose import nothing_valid
-from meterline.protocols.tic.frames import Decoder, Event, Group
+from meterline.protocols.tic.frame_clock import LONGEST_REST_S, FrameClock
+from meterline.protocols.tic.frames import MAX_SEGMENT, Decoder, Event
 from meterline.protocols.tic.line_faults import Symptoms
 from meterline.protocols.tic.speed_probe import SpeedProbe
 
 Take: TypeAlias = Callable[[bytes, list[Event]], bool]
+
+REST_S, REST_A_LINK_S = 0.1, 0.001
+"""Seconds for which a line is left alone where the end of its frame is not known, and more for each link of the process."""
+LONGEST_LATE_S = 0.2
+"""Seconds after the end of a frame at which it is read at the latest in a crowd: all of it is there, with one wake-up."""
+PROBED_BYTES = 1 << 16
+"""Bytes that are given back of a line that was recognised: many times its first groups."""
+
+
+class LineRest:
+    """Leaves a line alone between two reads, until there is a frame to publish."""
+
+    __slots__ = ("_clock", "_frame_clock", "_link", "_until")
+
+    def __init__(self, link: Link, clock: Callable[[], float]) -> None:
+        self._link, self._clock = link, clock
+        self._frame_clock = FrameClock()
+        self._until = 0.0
+
+    def after(self, data: bytes, is_sure: bool) -> float:
+        """Rest after a read: until the end of the frame, where that is known.
+
+        Args:
+            data: What was read.
+            is_sure: The line is a TIC line at the speed of now: noise has no frames whose end could be known.
+
+        Returns:
+            About the moment at which the last byte of `data` came: now, where it was awaited, and not found after a rest.
+        """
+        now, more = self._clock(), REST_A_LINK_S * self._link.crowd
+        came = self._frame_clock.arrival(now, len(data)) if now < self._until + REST_S else now
+        if (end := self._frame_clock.take(now, data) if is_sure else None) is None:
+            self._until = now + min(REST_S + more, LONGEST_REST_S)
+        else:
+            longest = min(self._frame_clock.longest_rest + more, LONGEST_REST_S)
+            self._until = min(end + min(more, LONGEST_LATE_S), now + longest)
+        self._link.rest_until(self._until)
+        return came
 
 
 class Listener:
@@ -23,7 +63,7 @@ class Listener:
         tried: What came at each speed; the last one is the speed of now.
     """
 
-    def __init__(self, link: Link, speeds: Sequence[int], probe: float, silence: float) -> None:
+    def __init__(self, link: Link, speeds: Sequence[int], probe: float, silence: float, rests: bool = False) -> None:
         """Prepare to listen; nothing is read yet.
 
         Args:
@@ -31,11 +71,13 @@ class Listener:
             speeds: Baud, in the order in which to try them; empty where the link has no speed.
             probe: Seconds to listen at each of several speeds.
             silence: Seconds without a valid group after which the line counts as silent.
+            rests: Leave the line alone after each read, until the end of its frame where that is known.
         """
         self._link = link
         self._speeds = speeds or [0]
         self._trial = probe if len(self._speeds) > 1 else silence
         self._silence = silence
+        self._rests = rests
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
         self.tried: list[SpeedProbe] = []
 
@@ -77,7 +119,8 @@ class Listener:
 
     async def _listen(self, heard: SpeedProbe, deadline: float, take: Take) -> bool:
         """Listen at one speed up to the deadline, which moves with each valid group. True where `take` has had enough."""
-        decoder, clock, link, loop = Decoder(), self._clock, self._link, asyncio.get_running_loop()
+        decoder, clock, link = Decoder(), self._clock, self._link
+        rest = LineRest(link, clock) if self._rests and link.timed else None
         timer: asyncio.TimerHandle | None = None
 
         def look() -> None:
@@ -85,7 +128,7 @@ class Listener:
             if clock() >= deadline:
                 limit.reschedule(clock())
             else:
-                timer = loop.call_at(deadline, look)
+                timer = call_at(deadline, look, link.crowd)
 
         try:
             # One timer for many reads: a time-out for each costs more than decoding what was read.
@@ -93,13 +136,15 @@ class Listener:
                 look()
                 while clock() < deadline:
                     data = await link.read()
+                    came = rest.after(data, heard.sure) if rest else clock()
                     events = decoder.feed(data)
                     before = heard.symptoms.groups
                     heard.take(data, events)
                     if heard.symptoms.groups > before and heard.sure:
-                        deadline = clock() + self._silence
+                        deadline = came + self._silence
                     if take(data, events):
                         return True
+                    del data, events  # who waits for the next frame keeps none: a kilobyte for each meter
         except TimeoutError:
             pass
         finally:
@@ -125,7 +170,9 @@ async def probe_speeds(link: Link, speeds: Sequence[int], probe: float, silence:
 
     def take(data: bytes, events: list[Event]) -> bool:
         nonlocal read_so_far
-        read_so_far = read_so_far + data if any(isinstance(event, Group) for event in events) else data
+        # A group may come in many reads: as long as there is none, what may be the begin of the first one is kept.
+        most = PROBED_BYTES if listener.symptoms.groups else max(len(data), MAX_SEGMENT)
+        read_so_far = (read_so_far + data)[-min(most, listener.tried[-1].size) :]
         return listener.is_sure
 
     try:

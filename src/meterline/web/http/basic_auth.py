@@ -1,7 +1,7 @@
-"""Basic authentication against bcrypt hashes, as the exporter-toolkit has it.
+"""HTTP basic authentication against bcrypt hashes, compatible with Prometheus' exporter-toolkit.
 
-A check costs a tenth of a second of CPU on purpose, so it runs in a thread, two at most at once, and who waits for one is
-counted. Passwords found right are remembered by a keyed digest, so that each scrape after the first costs nothing.
+A check of bcrypt takes about 0.1 s of CPU by design. Checks therefore run in a thread, at most two at once, and the number
+of waiting checks is bounded. Accepted passwords are remembered as keyed digests: later requests need no check.
 """
 
 from __future__ import annotations
@@ -19,18 +19,25 @@ from meterline import world
 from meterline.errors import UserError
 from meterline.extras import how_to_install
 
-AT_ONCE = 2
-WAITING = 32
-WAITING_OF_ONE = 8
-"""Checks that wait or run, and those of one address: a guesser who fills his share shuts nobody else out."""
-REMEMBERED = 256
-LONGEST = 72
-"""Bytes of a password that bcrypt looks at."""
+RUNNING_MAX = 2
+"""Checks that run at once, each in a thread."""
+PENDING_MAX = 32
+PENDING_MAX_OF_ADDRESS = 8
+"""Checks that wait or run, of all addresses and of one: an attacker who uses up the share of an address blocks no other."""
+REMEMBERED_MAX = 256
+"""Digests of accepted passwords that are kept."""
+PASSWORD_MAX_BYTES = 72
+"""bcrypt ignores all further bytes."""
 COST = 10
+"""Base-2 logarithm of the rounds of a new hash."""
 
 
 def library() -> ModuleType:
-    """The package bcrypt. UserError where it is not installed."""
+    """Import the package bcrypt.
+
+    Raises:
+        UserError: bcrypt is not installed.
+    """
     try:
         import bcrypt
     except ImportError:
@@ -39,68 +46,97 @@ def library() -> ModuleType:
 
 
 def hash_password(password: bytes) -> str:
-    """The hash for `basic_auth_users`. UserError: empty or too long."""
+    """Hash a password for `basic_auth_users`.
+
+    Args:
+        password: 1 to 72 bytes.
+
+    Returns:
+        The hash, such as ``$2b$10$…``.
+
+    Raises:
+        UserError: The password is empty or too long, or bcrypt is not installed.
+    """
     if not password:
-        raise UserError("the password is empty; write one line")
-    if len(password) > LONGEST:
-        raise UserError(f"the password has {len(password)} bytes; bcrypt looks at {LONGEST} only: take a shorter one")
+        raise UserError("the password is empty; enter one line")
+    if len(password) > PASSWORD_MAX_BYTES:
+        raise UserError(
+            f"the password has {len(password)} bytes; bcrypt uses the first {PASSWORD_MAX_BYTES} only: choose a shorter one"
+        )
     bcrypt = library()
     return str(bcrypt.hashpw(password, bcrypt.gensalt(COST)).decode())
 
 
 class Auth:
-    """Who may enter."""
+    """Checks `Authorization` headers against the users of the web configuration."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._waiting: Counter[str] = Counter()
+        self._running = asyncio.Semaphore(RUNNING_MAX)
+        self._pending: Counter[str] = Counter()
         self.use({})
 
     def use(self, users: Mapping[str, str]) -> None:
-        """From now on these: name → hash. What is still being checked by the old ones is not remembered."""
+        """Replace the users. The result of a check that is running is not remembered.
+
+        Args:
+            users: Name → bcrypt hash; empty: requests need no password.
+
+        Raises:
+            UserError: bcrypt is not installed.
+        """
         try:
             self._bcrypt: Any = library() if users else None
         except UserError as error:
             raise UserError(f"basic_auth_users: {error}") from None
         self._hashes = {name.encode(): value.encode() for name, value in users.items()}
-        self._right: set[bytes] = set()
+        self._accepted: set[bytes] = set()
 
-    async def status(self, header: str | None, place: str) -> int:
-        """What an `Authorization` header is worth: 200, 401, or 503 where too many checks wait, in all or of this place."""
+    async def status(self, header: str | None, address: str) -> int:
+        """Check the `Authorization` header of a request.
+
+        Args:
+            header: Value of the header; None if there is none.
+            address: The client's address, as `share_of` groups it.
+
+        Returns:
+            Status for the answer: 200 if the request may pass, 401 if not, 503 if too many checks are pending.
+        """
         if not self._hashes:
             return 200
         if not (credentials := _credentials(header)):
             return 401
-        right, digest = self._right, hmac.digest(self._key, b":".join(credentials), "sha256")
-        if digest in right:
+        accepted, digest = self._accepted, hmac.digest(self._key, b":".join(credentials), "sha256")
+        if digest in accepted:
             return 200
-        if self._waiting.total() >= WAITING or self._waiting[place] >= WAITING_OF_ONE:
+        if self._pending.total() >= PENDING_MAX or self._pending[address] >= PENDING_MAX_OF_ADDRESS:
             return 503
-        self._waiting[place] += 1
+        self._pending[address] += 1
         try:
-            entered = await self._check(*credentials)
+            is_valid = await self._check(*credentials)
         finally:
-            self._waiting[place] -= 1
-            self._waiting += Counter()  # forgets the places that wait for nothing
-        if entered:
-            if len(right) >= REMEMBERED:
-                right.clear()
-            right.add(digest)
-        return 200 if entered else 401
+            self._pending[address] -= 1
+            self._pending += Counter()  # Removes the addresses without a pending check.
+        if is_valid:
+            if len(accepted) >= REMEMBERED_MAX:
+                accepted.clear()
+            accepted.add(digest)
+        return 200 if is_valid else 401
 
     async def _check(self, name: bytes, password: bytes) -> bool:
-        """An unknown name is checked against the hash of another, always the same one, so that time tells nothing."""
+        """Check a password. An unknown name is checked against the hash of another user, always the same one, so that the
+        duration of a check does not reveal which names exist.
+        """
         check, hashes = self._bcrypt.checkpw, list(self._hashes.values())
         number = int.from_bytes(hmac.digest(self._key, name, "sha256")) % len(hashes)
         known = self._hashes.get(name)
-        async with self._turns:
-            matches = await world.current.in_thread(check, password[:LONGEST], known or hashes[number])
+        async with self._running:
+            matches = await world.current.in_thread(check, password[:PASSWORD_MAX_BYTES], known or hashes[number])
         return bool(matches) and known is not None
 
 
 def _credentials(header: str | None) -> tuple[bytes, bytes] | None:
-    """Name and password; None where there are none."""
+    """Return name and password; None if the header has no valid ones."""
     scheme, _, encoded = (header or "").partition(" ")
     try:
         name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")

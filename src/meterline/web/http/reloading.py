@@ -1,6 +1,6 @@
-"""The web configuration that is in force: read again when it, or a file that it names, has changed.
+"""The web configuration in force, read again after a change of its file or of a file that it names.
 
-A change is looked for at each new connection and each request: one stat a file, a few microseconds.
+Each new connection and each request looks for changes: one stat for each file, a few microseconds.
 """
 
 from __future__ import annotations
@@ -19,59 +19,69 @@ log = logging.getLogger("meterline")
 
 
 class Rules:
-    """What `--web.config.file` demands now: TLS, headers, passwords."""
+    """The web configuration in force.
+
+    Attributes:
+        context: TLS of new connections; None: without TLS.
+        headers: Headers of every answer: name → value.
+        auth: Checks passwords.
+        protections: What the configuration turns on of TLS, client certificates and passwords, by name.
+    """
 
     def __init__(self, path: str) -> None:
-        """UserError: the file cannot be used."""
+        """Read the file of `--web.config.file`.
+
+        Raises:
+            UserError: The file is not readable or not valid.
+        """
         self._path = path
         self._seen: dict[str, object] = {path: None}
-        self._complaint = ""
+        self._warned = ""
         self.context: ssl.SSLContext | None = None
-        """For new connections; None: without TLS."""
         self.headers: Mapping[str, str] = {}
         self.auth = Auth()
-        self.locks: tuple[str, ...] = ()
+        self.protections: tuple[str, ...] = ()
         self._read()
 
     def renew(self) -> None:
-        """Read again what has changed. What has become bad leaves in force what was, and that is said once."""
+        """Read the files again if one has changed. A file that is not valid any more changes nothing, and is logged once."""
         if all(_mark(file) == mark for file, mark in self._seen.items()):
             return
         try:
             self._read()
         except UserError as error:
-            self._complain(str(error))
-        except OSError as error:  # no room for one more open file, say
-            self._complain(f"{self._path}: {error.strerror}")
-            self._seen = {self._path: None}  # no change will tell when there is
+            self._warn(str(error))
+        except OSError as error:  # Such as: no more files can be opened.
+            self._warn(f"{self._path}: {error.strerror}")
+            self._seen = {self._path: None}  # Try again at the next request: no file changes when the error is over.
         else:
-            self._complaint = ""
+            self._warned = ""
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            for line in complaint.splitlines():
-                log.warning("%s; what was in force stays in force", line)
-        self._complaint = complaint
+    def _warn(self, problem: str) -> None:
+        if problem != self._warned:
+            for line in problem.splitlines():
+                log.warning("%s; the previous web configuration stays in force", line)
+        self._warned = problem
 
     def _read(self) -> None:
-        """All or nothing. Each file is marked before it is read, so that no change falls between."""
+        """Read all files, or change nothing. Each file's mark is taken before the file is read, so that no change is missed."""
         self._seen = {file: _mark(file) for file in self._seen}
         config = web_config.load(self._path)
         section = config.tls_server_config
         self._seen = {file: self._seen.get(file) or _mark(file) for file in (self._path, *(section.files if section else ()))}
         try:
             context = tls.context(section) if section else None
-            if lost := [lock for lock in self.locks if lock not in config.locks]:
-                raise UserError(f"no {' and no '.join(lost)} any more; only a restart takes away what keeps others out")
+            if lost := [name for name in self.protections if name not in config.protections]:
+                raise UserError(f"{' and '.join(lost)} removed; a protection is turned off by a restart only")
             self.auth.use(config.basic_auth_users)
         except UserError as error:
             raise within(f"{self._path}: ", error) from None
-        self.context, self.headers, self.locks = context, config.http_server_config.headers, config.locks
-        log.info("%s: in force: %s", self._path, ", ".join(self.locks) or "no TLS, no passwords")
+        self.context, self.headers, self.protections = context, config.http_server_config.headers, config.protections
+        log.info("%s: in force: %s", self._path, ", ".join(self.protections) or "no TLS, no passwords")
 
 
 def _mark(file: str) -> object:
-    """What differs after a change."""
+    """Return a value that differs after a change of the file."""
     try:
         found = os.stat(file)
     except OSError as error:

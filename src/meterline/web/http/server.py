@@ -1,6 +1,7 @@
-"""Serve the runtime over HTTP with Tornado: /metrics, /-/healthy, /-/ready and /.
+"""HTTP server with Tornado: /metrics, /probe, /sd, /-/healthy, /-/ready and /.
 
-Slow clients: a handshake and headers must come within `HEADER_TIMEOUT`, and an answer must be taken within `ANSWER_TIMEOUT`.
+A slow client is disconnected: handshake and headers must arrive within `HEADER_TIMEOUT_S`, and the client must take an answer
+within `ANSWER_TIMEOUT_S`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import html
 import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,28 +23,28 @@ from meterline import __version__, world
 from meterline.errors import UserError
 from meterline.link import processes
 from meterline.link.processes import Process
-from meterline.meter.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate, takes_gzip
+from meterline.meter.exposition import COMPRESS_FROM, BrokerCounts, Page, Reloads, compress, negotiate, takes_gzip
 from meterline.service.supervisor import Runtime
-from meterline.web.http.connections import Server
+from meterline.web.http.connections import Network, Server
 from meterline.web.http.middleware import Gate
 
 if TYPE_CHECKING:
     from meterline.web.http.reloading import Rules
 
-HEADER_TIMEOUT = 10.0
-ANSWER_TIMEOUT = 30.0
+HEADER_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 30.0
 PLAIN = "text/plain; charset=utf-8"
-_SOMEWHERE = "192.0.2.1"
-"""An address for documentation, which nobody has (RFC 5737)."""
-LONGEST_HEADER = 16 * 1024
-LONGEST_BUFFER = 64 * 1024
-"""Bytes of a connection that wait to be understood: little, since there may be many connections."""
-IN_A_THREAD_FROM = 100_000
-"""Bytes from which compressing takes long enough to be done in a thread."""
+_OUTSIDE_ADDRESS = "192.0.2.1"
+"""An address for documentation, which no machine has (RFC 5737)."""
+HEADER_MAX_BYTES = 16 * 1024
+BUFFER_MAX_BYTES = 64 * 1024
+"""Received bytes of a connection that wait to be parsed: few, since there may be many connections."""
+COMPRESS_IN_THREAD_FROM_BYTES = 100_000
+"""A larger body takes so long to compress that a thread does it."""
 
 
 class Handler(web.RequestHandler):
-    """An answer of ours."""
+    """A handler with the headers of every answer of meterline."""
 
     def set_default_headers(self) -> None:
         self.set_header("Server", f"meterline/{__version__}")
@@ -54,14 +56,14 @@ class Handler(web.RequestHandler):
             await self.finish(body)
 
     async def compressed(self, body: bytes) -> bytes:
-        """The body, with gzip where the client takes it and it is worth it."""
+        """Return the body, with gzip if the client accepts gzip and the body is large enough."""
         if not takes_gzip(self.request.headers.get("Accept-Encoding", "")) or len(body) < COMPRESS_FROM:
             return body
         self.set_header("Content-Encoding", "gzip")
-        return await world.current.in_thread(compress, body) if len(body) >= IN_A_THREAD_FROM else compress(body)
+        return await world.current.in_thread(compress, body) if len(body) >= COMPRESS_IN_THREAD_FROM_BYTES else compress(body)
 
     async def head(self, *words: str) -> None:
-        """As GET; Tornado leaves the body out."""
+        """Answer as GET does; Tornado leaves the body out."""
         if answer := self.get(*words):
             await answer
 
@@ -71,45 +73,48 @@ class Handler(web.RequestHandler):
 
 
 class MetricsSource(NamedTuple):
-    """Where /metrics comes from: our own page, or the page of a program that we replace."""
+    """The source of /metrics: meterline's own metrics, or those of a replaced exporter.
+
+    Attributes:
+        text: Renders the metrics; True: as OpenMetrics 1.0, False: as text 0.0.4.
+        plain: Whether to serve text 0.0.4 whatever the client accepts.
+        headers: Headers of /, /favicon.ico and /metrics: name → value.
+        home_is_metrics: Whether / redirects to /metrics, and an empty /favicon.ico exists.
+        failure: Returns why a scrape must fail now, in ASCII; empty if the scrape must succeed.
+    """
 
     text: Callable[[bool], str]
-    """The page; True asks for OpenMetrics."""
     plain: bool = False
-    """Always text 0.0.4, whatever is asked for."""
     headers: Mapping[str, str] = MappingProxyType({})
-    """Of /, /favicon.ico and /metrics."""
     home_is_metrics: bool = False
-    """/ redirects to /metrics, and there is an empty /favicon.ico."""
-    trouble: Callable[[], str] = lambda: ""
-    """Why a scrape must fail now, in ASCII; empty where it need not."""
+    failure: Callable[[], str] = lambda: ""
 
 
-class Faced(Handler):
-    """An answer with the headers of a face."""
+class SourceHandler(Handler):
+    """A handler with the headers of a source of metrics."""
 
-    def initialize(self, face: MetricsSource) -> None:
-        self.face = face
-        for name, value in face.headers.items():
+    def initialize(self, source: MetricsSource) -> None:
+        self.source = source
+        for name, value in source.headers.items():
             self.set_header(name, value)
 
 
-class Metrics(Faced):
-    """/metrics"""
+class Metrics(SourceHandler):
+    """/metrics: the metrics of all meters."""
 
     async def get(self) -> None:
-        if trouble := self.face.trouble():
-            self.set_status(503, trouble)  # Prometheus shows the reason beside the target
+        if failure := self.source.failure():
+            self.set_status(503, failure)  # Prometheus shows the reason beside the target.
             await self.answer("", PLAIN)
             return
-        openmetrics, content_type = negotiate("" if self.face.plain else self.request.headers.get("Accept", ""))
-        body = self.face.text(openmetrics).encode()
+        openmetrics, content_type = negotiate("" if self.source.plain else self.request.headers.get("Accept", ""))
+        body = self.source.text(openmetrics).encode()
         self.set_header("Vary", "Accept, Accept-Encoding")
         await self.answer(await self.compressed(body), content_type)
 
 
 class Probe(Handler):
-    """/probe?meter=NAME: one meter, for a Prometheus that scrapes each as a target of its own."""
+    """/probe?meter=NAME: the metrics of one meter, for a Prometheus that scrapes each meter as a target."""
 
     def initialize(self, runtime: Runtime, page: Page) -> None:
         self.runtime, self.page = runtime, page
@@ -143,6 +148,7 @@ class Targets(Handler):
                     "__param_meter": meter.name,
                     "__meta_meterline_meter": meter.name,
                     "__meta_meterline_protocol": meter.protocol or "",
+                    **{f"__meta_meterline_label_{name}": text for name, text in meter.labels.items()},
                 },
             }
             for meter in self.runtime.config.meters
@@ -150,22 +156,22 @@ class Targets(Handler):
         await self.answer(json.dumps(groups), "application/json")
 
 
-class Empty(Faced):
-    """Nothing, where a browser always asks for something."""
+class EmptyIcon(SourceHandler):
+    """/favicon.ico, which browsers request, as an empty answer."""
 
     async def get(self) -> None:
         await self.answer("", "image/x-icon")
 
 
-class ToMetrics(Faced):
-    """/, where it is that of another program."""
+class RedirectToMetrics(SourceHandler):
+    """/ of a replaced exporter: a redirect to /metrics."""
 
     async def get(self) -> None:
         self.redirect("/metrics", permanent=True)
 
 
 class NotFound(Handler):
-    """Everything else."""
+    """All other paths: status 404."""
 
     def prepare(self) -> None:
         self.send_error(404)
@@ -179,7 +185,7 @@ class Healthy(Handler):
 
 
 class Ready(Handler):
-    """/-/ready: every meter has spoken, or had its time to."""
+    """/-/ready: status 200 once every meter has sent a frame, or was waited for long enough."""
 
     def initialize(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -193,7 +199,7 @@ class Ready(Handler):
 
 
 class Home(Handler):
-    """/: where things are."""
+    """/ without the page: the meters, and links to the other paths."""
 
     def initialize(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -211,22 +217,35 @@ class Home(Handler):
 
 
 def application(
-    runtime: Runtime, face: MetricsSource | None = None, reloads: Reloads | None = None, page: Sequence[Any] = ()
+    runtime: Runtime,
+    source: MetricsSource | None = None,
+    reloads: Reloads | None = None,
+    page: Sequence[Any] = (),
+    broker: Callable[[], BrokerCounts | None] = lambda: None,
 ) -> web.Application:
-    """The routes. `face`: our own metrics where it is None. `page`: the routes of the page at /; else a list of links."""
+    """Make the application with all routes.
+
+    Args:
+        runtime: The meters.
+        source: The metrics of a replaced exporter; None: meterline's own metrics, with /sd and /probe.
+        reloads: Counts of reloads of the configuration, for /metrics.
+        page: The routes of the page at /; empty: / is a list of links.
+        broker: Returns the counts of the connection to an MQTT broker, for /metrics; None while none is configured.
+    """
     state = runtime.state
-    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, state.writable if state.kept else None)
-    face = face or MetricsSource(metrics.text)
+    writable, ledger = state.writable if state.kept else None, runtime.recorder.ledger.health if runtime.recorder else None
+    metrics = Page(runtime.meters.values(), runtime.books.refresh, reloads, writable, broker, ledger)
+    source = source or MetricsSource(metrics.text)
     home: list[Any] = [*page] or [("/", Home, {"runtime": runtime})]
-    scattered: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]
-    if face.home_is_metrics:
-        home = [("/", ToMetrics, {"face": face}), ("/favicon.ico", Empty, {"face": face})]
-        scattered = []
+    per_meter: list[Any] = [("/sd", Targets, {"runtime": runtime}), ("/probe", Probe, {"runtime": runtime, "page": metrics})]
+    if source.home_is_metrics:
+        home = [("/", RedirectToMetrics, {"source": source}), ("/favicon.ico", EmptyIcon, {"source": source})]
+        per_meter = []
     return web.Application(
         [
             *home,
-            ("/metrics", Metrics, {"face": face}),
-            *scattered,
+            ("/metrics", Metrics, {"source": source}),
+            *per_meter,
             ("/-/healthy", Healthy),
             ("/-/ready", Ready, {"runtime": runtime}),
         ],
@@ -236,25 +255,49 @@ def application(
 
 
 def listen(
-    application: web.Application, address: str, rules: Rules | None = None, sockets: Sequence[socket.socket] = ()
+    application: web.Application,
+    address: str,
+    rules: Rules | None = None,
+    sockets: Sequence[socket.socket] = (),
+    allowed: Sequence[Network] = (),
 ) -> Server:
-    """Serve on ``[HOST]:PORT``, as the `rules` of a web configuration demand. `sockets`: those bound there already."""
+    """Serve an application.
+
+    Args:
+        application: The routes.
+        address: ``HOST:PORT`` or ``:PORT``.
+        rules: The web configuration; None: without TLS and passwords.
+        sockets: Sockets that listen on `address` already; empty: they are made.
+        allowed: Networks that may connect beside this machine; empty: all.
+
+    Raises:
+        UserError: `address` is not an address, or cannot be listened on.
+    """
     sockets = sockets or bound(address)
     server = Server(
-        Gate(application, rules, ANSWER_TIMEOUT),
+        Gate(application, rules, ANSWER_TIMEOUT_S),
         rules=rules,
-        idle_connection_timeout=HEADER_TIMEOUT,
-        body_timeout=HEADER_TIMEOUT,
-        max_header_size=LONGEST_HEADER,
-        max_body_size=LONGEST_HEADER,
-        max_buffer_size=LONGEST_BUFFER,
+        allowed=allowed,
+        idle_connection_timeout=HEADER_TIMEOUT_S,
+        body_timeout=HEADER_TIMEOUT_S,
+        max_header_size=HEADER_MAX_BYTES,
+        max_body_size=HEADER_MAX_BYTES,
+        max_buffer_size=BUFFER_MAX_BYTES,
     )
     server.add_sockets(sockets)
     return server
 
 
 def urls(addresses: Sequence[tuple[str, int]], secure: bool) -> list[str]:
-    """Where a browser finds the page: on this machine, and from another one where all addresses are served."""
+    """Return the URLs of the page.
+
+    Args:
+        addresses: Host and port of each listening socket.
+        secure: Whether the server uses TLS.
+
+    Returns:
+        One URL; two if all addresses are served: one for this machine, one for other machines.
+    """
     scheme, (host, port) = "https" if secure else "http", addresses[0]
     if host not in ("0.0.0.0", "::"):
         hosts = [f"[{host}]" if ":" in host else host]
@@ -264,19 +307,24 @@ def urls(addresses: Sequence[tuple[str, int]], secure: bool) -> list[str]:
 
 
 def _own_address() -> str:
-    """The address of this machine in the network that leads outside; nothing is sent to find it. Empty: there is none."""
+    """Return this machine's address towards other networks; empty if it has none. No packet is sent to find out."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((_SOMEWHERE, 9))
+            probe.connect((_OUTSIDE_ADDRESS, 9))
         except OSError:
             return ""
         return str(probe.getsockname()[0])
 
 
 def bound(address: str) -> list[socket.socket]:
-    """Sockets that listen there; port 0 is any that is free.
+    """Make sockets that listen on an address.
 
-    UserError says who holds the port; its status is 1: later it may be free, so try again.
+    Args:
+        address: ``HOST:PORT`` or ``:PORT``; port 0: any free port.
+
+    Raises:
+        UserError: `address` is not an address (status 2), or cannot be listened on now (status 1). The text names the process
+            that has the port.
     """
     host, port = parse_address(address)
     try:
@@ -285,8 +333,27 @@ def bound(address: str) -> list[socket.socket]:
         raise UserError(f"--web.listen-address {address}: {not_served(error, host, port).sentence}", 1) from None
 
 
+def parse_network(text: str) -> Network:
+    """Parse an address or a network, such as ``172.30.32.2`` or ``192.168.1.0/24``.
+
+    Raises:
+        UserError: `text` is neither.
+    """
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise UserError(f"--web.allow-from {text!r}: expected an address or a network, such as 192.168.1.0/24") from None
+
+
 def parse_address(address: str) -> tuple[str, int]:
-    """``:10230`` → all addresses; ``127.0.0.1:10230``, ``[::1]:10230``."""
+    """Split an address such as ``:10230``, ``127.0.0.1:10230`` or ``[::1]:10230``.
+
+    Returns:
+        Host and port; an empty host stands for all addresses of this machine.
+
+    Raises:
+        UserError: `address` is not an address.
+    """
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:
         raise UserError(f"--web.listen-address {address!r}: expected HOST:PORT or :PORT, such as :10230")
@@ -297,9 +364,9 @@ class NotServed(NamedTuple):
     """Why an address cannot be served.
 
     Attributes:
-        problem: What is wrong, for people.
-        remedy: What to do about the problem; empty where any other address will do.
-        holder: The process that has the port, where it is known.
+        problem: The problem, in words for people.
+        remedy: The remedy; empty if any other address will do.
+        holder: The process that has the port, if it is known.
     """
 
     problem: str
@@ -313,7 +380,7 @@ class NotServed(NamedTuple):
 
 
 def not_served(error: OSError, host: str, port: int) -> NotServed:
-    """Explain why no socket can be bound to an address: `error` is what the operating system says."""
+    """Explain an error of the operating system that occurred when a socket was bound to `host` and `port`."""
     if isinstance(error, socket.gaierror):
         return NotServed(f"{host!r} is not an address of this machine")
     if error.errno == errno.EADDRINUSE:

@@ -1,4 +1,4 @@
-"""What TLS presents and demands: an SSLContext from `tls_server_config`."""
+"""TLS of the server: an SSLContext from `tls_server_config`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,22 @@ _CLIENTS = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _CIPHERS_BEFORE_TLS12 = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:@SECLEVEL=0"
-"""TLS 1.0 and 1.1 sign with SHA-1, which OpenSSL takes at level 0 only."""
+"""TLS 1.0 and 1.1 sign with SHA-1, which OpenSSL accepts at security level 0 only."""
 
 
 def context(tls: Tls) -> ssl.SSLContext:
-    """For the server's side. UserError names the key and the file; nothing of what they hold is repeated."""
+    """Make the server's SSLContext.
+
+    Args:
+        tls: The checked section `tls_server_config`.
+
+    Raises:
+        UserError: A certificate or key is not usable. The text names the configuration key and the file, and repeats none of
+            their content.
+    """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of TLS 1.0 and 1.1: who asks for them knows
+        warnings.simplefilter("ignore", DeprecationWarning)  # About TLS 1.0 and 1.1, which the configuration asks for.
         made.minimum_version = _VERSIONS[tls.min_version]
         made.maximum_version = _VERSIONS[tls.max_version]
     if tls.min_version < "TLS12":
@@ -50,25 +58,25 @@ def _load_pair(made: ssl.SSLContext, tls: Tls) -> None:
         with _file(cert) as cert_file, _file(key) as key_file:
             made.load_cert_chain(cert_file, key_file, password=_no_password)
     except _Encrypted:
-        raise UserError(f"{of_key}: encrypted, and there is nobody to ask; openssl pkey writes it without a password") from None
+        raise UserError(
+            f"{of_key}: the key is encrypted, and a server cannot ask for its password; openssl pkey writes it without one"
+        ) from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise UserError(f"{of_key}: not the key of the certificate; give the two of one pair") from None
+            raise UserError(f"{of_key}: not the key of this certificate; use the key and the certificate of one pair") from None
         if error.reason and ("KEY_TOO_SMALL" in error.reason or "MD_TOO_WEAK" in error.reason):
-            raise UserError(
-                f"{of_cert}: OpenSSL finds it too weak; make one of RSA 2048, P-256 or more, with SHA-256"
-            ) from None
+            raise UserError(f"{of_cert}: too weak for OpenSSL; make one with RSA 2048, P-256 or more, with SHA-256") from None
         raise UserError(f"{of_key}: no private key in PEM form (-----BEGIN PRIVATE KEY-----)") from None
 
 
 def _material(tls: Tls, key: str) -> tuple[str, str]:
-    """Where it is, for errors; and the PEM text, from the key itself or from its file."""
+    """Return the PEM text of a configuration key or its file, after its place in the configuration, for errors."""
     file: str | None = getattr(tls, f"{key}_file")
     if not file:
         return f"tls_server_config: {key}", getattr(tls, key)
     place = f"tls_server_config: {key}_file: {file}"
     try:
-        with open(file, encoding="ascii", errors="replace") as opened:  # there may be comments in any language
+        with open(file, encoding="ascii", errors="replace") as opened:  # Comments may be in any language.
             return place, opened.read()
     except OSError as error:
         raise UserError(f"{place}: {error.strerror}") from None
@@ -83,7 +91,7 @@ def _load_certificates(made: ssl.SSLContext, place: str, text: str) -> None:
 
 @contextmanager
 def _file(text: str) -> Iterator[str]:
-    """A file in memory, since OpenSSL reads a pair from files only: a key written inline must not lie on a disk."""
+    """Put a text into a file in memory: OpenSSL reads a pair from files only, and an inline key must not reach a disk."""
     number = os.memfd_create("pem")
     try:
         os.write(number, text.encode())
@@ -97,5 +105,5 @@ class _Encrypted(Exception):
 
 
 def _no_password() -> str:
-    """In place of OpenSSL's question on the terminal."""
+    """Raise in place of the prompt that OpenSSL would show on the terminal."""
     raise _Encrypted

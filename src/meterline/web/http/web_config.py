@@ -1,4 +1,4 @@
-"""The web configuration of Prometheus' exporter-toolkit (`--web.config.file`): what of it is honoured, and why the rest is not.
+"""The web configuration in the format of Prometheus' exporter-toolkit (`--web.config.file`), read and checked.
 
 Format: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
 """
@@ -21,7 +21,7 @@ Version: TypeAlias = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """`tls_server_config`. Names of files are whole: the file's own folder is in front of relative ones."""
+    """`tls_server_config`. Relative names of files are relative to the folder of the configuration file."""
 
     cert: Lines | None = None
     key: Lines | None = field(default=None, repr=False)
@@ -35,7 +35,7 @@ class Tls:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Every file that it names."""
+        """The files that the section names."""
         return tuple(filter(None, (self.cert_file, self.key_file, self.client_ca_file)))
 
 
@@ -44,42 +44,45 @@ class Http:
     """`http_server_config`."""
 
     http2: bool = True
-    """Read and ignored: meterline speaks HTTP/1.1, which every client of HTTP/2 speaks too."""
+    """Accepted and ignored: meterline serves HTTP/1.1, which every HTTP/2 client supports."""
     headers: Any = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """Everything in the file."""
+    """The checked content of the file."""
 
     tls_server_config: Tls | None = None
     http_server_config: Http = field(default_factory=Http)
     basic_auth_users: Any = field(default_factory=dict, repr=False)
 
     @property
-    def locks(self) -> tuple[str, ...]:
-        """What keeps somebody out."""
+    def protections(self) -> tuple[str, ...]:
+        """The protections that the web configuration turns on."""
         tls = self.tls_server_config
-        locks = {
+        protections = {
             "TLS": tls is not None,
             "client certificates": tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert",
             "passwords": bool(self.basic_auth_users),
         }
-        return tuple(name for name, there in locks.items() if there)
+        return tuple(name for name, is_on in protections.items() if is_on)
 
 
-_UNVERIFIED = "Python's ssl asks for no certificate that it does not verify; use RequireAndVerifyClientCert"
+_UNVERIFIED = "Python's ssl cannot request a certificate without verifying it; use RequireAndVerifyClientCert"
 REFUSED: Mapping[tuple[str, str], str] = {
-    ("tls_server_config", "cipher_suites"): "OpenSSL knows other names, and chooses well by itself",
-    ("tls_server_config", "prefer_server_cipher_suites"): "it orders cipher_suites, which are OpenSSL's choice here",
+    ("tls_server_config", "cipher_suites"): "OpenSSL uses other names; its default choice is good",
+    ("tls_server_config", "prefer_server_cipher_suites"): "the option orders cipher_suites, which OpenSSL chooses here",
     ("tls_server_config", "curve_preferences"): "Python's ssl cannot order curves",
-    ("tls_server_config", "client_allowed_sans"): "Python's ssl looks at no names of clients; sign them with a CA of their own",
+    (
+        "tls_server_config",
+        "client_allowed_sans",
+    ): "Python's ssl does not check names of clients; sign their certificates with a CA of their own",
     ("client_auth_type", "RequestClientCert"): _UNVERIFIED,
     ("client_auth_type", "RequireAnyClientCert"): _UNVERIFIED,
     ("client_auth_type", "RequireClientCert"): _UNVERIFIED,
-    ("", "rate_limit"): "connections and password checks have bounds of their own (docs/security.md)",
+    ("", "rate_limit"): "meterline has its own limits of connections and password checks (docs/security.md)",
 }
-"""(section or key, key or value) of the toolkit → why it is not honoured."""
+"""(section or key, key or value) of the toolkit that meterline does not support → the reason."""
 
 HEADERS: Mapping[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),
@@ -88,16 +91,23 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-XSS-Protection": (),
 }
-"""The headers that may be set → their allowed values; none: any."""
+"""Headers that may be set → their allowed values; empty: any value."""
 
 _HASH = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-"""Cost, salt (128 bits, so its last character holds two), digest."""
-DEAREST = 18
-"""The highest cost of a hash. Each step doubles the time: at 18 it is a dozen seconds, more than a scrape waits."""
+"""Cost, salt (128 bits: the last character holds two of them), digest."""
+COST_MAX = 18
+"""Highest accepted cost of a hash. Each step doubles the time; at 18 a check takes about 12 s, longer than a scrape waits."""
 
 
 def load(path: str) -> WebConfig:
-    """Read and check a file. UserError names the file and the key."""
+    """Read and check a file.
+
+    Args:
+        path: The YAML file of `--web.config.file`.
+
+    Raises:
+        UserError: The file is not readable or not valid: one line for each fault, with the file and the key.
+    """
     document = read(path)
     try:
         return _checked(document, os.path.dirname(path))
@@ -106,7 +116,7 @@ def load(path: str) -> WebConfig:
 
 
 def _checked(document: Any, folder: str) -> WebConfig:
-    """The typed configuration; everything that is wrong with it, a line each, as one UserError."""
+    """Return the typed configuration. UserError: all faults, one line each."""
     if not isinstance(document, dict):
         raise UserError("expected keys and values, such as basic_auth_users:")
     sections = {name: section for name, section in document.items() if section not in ("", {})}
@@ -126,15 +136,15 @@ def _checked(document: Any, folder: str) -> WebConfig:
 
 
 def _refuse(sections: Mapping[str, Any]) -> None:
-    """UserError for what the toolkit knows and we cannot honour."""
+    """Raise UserError for keys and values of the toolkit that meterline does not support."""
     faults = []
     tls = sections.get("tls_server_config", {})
     for (where, what), why in REFUSED.items():
         if where == "client_auth_type" and tls.get(where) == what:
-            faults.append(f"tls_server_config: client_auth_type: {what} cannot be honoured: {why}")
+            faults.append(f"tls_server_config: client_auth_type: {what} is not supported: {why}")
         elif what in (sections.get(where, {}) if where else sections):
             place = f"{where}: {what}" if where else what
-            faults.append(f"{place}: cannot be honoured: {why}; remove the key")
+            faults.append(f"{place}: not supported: {why}; remove the key")
     if faults:
         raise UserError("\n".join(faults))
 
@@ -144,23 +154,23 @@ def _wrong_tls(tls: Tls) -> list[str]:
     for key in ("cert", "key", "client_ca"):
         inline, file = getattr(tls, key), getattr(tls, f"{key}_file")
         if inline and file:
-            faults.append(f"{key} and {key}_file: give one of the two")
+            faults.append(f"{key} and {key}_file: set one of the two")
         if not inline and not file and key != "client_ca":
             faults.append(f"{key}_file: missing; TLS needs a certificate (cert_file or cert) and its key (key_file or key)")
         if file and "-----BEGIN" in file:
             faults.append(f"{key}_file: expected the name of a file; the text itself belongs under {key}")
     authority = tls.client_ca or tls.client_ca_file
     if authority and tls.client_auth_type == "NoClientCert":
-        faults.append("client_auth_type: nobody is asked for a certificate of client_ca; set RequireAndVerifyClientCert")
+        faults.append("client_auth_type: NoClientCert does not use client_ca; set RequireAndVerifyClientCert")
     if not authority and tls.client_auth_type != "NoClientCert":
-        faults.append(f"client_auth_type: {tls.client_auth_type} needs client_ca_file or client_ca to verify by")
+        faults.append(f"client_auth_type: {tls.client_auth_type} needs client_ca_file or client_ca")
     if tls.max_version < tls.min_version:
         faults.append(f"max_version: {tls.max_version} is below min_version {tls.min_version}; no client could connect")
     return faults
 
 
 def _in_folder(tls: Tls, folder: str) -> Tls:
-    """The same; relative names of files are those of `folder`."""
+    """Return the section with relative names of files resolved against `folder`."""
     cert, key, authority = (file and os.path.join(folder, file) for file in (tls.cert_file, tls.key_file, tls.client_ca_file))
     return replace(tls, cert_file=cert, key_file=key, client_ca_file=authority)
 
@@ -182,7 +192,7 @@ def _wrong_headers(headers: Any) -> list[str]:
 
 
 def _wrong_users(users: Mapping[Any, Any]) -> list[str]:
-    """The errors repeat no value: it may be a password."""
+    """Return the faults of the users. No fault repeats a value, which may be a password."""
     faults = []
     for name, value in users.items():
         place = f"basic_auth_users: {name.partition(':')[0]!r}: "
@@ -191,6 +201,6 @@ def _wrong_users(users: Mapping[Any, Any]) -> list[str]:
             faults.append(f"{place}expected a user's name without a colon, then a colon and a space, then the hash")
         elif not found:
             faults.append(f"{place}expected a bcrypt hash ($2y$10$…); meterline hash-password makes one")
-        elif not 4 <= int(found[1]) <= DEAREST:
-            faults.append(f"{place}a hash of cost {int(found[1])}; allowed: 4 to {DEAREST}; meterline hash-password takes 10")
+        elif not 4 <= int(found[1]) <= COST_MAX:
+            faults.append(f"{place}a hash of cost {int(found[1])}; allowed: 4 to {COST_MAX}; meterline hash-password uses 10")
     return faults

@@ -1,4 +1,4 @@
-"""The documents: cards for a household, a table for many meters, and everything about one. Each is one file with all in it."""
+"""The HTML documents: cards of a few meters, a table of many, and all about one. Each holds its own script and style."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from meterline.locale import Language
 from meterline.web.page.rendering import render
 from meterline.web.page.sections import told
 
-CARDS = 12
-"""Meters that are shown as cards; more are a table."""
-ROWS = 50
-"""Meters on one page of that table."""
+CARDS_MAX = 12
+"""Meters that are shown as cards; more are shown as a table."""
+TABLE_ROWS = 50
+"""Meters on one page of the table."""
 
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='4' "
@@ -26,25 +26,32 @@ ICON = (
 
 
 class View(NamedTuple):
-    """Which meters a page shows, how, and in which language. Who watches the same view gets the same bytes."""
+    """The meters that a page shows, in which form and language. All readers of a view get the same bytes.
+
+    Attributes:
+        form: ``cards``, ``rows`` or ``meter``: the template.
+        names: Names of the meters on the page.
+        language: The language of the texts.
+        query: The searched text; empty: no search.
+        number: Number of the page of the table, from 1.
+        found: Number of meters on all pages of the table.
+        notes: Labels of each of these meters, as text; empty if no meter has any.
+        chosen: Whether the address names the language: links then keep it. Otherwise the browser's header decides.
+    """
 
     form: str
-    """cards, rows or meter."""
     names: tuple[str, ...]
     language: Language
     query: str = ""
-    """What was searched for."""
     number: int = 1
-    """Which page of the table."""
     found: int = 0
-    """Meters on all pages of the table."""
+    notes: tuple[str, ...] = ()
     chosen: bool = False
-    """The language was asked for by the address: links keep it. Else the browser says it anew each time."""
 
     @property
     def mark(self) -> str:
-        """The same only for a page whose places mean the same: a browser whose page has another loads it anew."""
-        facts = repr((__version__, self.form, self.names, self.language.code, policy()))
+        """A digest of all that messages do not change in the page. A browser whose page has another mark reloads."""
+        facts = repr((__version__, self.form, self.names, self.language.code, policy(), *self.notes))
         return hashlib.sha256(facts.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
@@ -55,7 +62,7 @@ def _asset(name: str) -> bytes:
 
 @cache
 def policy() -> str:
-    """The Content-Security-Policy: nothing from elsewhere, and only our own script and style, by their hashes."""
+    """Return the Content-Security-Policy: nothing from other servers, and only the page's own script and style, by hash."""
     script, style = (base64.b64encode(hashlib.sha256(_asset(name)).digest()).decode() for name in ("page.js", "page.css"))
     return (
         f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; connect-src 'self'; "
@@ -64,26 +71,23 @@ def policy() -> str:
 
 
 TABLES = (
-    # place of what changes, title, head of each column, open at once
+    # Place of the rows, title, head of each column, whether the table is open at first.
     ("diagnosis", "diagnosis", "finding", "remedy", True),
     ("readings", "readings", "reading", "value", True),
     ("wire", "wire", "wire_label", "value", False),
     ("counters", "counters", "reading", "value", True),
     (None, "configuration", "key", "value", True),
 )
-"""The tables below the card of one meter, in their order; the configuration stays as it is."""
+"""The tables below the card of one meter, in order. The configuration has no place: its rows do not change."""
 
 
 def document(view: View, slots: dict[str, str], setup: str = "") -> str:
-    """The page.
+    """Return the document of a view, as HTML.
 
     Args:
-        view: Which page.
-        slots: Place → the HTML that stands there now.
-        setup: The rows of a meter's configuration, as HTML.
-
-    Returns:
-        The whole document.
+        view: Meters, form and language.
+        slots: Place in the page → HTML.
+        setup: The rows of the meter's configuration, as HTML.
     """
     up = "../" if view.form == "meter" else ""
     return render(
@@ -92,6 +96,7 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
         **_of_form(view, setup),
         view=view,
         slots=slots,
+        notes=view.notes or ("",) * len(view.names),
         title=f"{view.names[0]} · meterline" if view.form == "meter" else "meterline",
         up=up,
         events=f"{up}events?{_query(view)}",
@@ -104,13 +109,13 @@ def document(view: View, slots: dict[str, str], setup: str = "") -> str:
 
 
 def _of_form(view: View, setup: str) -> dict[str, Any]:
-    """What only the template of that form shows."""
+    """Return the values that only the template of this form takes."""
     if view.form == "meter":
         return {"home": f"../{_keep(view)}", "tables": TABLES, "setup": setup}
     links = {name: f"meter/{quote(name, safe='')}{_keep(view)}" for name in view.names}
     if view.form == "cards":
         return {"links": links}
-    first = (view.number - 1) * ROWS
+    first = (view.number - 1) * TABLE_ROWS
     return {"links": links, "first": first + 1, "last": first + len(view.names), "others": _others(view, first)}
 
 
@@ -124,13 +129,13 @@ def _query(view: View) -> str:
 
 
 def _keep(view: View, **wanted: str | int) -> str:
-    """The query of a link from this page to another: `wanted`, and the language that was chosen."""
+    """Return the query of a link to another page: `wanted`, and the language if the address names it."""
     if view.chosen:
         wanted["lang"] = view.language.code
     return f"?{urlencode(wanted)}" if wanted else ""
 
 
 def _others(view: View, first: int) -> list[tuple[str, str]]:
-    """The pages of the table before and after this one: text and link."""
-    pages = (("previous", view.number - 1, first > 0), ("next", view.number + 1, first + ROWS < view.found))
+    """Return text and link of the previous and the next page of the table, as far as they exist."""
+    pages = (("previous", view.number - 1, first > 0), ("next", view.number + 1, first + TABLE_ROWS < view.found))
     return [(key, _keep(view, q=view.query, page=number)) for key, number, is_there in pages if is_there]

@@ -1,4 +1,4 @@
-"""The tables of one meter: its readings in plain language, what it says in its own labels, its line, its configuration."""
+"""The tables of one meter: diagnosis, readings, raw fields, statistics of the line, configuration."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from meterline.meter.meter import Meter
 from meterline.meter.readings import Series
 from meterline.web.page.reading_texts import clock_time, name_of, text_of
 from meterline.web.page.rendering import printable, render
-from meterline.web.page.view_model import said, shown
+from meterline.web.page.view_model import raw_fields, shown
 
 _text_of = lru_cache(maxsize=1024)(text_of)
-"""For all but moments: those of today are written in another form tomorrow. Most readings are those of the last second."""
+"""Texts of readings, cached, since most readings do not change within a second. Times are not cached: they get a date later."""
 
 
 def details(meter: Meter, language: Language) -> dict[str, str]:
-    """The tables' rows."""
+    """Return the rows of the tables that change: place in the page → HTML."""
     counters: list[tuple[Series, float | str]] = [
         (("smartmeter_frames_total",), meter.counters.frames),
         (("smartmeter_received_bytes_total",), meter.counters.received),
@@ -29,25 +29,27 @@ def details(meter: Meter, language: Language) -> dict[str, str]:
         (("smartmeter_defects_total",), meter.counters.defects),
         *meter.counters.observed.items(),
     ]
-    words = said(meter)
+    fields = raw_fields(meter)
     if meter.counters.line.accepted_ratio is not None:
         counters.insert(1, (("smartmeter_line_accepted_ratio",), meter.counters.line.accepted_ratio))
     return {
         "diagnosis": _diagnosis(meter, language),
         "readings": _readings(shown(meter), language) or render("nothing", language, key="no_readings"),
-        "wire": render("wire", language, words=words.items()) if words else render("nothing", language, key="wire_none"),
+        "wire": render("wire", language, fields=fields.items()) if fields else render("nothing", language, key="wire_none"),
         "counters": _readings(counters, language),
     }
 
 
 def configuration(config: MeterConfig, language: Language) -> str:
-    """The rows of the configuration of a meter: what is set, masked unless it is public."""
-    found = ((setting.key, _value(setting, language) if setting.is_public else None) for setting in settings_of(config))
+    """Return the rows of the configuration of a meter, as HTML: the settings, masked unless they are public."""
+    found = (
+        (setting.key, _value(setting, language) if setting.privacy != "secret" else None) for setting in settings_of(config)
+    )
     return render("settings", language, settings=found)
 
 
 def _diagnosis(meter: Meter, language: Language) -> str:
-    """What is wrong with its line, as the log says it."""
+    """Return the problems of the meter's line, in the words of the log."""
     findings = [(hint.text, hint.remedy) for hint in meter.counters.line.hints]
     if meter.counters.line.trouble:
         findings.insert(0, (meter.counters.line.trouble, ""))
@@ -64,7 +66,7 @@ def _value(setting: Setting, language: Language) -> str:
 
 
 def _readings(found: Iterable[tuple[Series, float | str]], language: Language) -> str:
-    """Rows of name, value and, where the value is a moment, the moment for programs."""
+    """Return the rows of readings, as HTML; a time is written for people and for the script of the page."""
     rows = []
     for series, value in found:
         is_moment = series[0].endswith("timestamp_seconds")

@@ -1,4 +1,4 @@
-"""The power of the last half hour, in memory: for each meter a ring of small floats, made when it first says something."""
+"""The power of each meter in the last half hour, in memory: a ring of 4-byte floats, made at the first power reading."""
 
 from __future__ import annotations
 
@@ -8,32 +8,41 @@ from collections.abc import Callable, Iterable
 
 from meterline.web.page.view_model import Power
 
-STEP = 10.0
-"""Seconds between two points."""
-LENGTH = 180
+STEP_S = 10.0
+"""Time between two points."""
+POINTS = 180
+"""Points of a meter: half an hour."""
 
-_NOTHING = array("f", [math.nan]) * LENGTH
+_NOTHING = array("f", [math.nan]) * POINTS
 
 
 class History:
-    """`note` what the meters show now, once in every step; `points` gives the last half hour of one."""
+    """The power of all meters in the last half hour.
+
+    Attributes:
+        units: Name of each meter → unit of its power, W or VA.
+        pictures: Name of a meter and code of a language → the chart, as HTML; emptied with each new point.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._rings: dict[str, array[float]] = {}
         self.units: dict[str, str] = {}
         self.pictures: dict[tuple[str, str], str] = {}
-        """Meter and language → its chart, as long as it is true."""
-        self._step = int(clock() // STEP)
+        self._step = int(clock() // STEP_S)
 
     def until_next(self) -> float:
-        """Seconds until a point is due."""
-        return STEP - self._clock() % STEP
+        """Return the seconds until the next point is due."""
+        return STEP_S - self._clock() % STEP_S
 
     def note(self, powers: Iterable[tuple[str, Power | None]]) -> None:
-        """One point of each meter, or none. Steps in which nobody noted anything stay empty."""
-        step = int(self._clock() // STEP)
-        missed = range(max(self._step + 1, step - LENGTH + 1), step)
+        """Add a point of each meter. Points of steps without a call stay NaN.
+
+        Args:
+            powers: Name of each meter, and its power now; None: no current reading.
+        """
+        step = int(self._clock() // STEP_S)
+        missed = range(max(self._step + 1, step - POINTS + 1), step)
         self._step = step
         self.pictures.clear()
         for name, power in powers:
@@ -43,12 +52,12 @@ class History:
                     continue
                 ring = self._rings[name] = array("f", _NOTHING)
             for gap in missed:
-                ring[gap % LENGTH] = math.nan
-            ring[step % LENGTH] = power.value if power else math.nan
+                ring[gap % POINTS] = math.nan
+            ring[step % POINTS] = power.value if power else math.nan
             if power:
                 self.units[name] = power.unit
 
     def points(self, name: str) -> list[float]:
-        """Oldest first; empty where nothing was ever said."""
-        ring, cut = self._rings.get(name), (self._step + 1) % LENGTH
+        """Return the points of a meter, oldest first; NaN: no reading. Empty if the meter never had a power reading."""
+        ring, cut = self._rings.get(name), (self._step + 1) % POINTS
         return [] if ring is None else [*ring[cut:], *ring[:cut]]

@@ -1,7 +1,4 @@
-"""A meter now, for people: names, values with their units, and one line that says the most important; nothing is escaped.
-
-And for programs: the same as one object of JSON.
-"""
+"""The readings of a meter as text: names, values with units, a headline; and as JSON for programs. Nothing is escaped."""
 
 from __future__ import annotations
 
@@ -28,19 +25,19 @@ _UNITS = {
     "varhours": "kvarh",
 }
 _OF_CONTRACTS = ("subscribed_power_voltamperes", "cutoff_power_voltamperes")
-"""Powers that contracts and bills give in kVA."""
+"""Powers that contracts and bills state in kVA."""
 _FIRST = (
     *("power_watts", "apparent_power_import_voltamperes", "apparent_power_export_voltamperes", "overload"),
     *("tariff_active", "tempo_colour", "current_amperes", "phase_apparent_power_import_voltamperes", "voltage_volts"),
 )
-"""What people look for: it stands above the rest, in this order."""
-_LARGE = 10_000
-"""Watts or volt-amperes from which on people say kW or kVA."""
+"""Families that stand first, in this order."""
+_THOUSANDS_FROM = 10_000
+"""Watts or volt-amperes from which a power is written in kW or kVA."""
 
 
 @lru_cache(maxsize=1024)
 def name_of(series: Series, language: Language) -> str:
-    """What the reading is called."""
+    """Return the name of a reading, such as ``Import by tariff, supplier · peak hours (HCHP)``."""
     family, *labels = series
     short = family.removeprefix("smartmeter_")
     if FAMILIES[family].type == "info":
@@ -55,7 +52,7 @@ def name_of(series: Series, language: Language) -> str:
 
 
 def text_of(series: Series, value: float | str, language: Language) -> str:
-    """Its value, with the unit; a moment in the time zone of this machine."""
+    """Return the value of a reading with its unit; a time in the time zone of this machine."""
     family, *labels = series
     short = family.removeprefix("smartmeter_")
     if FAMILIES[family].type == "info":
@@ -73,21 +70,21 @@ def text_of(series: Series, value: float | str, language: Language) -> str:
 
 
 def quantity(value: float, unit: str, language: Language, thousands: bool = False) -> str:
-    """A number and its unit. `thousands`: always in kVA or kW."""
+    """Format a number with its unit. `thousands`: a power is always in kVA or kW."""
     if unit.startswith("k"):
         return with_unit(language.number(value / 1000, 3), unit)
-    if unit in ("VA", "W") and (thousands or abs(value) >= _LARGE):
+    if unit in ("VA", "W") and (thousands or abs(value) >= _THOUSANDS_FROM):
         return with_unit(language.short(value / 1000), f"k{unit}")
     return with_unit(language.short(value), unit) if unit else language.short(value)
 
 
 def with_unit(number: str, unit: str) -> str:
-    """Both, with a space between them at which no line ends."""
+    """Join number and unit by a space at which no line breaks."""
     return f"{number}\u00a0{unit}"
 
 
 def headline(meter: Meter, language: Language) -> str:
-    """What it draws now, the tariff that counts, and how much it has drawn in all; empty where it says none of that."""
+    """Return the power now, the active tariff and the total import, as one line; empty if the meter sends none of them."""
     now, parts = facts(meter), []
     if drawn := balance(meter):
         text = quantity(abs(drawn.value), drawn.unit, language)
@@ -100,7 +97,7 @@ def headline(meter: Meter, language: Language) -> str:
 
 
 def rows(meter: Meter, language: Language) -> list[tuple[str, str]]:
-    """Every reading, its name and its value: what happens now, the rest of the catalogue, and what the meter is."""
+    """Return name and value of every reading: first `_FIRST`, then the order of the catalogue, then the info families."""
     return [(name_of(series, language), text_of(series, value, language)) for series, value in _ordered(meter)]
 
 
@@ -115,7 +112,10 @@ def _ordered(meter: Meter) -> list[tuple[Series, float | str]]:
 
 
 def as_json(meter: Meter) -> dict[str, Any]:
-    """Every reading by its family, in the units of /metrics; where a family has labels, by these."""
+    """Return the readings as an object for JSON: family (without ``smartmeter_``) → value, or label → … → value.
+
+    Values have the units of /metrics. Further keys are `meter` (its name) and `time` (UTC, of the last frame).
+    """
     found: dict[str, Any] = {}
     for (family, *labels), value in _ordered(meter):
         *path, last = [family.removeprefix("smartmeter_"), *labels]
@@ -135,14 +135,14 @@ def _label(text: str, language: Language) -> str:
 
 
 def clock_time(unix: float) -> tuple[str, str]:
-    """A moment, written twice.
+    """Write a time for programs and for people.
 
     Args:
-        unix: Seconds of Unix time.
+        unix: Unix time in seconds.
 
     Returns:
-        ISO 8601 for programs: a browser writes it in the time zone of its reader. For people, in the time zone of this
-        machine: hours and minutes, with the date where it is more than half a day away.
+        ISO 8601, which a browser shows in the time zone of its user; and hours and minutes in the time zone of this machine,
+        with the date if the time is more than half a day away.
     """
     local = time.localtime(unix)
     far = abs(world.current.now() - unix) > 43_200

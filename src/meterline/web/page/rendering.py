@@ -1,7 +1,7 @@
-"""HTML by the templates of the folder `templates`, which escape what they are given.
+"""HTML from the templates in the folder `templates`, which escape all values.
 
-A line break and the indentation after it are no part of a template's text: a browser would show them as a space. Each template
-is compiled when it is first used.
+Line breaks and indentation of a template are removed, since a browser would show them as a space. A template is compiled at its
+first use.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def render(template: str, language: Language, **values: object) -> str:
     """Fill in a template.
 
     Args:
-        template: The name of its file, without ``.html``.
-        language: Its texts, for `say` in the template.
-        values: Names in the template. What it marks as ``raw`` must be HTML; everything else is escaped.
+        template: Name of the file, without ``.html``.
+        language: The language of the texts that the template takes by `say`.
+        values: Values by their names in the template. A value that the template marks as ``raw`` must be HTML; all others are
+            escaped.
 
     Returns:
         HTML.
@@ -43,5 +44,5 @@ def render(template: str, language: Language, **values: object) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that may hold what no encoding has: a part of a path that is not UTF-8 becomes question marks."""
+    """Replace characters that cannot be encoded, such as parts of a path that is not UTF-8, by question marks."""
     return text.encode("utf-8", "replace").decode()

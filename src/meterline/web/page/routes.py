@@ -1,83 +1,115 @@
-"""The page at / and its stream: `/`, `/meter/NAME`, `/events`."""
+"""Routes of the page: `/` (all meters), `/meter/NAME`, and `/events`, the stream of changes."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from meterline import world
 from meterline.locale import Language, codes, language, preferred
+from meterline.meter.exposition import BrokerCounts
 from meterline.service.supervisor import Runtime
-from meterline.web.http.connections import place_of
+from meterline.web.http.connections import share_of
 from meterline.web.http.server import PLAIN, Handler
 from meterline.web.page import event_stream
-from meterline.web.page.document import CARDS, ROWS, View, document, policy
+from meterline.web.page.document import CARDS_MAX, TABLE_ROWS, View, document, policy
 from meterline.web.page.meter_tables import configuration, details
 from meterline.web.page.power_history import History
-from meterline.web.page.sections import Today, card, row, summary
-from meterline.web.page.view_model import balance
+from meterline.web.page.sections import Today, broker, card, row, summary
+from meterline.web.page.view_model import balance, note
 
 log = logging.getLogger("meterline")
 
-LOOKED_AT = 60.0
-"""Seconds for which a meter keeps its words after somebody looked at them."""
+KEEP_RAW_FIELDS_S = 60.0
+"""Time for which a meter keeps its raw fields after a page showed them."""
 
 
 class Live:
-    """The meters of a runtime, as a page shows them. `today`: what a meter drew today, and what it cost."""
+    """The page of a runtime: its routes, the sampled power, and the open streams."""
 
-    def __init__(self, runtime: Runtime, today: Today = lambda name: None) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        runtime: Runtime,
+        today: Today = lambda name: None,
+        broker: Callable[[], BrokerCounts | None] = lambda: None,
+    ) -> None:
+        """Make the page.
+
+        Args:
+            runtime: The meters.
+            today: Returns energy and cost of a meter since local midnight.
+            broker: Returns the counts of the connection to an MQTT broker; None while none is configured.
+        """
+        self._runtime, self._broker = runtime, broker
         self.meters = runtime.meters
         self._clock = runtime.clock
         self._today = today
-        self._looked_at: dict[str, float] = {}
+        self._keep_until: dict[str, float] = {}
         self.history = History(runtime.clock)
         self.hub = event_stream.Hub(self.slots)
 
     def routes(self) -> list[Any]:
-        """For the server."""
-        routes = (("/", Home), (r"/meter/(.+)", One), ("/events", Events))
+        """Return the routes, for `server.application`."""
+        routes = (("/", AllMeters), (r"/meter/(.+)", OneMeter), ("/events", Events))
         return [(path, handler, {"live": self}) for path, handler in routes]
 
-    async def remember(self) -> None:
-        """Note every meter's power, for the charts; for ever."""
+    async def sample_power(self) -> None:
+        """Add a point to the charts of all meters at each step, until cancelled."""
         while True:
             try:
                 self.history.note((name, balance(meter)) for name, meter in self.meters.items())
-            except Exception:  # our own defect: never the end of the charts
+            except Exception:  # A defect of meterline must not end the charts.
                 log.exception("a defect in meterline's charts; please report it")
-            self.tidy()
+            self.drop_raw_fields()
             await world.current.sleep(self.history.until_next())
 
-    def tidy(self) -> None:
-        """Let the meters that nobody looks at any more keep no words."""
-        for name in [name for name, until in self._looked_at.items() if until < self._clock()]:
-            del self._looked_at[name]
+    def drop_raw_fields(self) -> None:
+        """Turn off the raw fields of meters whose pages are not open any more: they cost memory and CPU."""
+        for name in [name for name, until in self._keep_until.items() if until < self._clock()]:
+            del self._keep_until[name]
             if name in self.meters:
                 self.meters[name].keeps_words = False
 
     def view(self, language: Language, arguments: Mapping[str, str]) -> View | None:
-        """What a request asks for; None where there is no such meter."""
+        """Return the view that a request asks for.
+
+        Args:
+            language: The language of the page.
+            arguments: The query: `meter` (a name), `q` (search), `page` (number), `lang` (code).
+
+        Returns:
+            The view; None if there is no such meter.
+        """
         chosen = "lang" in arguments
         if (name := arguments.get("meter")) is not None:
-            return View("meter", (name,), language, chosen=chosen) if name in self.meters else None
+            if name not in self.meters:
+                return None
+            return View("meter", (name,), language, notes=self._notes((name,)), chosen=chosen)
         names = tuple(self.meters)
-        if len(names) <= CARDS:
-            return View("cards", names, language, chosen=chosen)
+        if len(names) <= CARDS_MAX:
+            return View("cards", names, language, notes=self._notes(names), chosen=chosen)
         query = arguments.get("q", "").strip()[:100]
-        found = tuple(name for name in names if query.casefold() in name.casefold())
+        sought = query.casefold()
+        found = tuple(name for name in names if sought in f"{name}\n{note(self.meters[name])}".casefold())
         digits = arguments.get("page", "1")
         number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else 1
-        number = min(max(1, number), max(1, -(-len(found) // ROWS)))
-        return View("rows", found[(number - 1) * ROWS : number * ROWS], language, query, number, len(found), chosen)
+        number = min(max(1, number), max(1, -(-len(found) // TABLE_ROWS)))
+        shown = found[(number - 1) * TABLE_ROWS : number * TABLE_ROWS]
+        return View("rows", shown, language, query, number, len(found), self._notes(shown), chosen)
+
+    def _notes(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the notes of these meters; empty if none has one."""
+        notes = tuple(note(self.meters[name]) for name in names)
+        return notes if any(notes) else ()
 
     def slots(self, view: View) -> dict[str, str]:
-        """What stands where on it now."""
+        """Return the changing parts of a view now: place in the page → HTML."""
         slots = {f"{n}.{place}": text for n, name in enumerate(view.names) for place, text in self._parts(view, name).items()}
         if view.form != "meter":
             slots["summary"] = summary(self.meters.values(), view.language)
+            if counts := self._broker():
+                slots["broker"] = broker(counts.is_connected, view.language)
         return slots
 
     def _parts(self, view: View, name: str) -> dict[str, str]:
@@ -87,19 +119,19 @@ class Live:
         parts = card(meter, language, self._today, self.history)
         if view.form == "meter":
             meter.keeps_words = True
-            self._looked_at[name] = self._clock() + LOOKED_AT
+            self._keep_until[name] = self._clock() + KEEP_RAW_FIELDS_S
             parts |= details(meter, language)
         return parts
 
     def document(self, view: View) -> str:
-        """The page with the values of now."""
+        """Return the page of a view, with the current values, as HTML."""
         configs = {config.name: config for config in self._runtime.config.meters}
         setup = configuration(configs[view.names[0]], view.language) if view.form == "meter" else ""
         return document(view, self.slots(view), setup)
 
 
-class _Page(Handler):
-    """What all of them share."""
+class _PageHandler(Handler):
+    """A handler of the page: its language, its query, its headers."""
 
     def initialize(self, live: Live) -> None:
         self.live = live
@@ -113,7 +145,7 @@ class _Page(Handler):
         return {name: text for name, text in given.items() if text is not None and (name != "lang" or text in codes())}
 
     async def show(self, view: View | None) -> None:
-        """A document, or that there is none."""
+        """Answer with the page of a view; without a view with status 404."""
         if view is None:
             self.send_error(404)
             return
@@ -126,22 +158,22 @@ class _Page(Handler):
         await self.answer(await self.compressed(body), "text/html; charset=utf-8")
 
 
-class Home(_Page):
+class AllMeters(_PageHandler):
     """/: all meters."""
 
     async def get(self) -> None:
         await self.show(self.live.view(self.language(), self.arguments("q", "page", "lang")))
 
 
-class One(_Page):
-    """/meter/NAME: everything about one."""
+class OneMeter(_PageHandler):
+    """/meter/NAME: everything about one meter."""
 
     async def get(self, name: str) -> None:
         await self.show(self.live.view(self.language(), {"meter": name} | self.arguments("lang")))
 
 
-class Events(_Page):
-    """/events: what changes on a page, while it is open; with `once`, everything that stands there now."""
+class Events(_PageHandler):
+    """/events: the changes of a page while it is open; with `once`, all its values once."""
 
     async def head(self, *_: str) -> None:
         self.send_error(405)
@@ -156,17 +188,17 @@ class Events(_Page):
             await self.answer(event_stream.message(self.live.slots(view), view.mark), "application/json")
             return
         context = self.request.connection.context  # type: ignore[union-attr]
-        place = place_of(context.address_family, context.address)
-        if not self.live.hub.has_room(place):
+        share = share_of(context.address_family, context.address)
+        if not self.live.hub.has_room(share):
             self.set_status(503)
             self.set_header("Retry-After", "10")
             await self.answer("503 too many open pages\n", PLAIN)
             return
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
-        # Without a length the answer lasts as long as the connection: HTTP/1.0 proxies understand that too.
+        # An answer without a length ends with the connection, which HTTP/1.0 proxies support too.
         self.set_header("Connection", "close")
         self.request.connection.add_configured_headers(self._headers)  # type: ignore[union-attr]
         lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
         head = f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
-        self.live.hub.join(view, self.detach(), place, head)
+        self.live.hub.join(view, self.detach(), share, head)

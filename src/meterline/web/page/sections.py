@@ -1,7 +1,7 @@
-"""A meter now → the parts of a page that change, as HTML in one language: place → what stands there.
+"""The changing parts of a page, as HTML in one language: place in the page → HTML.
 
-Nothing depends on the moment but the age of the last frame, so that a part changes only when the meter says something new. A
-part that was made of the same facts lately is not made again.
+Only the age of the last frame depends on the time of day: all other parts change with new readings only. A part is made once
+for the same values, see `_kept`.
 """
 
 from __future__ import annotations
@@ -17,23 +17,33 @@ from meterline.meter.meter import Meter
 from meterline.web.page.power_history import History
 from meterline.web.page.reading_texts import clock_time, with_unit
 from meterline.web.page.rendering import render
-from meterline.web.page.sparkline import HEIGHT, drawn, scale
+from meterline.web.page.sparkline import HEIGHT, draw, scale
 from meterline.web.page.view_model import Facts, Phase, Power, facts, power, state
 
 Today: TypeAlias = Callable[[str], tuple[float, float | None, str | None] | None]
-"""Meter → watt-hours drawn today, what they cost and in which currency; None where that is not known."""
+"""Returns, for the name of a meter: watt-hours imported since local midnight, their cost, its currency; None if not known."""
 
 GOOD_SIGNAL_DBM = -70
 WEAK_SIGNAL_DBM = -80
-NAMED = 5
-"""Silent meters that are named before the rest is counted."""
+OFFLINE_NAMED_MAX = 5
+"""Offline meters that the summary names; the others are counted."""
 
 _kept = lru_cache(maxsize=64)
-"""For each kind of part: as many as a page of cards has in three languages, and some."""
+"""Size of the cache of each part: more than the cards of one page in three languages."""
 
 
 def card(meter: Meter, language: Language, today: Today, history: History) -> dict[str, str]:
-    """Everything that a household wants to know."""
+    """Return the parts of a card.
+
+    Args:
+        meter: The meter.
+        language: The language of the texts.
+        today: Returns energy and cost since local midnight.
+        history: The power of the last half hour.
+
+    Returns:
+        Place in the card → HTML.
+    """
     now = facts(meter)
     drawn_today = today(meter.name) if now.state == "speaking" else None
     return {
@@ -52,7 +62,7 @@ def card(meter: Meter, language: Language, today: Today, history: History) -> di
 
 
 def row(meter: Meter, language: Language) -> dict[str, str]:
-    """What there is room for in a table of many."""
+    """Return the parts of a row of the table: place in the row → HTML."""
     taken = power(meter)
     return {
         "power": watts(taken) if taken else "–",
@@ -62,7 +72,7 @@ def row(meter: Meter, language: Language) -> dict[str, str]:
 
 
 def summary(meters: Iterable[Meter], language: Language) -> str:
-    """How many speak, and who does not."""
+    """Return the line that counts the meters online and names those offline, as HTML."""
     total, silent = 0, []
     for meter in meters:
         total += 1
@@ -70,24 +80,29 @@ def summary(meters: Iterable[Meter], language: Language) -> str:
             silent.append(meter.name)
     if not silent:
         return escape(language.say("all_speak", total=total) if total > 1 else language.say("one_speaks"))
-    names = ", ".join(silent[:NAMED])
-    if len(silent) > NAMED:
-        names = language.say("and_more", names=names, n=len(silent) - NAMED)
+    names = ", ".join(silent[:OFFLINE_NAMED_MAX])
+    if len(silent) > OFFLINE_NAMED_MAX:
+        names = language.say("and_more", names=names, n=len(silent) - OFFLINE_NAMED_MAX)
     return escape(language.say("some_silent", total=total, silent=len(silent), names=names))
 
 
+def broker(is_connected: bool, language: Language) -> str:
+    """Whether the meters are published on a broker."""
+    return escape(language.say("broker_connected" if is_connected else "broker_lost"))
+
+
 def watts(power: Power) -> str:
-    """A power in words."""
+    """Format a power, rounded to whole watts or volt-amperes."""
     return with_unit(str(round(power.value)), power.unit)
 
 
 def told(key: str, unix: float, language: Language) -> str:
-    """A sentence with a moment in it, as HTML: the browser writes the moment in the time zone of its reader.
+    """Return a sentence with a time, as HTML. The browser shows the time in the time zone of its user.
 
     Args:
-        key: A sentence with the field {time}.
-        unix: Seconds of Unix time.
-        language: That of the sentence.
+        key: Key of a sentence with the field {time}.
+        unix: Unix time in seconds.
+        language: The language of the sentence.
     """
     return _told(key, *clock_time(unix), language)
 
@@ -138,7 +153,7 @@ def _age(meter: Meter, language: Language) -> str:
 
 
 def _chart(name: str, history: History, language: Language) -> str:
-    """Drawn once for each point that is noted."""
+    # The chart changes with each new point only, which empties `pictures`.
     key = (name, language.code)
     if key not in history.pictures:
         history.pictures[key] = _drawn(history.points(name), history.units.get(name, ""), language)
@@ -154,7 +169,7 @@ def _drawn(points: Sequence[float], unit: str, language: Language) -> str:
     return render(
         "chart",
         language,
-        picture=drawn(points, measure),
+        picture=draw(points, measure),
         scale=with_unit(f"{measure.bottom:.0f} … {measure.top:.0f}", unit),
         label=language.say("chart", low=low, high=high),
         width=len(points) - 1,
@@ -187,7 +202,7 @@ def _tariff(register: str | None, name: str | None, colours: tuple[str | None, s
 
 @_kept
 def _phases(phases: Sequence[Phase], language: Language) -> str:
-    """A table of what is known of each."""
+    """Return the table of the phases, with a column for each kind of reading that a phase has."""
     columns = [
         (term, [_cell(cell, unit, language) for cell in cells])
         for term, unit, cells in (
@@ -207,7 +222,7 @@ def _cell(value: float | None, unit: str, language: Language) -> str:
 
 
 def _session(start: float | None, language: Language) -> str | None:
-    """Since when the session stands, as HTML; None for a meter without radio."""
+    """Return the start of the radio session, as HTML; None for a meter without radio."""
     return told("session_since", start, language) if start else None if start is None else escape(language.say("session_none"))
 
 

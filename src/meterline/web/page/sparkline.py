@@ -1,4 +1,4 @@
-"""Points → the paths of an SVG: a line over its area, with gaps where nothing was known."""
+"""The paths of an SVG chart: a line above its area, with gaps where there are no readings."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ HEIGHT = 120
 
 
 class Scale(NamedTuple):
-    """What the top and the bottom of a chart stand for."""
+    """The values at the top and at the bottom of a chart."""
 
     top: float
     bottom: float
 
     def y(self, value: float) -> int:
-        """Units from the top."""
+        """Return the distance of a value from the top, in units of the chart."""
         return round((self.top - value) / (self.top - self.bottom) * HEIGHT)
 
 
 def scale(points: Sequence[float]) -> Scale:
-    """From 0, or from what is injected, to a round number above all points."""
+    """Return the scale: from 0, or a round number below all exported power, to a round number above all points."""
     known = [point for point in points if not math.isnan(point)]
     return Scale(
         _round_up(max(known, default=0)) or (0 if min(known, default=0) < 0 else 100), -_round_up(-min(known, default=0))
@@ -30,7 +30,7 @@ def scale(points: Sequence[float]) -> Scale:
 
 
 def _round_up(value: float) -> float:
-    """1, 2, 2.5 or 5 times a power of ten."""
+    """Return the next round number: a step of the table below times a power of ten."""
     if value <= 0:
         return 0
     power: float = 10.0 ** math.floor(math.log10(value))
@@ -38,16 +38,21 @@ def _round_up(value: float) -> float:
 
 
 class Picture(NamedTuple):
-    """The paths of a chart: one unit a point from left to right, and `HEIGHT` units from top to bottom."""
+    """The paths of a chart, one unit a point from left to right and `HEIGHT` units from top to bottom.
+
+    Attributes:
+        area: The area between line and zero.
+        zero: The line of zero.
+        line: The line through the points.
+    """
 
     area: str
-    """Between the line and zero."""
     zero: str
     line: str
 
 
-def drawn(points: Sequence[float], measure: Scale) -> Picture:
-    """The paths of points, NaN for what was not known."""
+def draw(points: Sequence[float], measure: Scale) -> Picture:
+    """Return the paths for points, of which NaN ones are gaps."""
     zero = measure.y(0)
     runs = _runs(points)
     return Picture(
@@ -58,7 +63,7 @@ def drawn(points: Sequence[float], measure: Scale) -> Picture:
 
 
 def _runs(points: Sequence[float]) -> list[tuple[int, list[float]]]:
-    """Stretches without a gap, each with where it begins."""
+    """Return the runs of points without a gap, each with the index of its first point."""
     runs: list[tuple[int, list[float]]] = []
     gap = True
     for place, point in enumerate(points):
@@ -73,7 +78,7 @@ def _runs(points: Sequence[float]) -> list[tuple[int, list[float]]]:
 
 
 def _line(start: int, run: Sequence[float], measure: Scale) -> str:
-    """In relative steps, which are short."""
+    # Relative steps are shorter than absolute ones.
     heights = [measure.y(point) for point in run]
     steps = [f"l1 {after - before}" for before, after in pairwise(heights)]
     return f"M{start} {heights[0]}" + ("".join(steps) or "h.01")

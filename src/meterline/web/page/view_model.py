@@ -1,4 +1,4 @@
-"""What the page knows of a meter now: numbers and names, in no language. What the meter does not confirm any more is None."""
+"""The current readings of a meter for the page, without language. A value without a fresh reading is None."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _PHASES = ("1", "2", "3", "r", "t")
 
 
 class Power(NamedTuple):
-    """A number and its unit."""
+    """A power with its unit, W or VA; exported power is negative."""
 
     value: float
     unit: str
 
 
 class Phase(NamedTuple):
-    """One phase; None for what its meter does not say."""
+    """The readings of one phase; None: the meter sends no such reading."""
 
     name: str
     amperes: float | None
@@ -31,42 +31,57 @@ class Phase(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """A meter now."""
+    """The current readings of a meter.
+
+    Attributes:
+        state: ``speaking`` (online), ``silent`` (offline), or ``waiting`` for the first frame.
+        since: Unix time of the last frame in seconds; 0 before the first.
+        power: Power now.
+        injected: Apparent power exported to the grid.
+        subscribed: Subscribed power in volt-amperes.
+        overload: Whether the meter reports an overload.
+        phases: The phases with a reading.
+        tariff: The active register of the supplier.
+        tariff_name: Name of the tariff, as the meter sends it.
+        colours: Tempo colours of today and tomorrow; None for other contracts.
+        imported: Total import in watt-hours.
+        exported: Total export in watt-hours.
+        rejected: Reason → number of rejected groups or replies since the start.
+        accepted: Ratio of accepted data in the last minute; None unless most of the data is lost.
+        signal: Signal strength in dBm; None without a radio session.
+        session: Unix time of the session's start; 0: no session; None: a meter without radio.
+    """
 
     state: str
     since: float
-    """Unix time of the last frame, 0 before the first."""
     power: Power | None
     injected: Power | None
     subscribed: float | None
-    """Volt-amperes."""
     overload: bool
     phases: tuple[Phase, ...]
     tariff: str | None
-    """The register that counts."""
     tariff_name: str | None
-    """What the meter calls it."""
     colours: tuple[str | None, str | None] | None
-    """Tempo today and tomorrow; None for other contracts."""
     imported: float | None
     exported: float | None
-    """Watt-hours."""
     rejected: tuple[tuple[str, int], ...]
     accepted: float | None
-    """Part of what arrived in the last minute, while most of it is lost."""
     signal: float | None
-    """dBm, while there is a session."""
     session: float | None
-    """Unix time of its start; 0 where there is none; None for a meter without radio."""
 
 
 def state(meter: Meter) -> str:
-    """speaking, silent, or waiting for its first frame."""
+    """Return ``speaking`` (online), ``silent`` (offline), or ``waiting`` for the first frame: keys of texts and styles."""
     return "speaking" if meter.up else "silent" if meter.counters.frames else "waiting"
 
 
+def note(meter: Meter) -> str:
+    """The labels that the configuration gives it, in one line; empty where it gives none."""
+    return " · ".join(f"{name}: {text}" for name, text in meter.labels.items())
+
+
 def power(meter: Meter) -> Power | None:
-    """Active power where the meter says it, else apparent power."""
+    """Return the active power; if the meter sends none, the apparent power."""
     if (watts := _number(meter, "smartmeter_power_watts")) is not None:
         return Power(watts, "W")
     voltamperes = _number(meter, "smartmeter_apparent_power_import_voltamperes")
@@ -74,20 +89,20 @@ def power(meter: Meter) -> Power | None:
 
 
 def injected(meter: Meter) -> Power | None:
-    """Apparent power that flows to the grid, where it does."""
+    """Return the apparent power exported to the grid; None if nothing is exported."""
     voltamperes = _number(meter, "smartmeter_apparent_power_export_voltamperes")
     return Power(voltamperes, "VA") if voltamperes else None
 
 
 def balance(meter: Meter) -> Power | None:
-    """What a chart shows of the power: negative while it flows to the grid."""
+    """Return the power for charts: negative while power is exported to the grid."""
     drawn = power(meter)
     given = injected(meter) if drawn and drawn.unit == "VA" and not drawn.value else None
     return Power(-given.value, given.unit) if given else drawn
 
 
 def facts(meter: Meter) -> Facts:
-    """All of it."""
+    """Return all current readings that the page shows."""
     observed = meter.counters.observed
     session = observed.get(("smartmeter_session_up",))
     tariff, name = meter.value("smartmeter_tariff_info", "tariff"), meter.value("smartmeter_tariff_info", "name")
@@ -130,18 +145,18 @@ def _phase(meter: Meter) -> Callable[[str], Phase]:
 
 
 def _colours(meter: Meter) -> tuple[str | None, str | None] | None:
-    """Today's and tomorrow's, where the contract has any."""
+    """Return the Tempo colours of today and tomorrow; None if the contract has none."""
     days = []
     known = False
     for day in ("today", "tomorrow"):
-        said = {colour: meter.value("smartmeter_tempo_colour", colour, day) for colour in COLOURS}
-        known = known or any(value is not None for value in said.values())
-        days.append(next((colour for colour, value in said.items() if value), None))
+        flags = {colour: meter.value("smartmeter_tempo_colour", colour, day) for colour in COLOURS}
+        known = known or any(value is not None for value in flags.values())
+        days.append(next((colour for colour, value in flags.items() if value), None))
     return (days[0], days[1]) if known else None
 
 
 def shown(meter: Meter) -> list[tuple[Series, float | str]]:
-    """Every reading for a page: of a state only the series that is 1, and nothing that is secret."""
+    """Return the readings for a page: of a state only the series with value 1, and no secret one."""
     return [(series, value) for series, value in meter.readings.items() if _is_shown(FAMILIES[series[0]], series, value)]
 
 
@@ -151,6 +166,6 @@ def _is_shown(family: Family, series: Series, value: float | str) -> bool:
     return bool(value) or family.kind != "state"
 
 
-def said(meter: Meter) -> dict[str, str]:
-    """What the meter says, by the labels of the wire, without what names a household."""
+def raw_fields(meter: Meter) -> dict[str, str]:
+    """Return the raw fields of the last frame, label → text, without those that identify the household."""
     return {label: text for label, text in meter.words.items() if not isinstance(text, Secret)}

@@ -1,6 +1,7 @@
-"""A Wi-SUN module that does not exist, with meters on its air: bytes of the host in, bytes for the host out, at their time.
+"""A simulated Wi-SUN module with meters in radio range: the commands of SKSTACK.
 
-Pure: who has it says what the time is. Its dialogue has the form of the captures; what goes wrong is in `Faults`.
+The module reads no clock: each call of `feed` and `take` passes the time. The dialogue has the form of real captures; faults
+are in `Faults`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["JST", "FakeMeter", "FakeModule", "Faults"]
 VERSIONS = {False: ("1.2.10", "rev26e"), True: ("1.5.2", "rev15")}
 """Dual edition → version of the stack and of the application."""
 HANDLES = {1: 0x0E1A, 2: 0x02CC, 3: 0, 4: 0, 5: 0, 6: 0}
-"""UDP handle → port, at the start."""
+"""UDP handle → port after a reset."""
 
 _NONE = Faults()
 _ADDRESS = re.compile("[0-9A-F]{4}(:[0-9A-F]{4}){7}", re.IGNORECASE)
@@ -35,7 +36,7 @@ _ARGUMENTS: dict[str, tuple[int, ...]] = {
     "SKSREG": (1, 2),
     "SKSECENABLE": (3,),
 }
-"""Command → how many arguments it takes; of SKSCAN, SKSENDTO and SKPING it depends on the edition."""
+"""Command → accepted numbers of arguments; those of SKSCAN, SKSENDTO and SKPING depend on the edition."""
 
 
 def _number(word: str, lowest: int, highest: int, digits: str = "1,8") -> int:
@@ -51,11 +52,7 @@ def _address(word: str) -> str:
 
 
 class FakeModule(Sessions):
-    """`feed` it what the host writes, `take` what it says, at the latest when it is `due`.
-
-    `scale`: how many times faster its whole world runs. `haste`: how many times faster only module and meter react, while
-    clocks and lifetimes stay what they are.
-    """
+    """A simulated module, as a `Responder`: `feed` takes bytes of the host, `take` returns those of the module."""
 
     def __init__(
         self,
@@ -72,6 +69,21 @@ class FakeModule(Sessions):
         mac: str = "",
         hit: float = 1.0,
     ) -> None:
+        """Make a module.
+
+        Args:
+            meters: The meters in radio range.
+            dual: Whether the module is of the dual edition.
+            binary: Whether payloads are binary (WOPT 00) in place of hexadecimal.
+            echo: Whether the module echoes commands.
+            scale: Factor by which all simulated time is faster than real time.
+            haste: Factor by which only the reactions of module and meters are faster; clocks and lifetimes are not.
+            faults: Faults of module, radio and meters.
+            seed: Seed of the random numbers.
+            start_unix: Unix time of the first contact.
+            mac: MAC address of the module, 16 hexadecimal digits; empty: made from `seed`.
+            hit: Probability that a scan finds a meter.
+        """
         mac = mac or f"{0x001D129012340000 + (seed & 0xFFFF):016X}"
         super().__init__(meters, mac, dual, binary, hit, seed, faults, scale, haste, start_unix)
         self._echoes, self._handles = echo, dict(HANDLES)
@@ -80,7 +92,7 @@ class FakeModule(Sessions):
         self._forget()
 
     def _forget(self) -> None:
-        """Everything but its own addresses and the product's settings."""
+        """Reset everything except the module's addresses and the settings of the product."""
         self.registers = NEW_REGISTERS | (NEW_DUAL_REGISTERS | {"S01": self.mac} if self.dual else {})
         self.registers["SFE"] = "1" if self._echoes else "0"
         self.echo = self._echoes
@@ -92,7 +104,7 @@ class FakeModule(Sessions):
         self.cancel("end")
 
     def run(self, words: list[str]) -> None:
-        """A line: a command or not."""
+        """Run a command. CommandFailed: the line is no valid command."""
         name, arguments = words[0], words[1:]
         counts: dict[str, tuple[int, ...]] = {
             "SKSCAN": (4,) if self.dual else (3,),
@@ -108,21 +120,21 @@ class FakeModule(Sessions):
         command(*arguments)
 
     def _ok(self, *_: str) -> None:
-        self.say("OK")
+        self.send_line("OK")
 
-    _skregdev = _skrmdev = _sksetkey = _skrmkey = _sksecenable = _ok  # keys set by hand do nothing to a session
+    _skregdev = _skrmdev = _sksetkey = _skrmkey = _sksecenable = _ok  # Keys that are set by hand do not affect a session.
 
     def _skver(self) -> None:
-        self.say(f"EVER {VERSIONS[self.dual][0]}")
+        self.send_line(f"EVER {VERSIONS[self.dual][0]}")
         self._ok()
 
     def _skappver(self) -> None:
-        self.say(f"EAPPVER {VERSIONS[self.dual][1]}")
+        self.send_line(f"EAPPVER {VERSIONS[self.dual][1]}")
         self._ok()
 
     def _skinfo(self) -> None:
         side = "0" if self.dual else "FFFE"
-        self.say(f"EINFO {self.address} {self.mac} {self.registers['S02']} {self.registers['S03']} {side}")
+        self.send_line(f"EINFO {self.address} {self.mac} {self.registers['S02']} {self.registers['S03']} {side}")
         self._ok()
 
     def _skreset(self) -> None:
@@ -154,7 +166,7 @@ class FakeModule(Sessions):
         self.scan(int(mode), channels, length, int(side))
 
     def _skll64(self, mac: str) -> None:
-        self.say(link_local(f"{_number(mac, 0, 2**64 - 1, '16'):016X}"))
+        self.send_line(link_local(f"{_number(mac, 0, 2**64 - 1, '16'):016X}"))
 
     def _skaddnbr(self, address: str, mac: str) -> None:
         _number(mac, 0, 2**64 - 1, "16")
@@ -186,7 +198,7 @@ class FakeModule(Sessions):
             raise CommandFailed("ER06")
         self._ok()
         if self.on_air(address):
-            self.soon("ping", 0.1, lambda: self.say(f"EPONG {address}"))
+            self.soon("ping", 0.1, lambda: self.send_line(f"EPONG {address}"))
 
     def _sktable(self, which: str) -> None:
         ports = [str(port) for port in self._handles.values()]
@@ -198,7 +210,7 @@ class FakeModule(Sessions):
         if which.upper() not in tables:
             raise CommandFailed("ER06")
         for line in (*tables[which.upper()], "OK"):
-            self.say(line)
+            self.send_line(line)
 
     def _skudpport(self, handle: str, port: str) -> None:
         self._handles[_number(handle, 1, 6, "1,2")] = _number(port, 0, 0xFFFF, "1,4")
@@ -232,7 +244,7 @@ class FakeModule(Sessions):
         if name not in self.registers | measured:
             raise CommandFailed("ER06")
         if value is None:
-            self.say(f"ESREG {(self.registers | measured)[name]}")
+            self.send_line(f"ESREG {(self.registers | measured)[name]}")
         else:
             self._set_register(name, value)
         self._ok()
@@ -255,21 +267,21 @@ class FakeModule(Sessions):
             raise CommandFailed("ER06")
 
     def _ropt(self) -> None:
-        self.say("OK 00" if self.binary else "OK 01", b"\r")
+        self.send_line("OK 00" if self.binary else "OK 01", b"\r")
 
     def _wopt(self, form: str) -> None:
         self.binary = _number(form, 0, 1, "2") == 0
-        self.say("OK", b"\r")
+        self.send_line("OK", b"\r")
 
     def _ruart(self) -> None:
-        self.say("OK 00", b"\r")
+        self.send_line("OK 00", b"\r")
 
     def _wuart(self, settings: str) -> None:
         _number(settings, 0, 0xFF, "2")
-        self.say("OK", b"\r")
+        self.send_line("OK", b"\r")
 
     def announced(self, words: list[str]) -> int:
-        """SKSENDTO handle address port security [side] length."""
+        """Return the length of the payload of ``SKSENDTO handle address port security [side] length``."""
         _, handle, address, port, security, *side, length = words if len(words) == 6 + self.dual else [""] * 6
         if not length:
             raise CommandFailed("ER06")
@@ -282,7 +294,7 @@ class FakeModule(Sessions):
         return _number(length, 1, MAX_PAYLOAD, "4")
 
     def send(self, words: list[str], payload: bytes) -> None:
-        """The result may come before or after OK, and that of a neighbour solicitation before that of the datagram."""
+        """Send a datagram. Its result (event 21) comes before or after OK, and after that of a neighbour solicitation."""
         for name in ("er09", "er10"):
             if self.dice.hit(name):
                 raise CommandFailed(name.upper())

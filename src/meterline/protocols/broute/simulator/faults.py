@@ -1,4 +1,4 @@
-"""What goes wrong with a simulated module, its radio and its meter."""
+"""Faults of a simulated module, its radio and its meter."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Faults:
     wrap: bool = False
     """The registers begin one count before they wrap."""
     mute: int = 0
-    """Seconds after which the module neither hears nor speaks until it is opened anew."""
+    """Seconds after which the module neither receives nor sends until its port is opened again."""
     moves: int = 0
     """Seconds after which the meter is another: channel, MAC address and PAN change."""
     replaced: int = 0
@@ -82,11 +82,11 @@ class Faults:
     expire29: int = 0
     """Seconds after each join until the session expires and cannot be renewed."""
     scan_empty: int = 0
-    """How many scans find nothing first."""
+    """Number of scans at the start that find nothing."""
     limit32: tuple[int, int] | None = None
-    """Transmission time used up."""
+    """The transmission time is used up."""
     stall: tuple[int, int] | None = None
-    """The module's output waits."""
+    """The module delays its output."""
     outage: tuple[int, int] | None = None
     """Out of radio reach."""
     power_cut: tuple[int, int] | None = None
@@ -112,7 +112,7 @@ _CRLF_CURRENT = bytes.fromhex("00A00D0A")
 
 
 class Dice:
-    """Throws for the faults: a rate of zero never throws, so one fault does not change when another comes."""
+    """Random numbers for the faults, of a generator for each fault: one fault does not change the times of another."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
@@ -121,16 +121,16 @@ class Dice:
         """Property → what it said last, of those of `HISTORY`."""
 
     def of(self, name: str) -> random.Random:
-        """The dice of one fault."""
+        """Return the random generator of a fault."""
         return self._throws.setdefault(name, random.Random(f"{self.faults.seed}:{name}"))
 
     def hit(self, name: str) -> bool:
-        """Whether the fault of this name comes now."""
+        """Return whether the fault of this name occurs now."""
         rate = float(getattr(self.faults, name))
         return rate > 0 and self.of(name).random() < rate
 
     def damage(self, frame: Frame) -> bytes:
-        """A reply of the meter as it comes."""
+        """Encode a reply of the meter, with the faults that occur now."""
         if self.hit("sentinels"):
             frame = _replaced(frame, SENTINELS)
         if self.faults.crlf_payload:
@@ -169,5 +169,5 @@ def _replaced(frame: Frame, values: dict[int, bytes]) -> Frame:
 
 
 def within(pair: tuple[int, int] | None, elapsed: float) -> bool:
-    """Whether this moment is among the last `length` seconds of a `period`."""
+    """Return whether `elapsed` is in the last `length` seconds of a `period`; `pair`: (period, length), None: never."""
     return pair is not None and elapsed % pair[0] >= pair[0] - pair[1]

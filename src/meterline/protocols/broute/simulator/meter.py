@@ -1,6 +1,6 @@
-"""A B-route meter that does not exist, with a household behind it: answers to ECHONET Lite, and half-hourly announcements.
+"""A simulated B-route meter with a household: replies to ECHONET Lite requests, and half-hourly notifications.
 
-Pure: `advance` moves its registers to a time, `answer` gives what it says then.
+The meter reads no clock: `advance` moves its registers to a time, `answer` returns the reply at that time.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from datetime import datetime, timedelta, timezone
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.echonet import CONTROLLER, METER, NODE, Frame, Property
 from meterline.protocols.broute.simulator.properties import NODE_VALUES, SETTABLE, VALUES
-from meterline.protocols.broute.simulator.registers import HALF_HOUR, MOST_DAYS, Energies, Registers
+from meterline.protocols.broute.simulator.registers import HALF_HOUR_S, MOST_DAYS, Energies, Registers
 from meterline.simulation.household import House
 
 JST = timezone(timedelta(hours=9))
-DAY = 86_400
-LATEST_NOTICE = 300.0
-"""Seconds after :00 and :30 within which the fixed-time values are announced."""
+DAY_S = 86_400
+NOTICE_WITHIN_S = 300.0
+"""Time after :00 and :30 within which the half-hourly values are notified."""
 TRUNCATED_AT = 6
-"""Properties of one Get that a meter which truncates answers."""
+"""Number of properties of one Get that a truncating meter answers."""
 UNITS = {0: 1000.0, 1: 100.0, 2: 10.0, 3: 1.0, 4: 0.1, 0x0A: 1e4, 0x0B: 1e5, 0x0C: 1e6, 0x0D: 1e7}
 """Watt-hours of one count, by the code of E1."""
 SECOND_GENERATION = (0xC0, 0xD0, 0xEE, 0xEF)
 """What a meter of release R has beside the others."""
-_MINUTES = 60
+_MINUTES_STORED = 60
 """Minutes that the meter remembers. ⚠ How many real meters keep is not known."""
 _UNSET_DAY, _UNSET_TIME = 0xFF, bytes.fromhex("FFFFFFFFFFFFFF")
 """E5, and ED and EF, where nobody has set them since the meter got power."""
@@ -34,7 +34,30 @@ _UNSET_DAY, _UNSET_TIME = 0xFF, bytes.fromhex("FFFFFFFFFFFFFF")
 
 @dataclass
 class FakeMeter:
-    """`overrides`: property → its value; None: refused. `lqi`: how well a module hears it. Energies: Wh, times: Unix s."""
+    """A simulated meter. Energies are watt-hours, times Unix seconds.
+
+    Attributes:
+        house: The household.
+        number: Number of the meter, in its addresses and its serial number.
+        id: Authentication ID, 32 characters; empty: made from `number`.
+        password: Password, 12 characters.
+        channel: Radio channel.
+        mac: MAC address, 16 hexadecimal digits; empty: made from `number`.
+        export: Whether the meter has export registers; None: if the household has solar panels.
+        two_wire: Whether the meter has one phase only.
+        unit: Code of E1: size of a count.
+        digits: Significant digits of the registers.
+        coefficient: Value of D3; None: the meter lacks the property.
+        second_generation: Whether the meter is of release R.
+        truncates: Whether the meter answers the first properties of a Get only.
+        lifetime: Lifetime of a PANA session in seconds.
+        lqi: Link quality at which a module receives the meter, 0 to 255.
+        overrides: Property code → its value; None: refused.
+        now: Time of the state.
+        imported: Imported energy.
+        exported: Exported energy.
+        holder: MAC address of the module that has the session, and the end of the session; None: no session.
+    """
 
     house: House = field(default_factory=lambda: House(JST))
     number: int = 1
@@ -43,7 +66,6 @@ class FakeMeter:
     channel: int = 0x31
     mac: str = ""
     export: bool | None = None
-    """Has registers of what is fed in; None: where the house has a roof that gives."""
     two_wire: bool = False
     unit: int = 1
     digits: int = 6
@@ -51,7 +73,6 @@ class FakeMeter:
     second_generation: bool = False
     truncates: bool = False
     lifetime: int = 86_400
-    """Seconds of a PANA session."""
     lqi: int = 0x8C
     overrides: dict[int, bytes | None] = field(default_factory=dict)
     now: float = 0.0
@@ -79,26 +100,26 @@ class FakeMeter:
 
     @property
     def pairing_id(self) -> str:
-        """What a scan asks for."""
+        """The pairing ID that a scan searches for."""
         return self.id[-8:]
 
     @property
     def pan_id(self) -> int:
-        """The end of the MAC address, as in every capture."""
+        """The PAN ID: the end of the MAC address, as in every capture."""
         return int(self.mac[-4:], 16)
 
     @property
     def local(self) -> datetime:
-        """The meter's clock."""
+        """The time of the meter's clock."""
         return datetime.fromtimestamp(self.now, JST)
 
     @property
     def watts(self) -> int:
-        """Net power, refreshed once a second: negative fed in."""
+        """Net power, which changes once a second; exported power is negative."""
         return round(self._net(self.now // 1))
 
     def move(self) -> None:
-        """Change channel, MAC address and PAN. The registers go on."""
+        """Change channel, MAC address and PAN, as a replaced meter would."""
         self.channel = 0x21 + (self.channel - 0x21 + 5) % 28
         self.mac = f"{int(self.mac, 16) ^ 0x1357:016X}"
         self.holder = None
@@ -136,7 +157,7 @@ class FakeMeter:
         return bool(self._registers and self._registers.is_cut(when))
 
     def near_wrap(self) -> None:
-        """Put its registers half a count before they begin anew."""
+        """Set the registers to half a count below their overflow."""
         self.imported = self.exported = UNITS[self.unit] * (self.coefficient or 1) * (10**self.digits - 0.5)
         self.now = 0.0
 
@@ -150,7 +171,7 @@ class FakeMeter:
             self.imported, self.exported = self._registers.at(now)
 
     def register(self, energy: float) -> int:
-        """What a register shows: it wraps after its significant digits."""
+        """Return the count of a register for an energy; a register overflows after its significant digits."""
         return int(energy / UNITS[self.unit] / (self.coefficient or 1)) % int(10**self.digits)
 
     def energies(self, when: float) -> Energies:
@@ -176,7 +197,7 @@ class FakeMeter:
 
     def at_half_hour(self, index: int) -> Energies | None:
         """Both energies at a half-hour (Unix time / 1800). None: in the future, too far back, or the meter had no power."""
-        when = index * HALF_HOUR
+        when = index * HALF_HOUR_S
         if not max(self._installed, self.midnight(self.kept_days)) <= when <= self.now or self.is_dark(when):
             return None
         energies = self.energies(when)
@@ -187,16 +208,16 @@ class FakeMeter:
         if self.unkept and self._draw("unkept", index) < self.unkept:
             return None
         late = self.late_slots * self._draw("late", index) if self.late_slots else 0.0
-        return self.at_half_hour(index) if self.now >= index * HALF_HOUR + late else None
+        return self.at_half_hour(index) if self.now >= index * HALF_HOUR_S + late else None
 
     def at_minute(self, index: int) -> Energies | None:
         """Both energies at a full minute (Unix time / 60). None: in the future, before the last hour, or the meter was dark."""
-        is_known = self.now // 60 - _MINUTES < index <= self.now // 60 and index * 60 >= self._installed
+        is_known = self.now // 60 - _MINUTES_STORED < index <= self.now // 60 and index * 60 >= self._installed
         return self.energies(index * 60) if is_known and not self.is_dark(index * 60) else None
 
     def midnight(self, days_back: int = 0) -> float:
         """When a day of the meter's clock began, in Unix time. `days_back`: 0 for the day that runs, 1 for yesterday."""
-        return self.local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() - DAY * days_back
+        return self.local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() - DAY_S * days_back
 
     def _draw(self, name: str, index: int) -> float:
         """A number from 0 to 1, always the same for a half-hour."""
@@ -207,7 +228,7 @@ class FakeMeter:
         return net if self.exports else max(net, 0.0)
 
     def epcs(self) -> set[int]:
-        """The properties of the meter that can be got."""
+        """Return the codes of the properties that can be read."""
         lacking = {0xE3, 0xE4, 0xEB} if not self.exports else set()
         lacking |= {0xD3} if self.coefficient is None else set()
         lacking |= set() if self.second_generation else set(SECOND_GENERATION)
@@ -215,13 +236,13 @@ class FakeMeter:
         return (set(VALUES) - lacking | set(self.overrides)) - refused
 
     def value(self, epc: int, eoj: bytes = METER) -> bytes | None:
-        """What a property says now; None: refused."""
+        """Return the value of a property; None: refused."""
         if eoj == NODE:
             return NODE_VALUES[epc](self) if epc in NODE_VALUES else None
         return (self.overrides.get(epc) or VALUES[epc](self)) if epc in self.epcs() else None
 
     def answer(self, frame: Frame, now: float) -> Frame | None:
-        """What it says to a request; None where it says nothing."""
+        """Return the reply to a request at the Unix time `now`; None: no reply."""
         self.advance(now)
         if frame.deoj not in (METER, NODE):
             return None
@@ -242,26 +263,26 @@ class FakeMeter:
             yield Property(epc, self.value(epc, eoj) or b"")
 
     def _set(self, frame: Frame) -> Frame:
-        """An accepted property comes back empty, a refused one with what was to be set."""
+        """Return the reply to a SetC: an accepted property is empty, a refused one holds the requested value."""
         meter = frame.deoj == METER
         done = [meter and epc in SETTABLE and epc in self.epcs() and SETTABLE[epc](self, edt) for epc, edt in frame.properties]
         left = tuple(Property(epc, b"" if set_ else edt) for set_, (epc, edt) in zip(done, frame.properties, strict=True))
         return Frame(frame.tid, frame.deoj, frame.seoj, echonet.SET_RES if all(done) else echonet.SETC_SNA, left)
 
     def announcement(self) -> Frame:
-        """What it says to all after a join: its instances."""
+        """Return the notification of the meter's instances, which is sent to all nodes after a join."""
         return Frame(0, NODE, NODE, echonet.INF, (Property(0xD5, b"\x01" + METER),))
 
     def next_notification(self, after: float) -> float:
-        """When it announces its half-hourly values next."""
-        index = int(after // HALF_HOUR)
+        """Return the time of the next half-hourly notification."""
+        index = int(after // HALF_HOUR_S)
         return next(when for when in map(self._notice, (index, index + 1)) if when > after)
 
     def notification(self, now: float) -> Frame:
-        """The values of the last half-hour, as they are announced."""
+        """Return the notification of the values of the last half-hour."""
         self.advance(now)
         epcs = [epc for epc in (0xEA, 0xEB) if epc in self.epcs()]
         return Frame(1, METER, CONTROLLER, echonet.INF, tuple(Property(epc, self.value(epc) or b"") for epc in epcs))
 
     def _notice(self, index: int) -> float:
-        return index * HALF_HOUR + random.Random(f"{self.number}:{index}").uniform(0.0, LATEST_NOTICE)
+        return index * HALF_HOUR_S + random.Random(f"{self.number}:{index}").uniform(0.0, NOTICE_WITHIN_S)

@@ -1,4 +1,4 @@
-"""PANA (RFC 5191, EAP-PSK inside) as a meter sends it to a client that joins: the form of the captures, content made up."""
+"""PANA messages (RFC 5191 with EAP-PSK) of a meter to a joining client, in the form of captures; the content is made up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NONCE, _EAP, _KEY, _AUTH, _LIFETIME, _RESULT = 5, 2, 4, 1, 8, 7
 
 
 def messages(meter_id: str, lifetime: int, dice: random.Random) -> tuple[bytes, bytes, bytes, bytes]:
-    """Start, identity, proof and completion: 28, 68, 54 and 58 (hex) bytes. The second holds the id in clear."""
+    """Return start, identity, proof and completion: 0x28, 0x68, 0x54, 0x58 bytes. The second holds the ID in clear text."""
     session, sequence = dice.randbytes(4), dice.getrandbits(31)
     eap, nonce = dice.getrandbits(7) + 1, dice.randbytes(16)
     identity = bytes([1, eap]) + (0x38).to_bytes(2) + b"\x2f\x00" + nonce + b"SM" + meter_id.encode("ascii")

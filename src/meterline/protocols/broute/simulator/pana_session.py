@@ -8,16 +8,16 @@ from typing import NamedTuple
 from meterline.protocols.broute import echonet
 from meterline.protocols.broute.echonet import PANA_PORT, PORT, Frame
 from meterline.protocols.broute.simulator.faults import DAYS
-from meterline.protocols.broute.simulator.meter import DAY, FakeMeter
+from meterline.protocols.broute.simulator.meter import DAY_S, FakeMeter
 from meterline.protocols.broute.simulator.pana import messages
 from meterline.protocols.broute.simulator.radio import Air
 from meterline.protocols.broute.skstack import link_local
 
 ALL_NODES = "FF02:0000:0000:0000:0000:0000:0000:0001"
-RENEWED_AT = 0.8
-"""Part of the session's lifetime after which it is renewed."""
-PATIENCE = (38.0, 40.0)
-"""Seconds until a module gives up a meter that does not answer its PANA messages."""
+RENEWED_AT_RATIO = 0.8
+"""Part of the lifetime after which a session is renewed."""
+JOIN_TIMEOUT_S = (38.0, 40.0)
+"""Range of the time after which a module gives up a meter that does not answer its PANA messages."""
 LATE = 60.0
 """Seconds of a late reply."""
 SLOW = (20.0, 60.0)
@@ -33,14 +33,14 @@ _HEADERS = 80
 
 
 class Session(NamedTuple):
-    """With which meter, at which address: it is lost where the meter is another one now."""
+    """A session with a meter. A meter that has another address now has lost the session."""
 
     meter: FakeMeter
     address: str
 
 
 class Sessions(Air):
-    """`rbid`, `password`: what the host set."""
+    """The sessions of a module. `rbid`, `password`: credentials that the host has set."""
 
     rbid = password = ""
     session: Session | None = None
@@ -91,7 +91,7 @@ class Sessions(Air):
         self.event(0x25, self.session.address)
         self.cancel("session")
         renews = self.registers["S17"] == "1"
-        self.later("session", meter.lifetime * (RENEWED_AT if renews else 1), self._renew if renews else self._expire)
+        self.later("session", meter.lifetime * (RENEWED_AT_RATIO if renews else 1), self._renew if renews else self._expire)
         self._await_notice()
         if self.faults.end26:
             self.later("session", self.faults.end26, self._end)
@@ -131,7 +131,7 @@ class Sessions(Air):
             self._give_up(address)
 
     def _give_up(self, address: str) -> None:
-        self.soon("join", self.random.uniform(*PATIENCE), partial(self._failed, address))
+        self.soon("join", self.random.uniform(*JOIN_TIMEOUT_S), partial(self._failed, address))
 
     def _failed(self, address: str) -> None:
         self.lose()
@@ -193,7 +193,7 @@ class Sessions(Air):
             return 0.0
         meter.advance(self.unix)
         wait = self.dice.of("slow_e2").uniform(*SLOW) if self.dice.hit("slow_e2") else 0.0
-        until_midnight = meter.midnight() + DAY - self.unix
+        until_midnight = meter.midnight() + DAY_S - self.unix
         return max(wait, until_midnight + 1.0) if until_midnight <= self.faults.midnight else wait
 
     def _answer(self, meter: FakeMeter, frame: Frame, held: float) -> None:

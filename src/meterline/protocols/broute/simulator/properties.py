@@ -1,4 +1,4 @@
-"""What each property of a simulated meter says: ECHONET property code → bytes."""
+"""The properties of a simulated meter: ECHONET property code → bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from meterline.protocols.broute.echonet import METER, encode_property_map
-from meterline.protocols.broute.simulator.registers import HALF_HOUR
+from meterline.protocols.broute.simulator.registers import HALF_HOUR_S
 
 if TYPE_CHECKING:
     from meterline.protocols.broute.simulator.meter import FakeMeter
@@ -18,7 +18,7 @@ MAKER = bytes.fromhex("000016")
 
 
 def stamp(when: datetime) -> bytes:
-    """Year (2), month, day, hour, minute, second."""
+    """Encode a time: year (2 bytes), month, day, hour, minute, second."""
     return when.year.to_bytes(2) + bytes([when.month, when.day, when.hour, when.minute, when.second])
 
 
@@ -27,7 +27,7 @@ def _count(meter: FakeMeter, energy: float) -> bytes:
 
 
 def _currents(meter: FakeMeter) -> bytes:
-    """R and T in tenths of an ampere: whole amperes, as of the meters captured."""
+    """Encode the currents of R and T in tenths of an ampere; whole amperes, as in the captures."""
     watts = meter.watts
     if meter.two_wire:
         return (10 * round(watts / 100)).to_bytes(2, signed=True) + NO_CURRENT
@@ -36,9 +36,9 @@ def _currents(meter: FakeMeter) -> bytes:
 
 def _fixed(meter: FakeMeter, which: int) -> bytes:
     """The last half-hour: its time and its register."""
-    index = int(meter.now // HALF_HOUR)
+    index = int(meter.now // HALF_HOUR_S)
     energies = meter.at_half_hour(index)
-    when = datetime.fromtimestamp(index * HALF_HOUR, meter.local.tzinfo)
+    when = datetime.fromtimestamp(index * HALF_HOUR_S, meter.local.tzinfo)
     return stamp(when) + (_count(meter, energies[which]) if energies else NOT_MEASURED)
 
 
@@ -49,13 +49,13 @@ def _slot(meter: FakeMeter, index: int, which: int) -> bytes:
 
 def _day(meter: FakeMeter, which: int) -> bytes:
     """48 registers of the day that E5 chose."""
-    first = int(meter.midnight(meter.day) // HALF_HOUR)
+    first = int(meter.midnight(meter.day) // HALF_HOUR_S)
     slots = [NOT_MEASURED if meter.day > 99 else _slot(meter, first + place, which) for place in range(48)]
     return meter.day.to_bytes(2) + b"".join(slots)
 
 
 def _history(meter: FakeMeter, selector: bytes, step: int, at: Callable[[int], tuple[float, float] | None]) -> bytes:
-    """Pairs of registers, going back from a chosen time in steps of so many seconds. `at`: the energies of a step."""
+    """Encode pairs of registers back from a selected time, in steps of `step` seconds. `at` returns the energies of a step."""
     when, count = selector[:6], selector[6]
     try:
         chosen = datetime(int.from_bytes(when[:2]), when[2], when[3], when[4], when[5], tzinfo=meter.local.tzinfo)
@@ -66,7 +66,7 @@ def _history(meter: FakeMeter, selector: bytes, step: int, at: Callable[[int], t
 
 
 def _pair(meter: FakeMeter, energies: tuple[float, float] | None) -> bytes:
-    """Import and export."""
+    """Encode import and export."""
     if energies is None:
         return 2 * NOT_MEASURED
     return _count(meter, energies[0]) + (_count(meter, energies[1]) if meter.exports else NOT_MEASURED)
@@ -103,12 +103,12 @@ VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0xE8: _currents,
     0xEA: lambda meter: _fixed(meter, 0),
     0xEB: lambda meter: _fixed(meter, 1),
-    0xEC: lambda meter: _history(meter, meter.selector, HALF_HOUR, meter.slot),
+    0xEC: lambda meter: _history(meter, meter.selector, HALF_HOUR_S, meter.slot),
     0xED: lambda meter: meter.selector,
     0xEE: lambda meter: _history(meter, meter.minute_selector, 60, meter.at_minute),
     0xEF: lambda meter: meter.minute_selector,
 }
-"""The meter's properties."""
+"""Property code → value of the meter object."""
 
 
 def _set_location(meter: FakeMeter, edt: bytes) -> bool:
@@ -145,7 +145,7 @@ SETTABLE: dict[int, Callable[[FakeMeter, bytes], bool]] = {
     0xED: _set_selector,
     0xEF: _set_minute_selector,
 }
-"""The properties that can be set: whether the value was accepted."""
+"""Property code → function that sets the value, and returns whether the value was accepted."""
 
 NODE_VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0x80: lambda meter: b"\x30",
@@ -161,4 +161,4 @@ NODE_VALUES: dict[int, Callable[[FakeMeter], bytes]] = {
     0xD6: lambda meter: b"\x01" + METER,
     0xD7: lambda meter: b"\x01" + METER[:2],
 }
-"""The properties of its node profile."""
+"""Property code → value of the node profile."""

@@ -1,4 +1,4 @@
-"""The radio side of a simulated module: its registers, what it prints, the meters on the air, and scans."""
+"""The radio side of a simulated module: registers, events, datagrams, meters in range, and scans."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NEW_REGISTERS = {
     "S0A": "CCDDEEFF",
     "S16": "384",
 }
-"""SA2 asks for a column of the link quality: the single edition takes it, and adds none."""
+"""SA2 adds a column of the link quality; the single edition accepts the register, and adds none."""
 NEW_DUAL_REGISTERS = {"S0B": "CCDDEEFFCCDDEEFF", "SA9": "1", "SF0": "0"}
-"""What the dual edition has beside the others."""
+"""Registers that only the dual edition has."""
 
 
 class Air(Port):
-    """`hit`: how likely a scan finds a meter. `binary`: the form of payloads (WOPT)."""
+    """The radio side of a module. For the arguments, see `FakeModule`."""
 
     def __init__(
         self,
@@ -51,16 +51,16 @@ class Air(Port):
 
     @property
     def address(self) -> str:
-        """The module's."""
+        """The module's link-local address."""
         return link_local(self.mac)
 
     @property
     def limited(self) -> bool:
-        """The transmission time is used up."""
+        """Whether the transmission time is used up."""
         return within(self.faults.limit32, self.elapsed)
 
     def begin(self) -> None:
-        """Faults that come by the clock."""
+        """Start the faults that depend on the time."""
         for meter in self.meters:
             if self.faults.wrap:
                 meter.near_wrap()
@@ -101,18 +101,18 @@ class Air(Port):
         self.later("fault", period, self._limit)
 
     def event(self, number: int, address: str, parameter: int | None = None) -> None:
-        """EVENT, in the form of the edition."""
+        """Send EVENT, in the form of the edition."""
         words = ["EVENT", f"{number:02X}", address, *(["0"] if self.dual else [])]
-        self.say(" ".join(words if parameter is None else [*words, f"{parameter:02X}"]))
+        self.send_line(" ".join(words if parameter is None else [*words, f"{parameter:02X}"]))
 
     def datagram(self, meter: FakeMeter, payload: bytes, port: int = PORT, to: str = "") -> None:
-        """ERXUDP, in the form of the edition."""
+        """Send ERXUDP, in the form of the edition."""
         words = ["ERXUDP", link_local(meter.mac), to or self.address, f"{port:04X}", f"{port:04X}", meter.mac]
         words += [f"{self._lqi(meter):02X}"] if self.dual and self.registers["SA2"] == "1" else []
         words += ["1" if port == PORT else "0", *(["0"] if self.dual else [])]
         length = len(payload) + (self.dice.of("wrong_length").choice((-4, 22)) if self.dice.hit("wrong_length") else 0)
         body = payload if self.binary else payload.hex().upper().encode()
-        self.say(" ".join([*words, f"{length:04X} "]).encode() + body)
+        self.send_line(" ".join([*words, f"{length:04X} "]).encode() + body)
 
     def _lqi(self, meter: FakeMeter) -> int:
         return max(0, min(255, meter.lqi + self.random.randint(-3, 3)))
@@ -126,7 +126,7 @@ class Air(Port):
         return next((meter for meter in here if not meter.is_dark(self.unix)), None)
 
     def scan(self, mode: int, mask: int, duration: int, side: int) -> None:
-        """Sweep the channels of a mask (lowest bit: the lowest channel)."""
+        """Scan the channels of a mask, whose lowest bit is the lowest channel."""
         swept = [channel for channel in CHANNELS if mask >> (channel - CHANNELS[0]) & 1]
         each = scan_seconds(duration, 1)
         self._scans += 1
@@ -146,10 +146,10 @@ class Air(Port):
         lines += [f"LQI:{self._lqi(meter):02X}", *(["Side:0"] if self.dual else [])]
         lines += [f"PairID:{meter.pairing_id}"] if mode == 2 else []
         for line in ("EPANDESC", *(f"  {line}" for line in lines)):
-            self.say(line)
+            self.send_line(line)
 
     def _swept(self, swept: list[int], mode: int) -> None:
         self.event(0x22 if mode else 0x1F, self.address)
         if not mode:
-            self.say("EEDSCAN")
-            self.say("0 " + "".join(f"{channel:02X} {self.random.randint(2, 17):02X} " for channel in swept))
+            self.send_line("EEDSCAN")
+            self.send_line("0 " + "".join(f"{channel:02X} {self.random.randint(2, 17):02X} " for channel in swept))

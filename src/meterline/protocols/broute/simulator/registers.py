@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-HALF_HOUR = 1800
+HALF_HOUR_S = 1800
 MOST_DAYS = 99
 """How far back E5 chooses a day."""
 _MEMORY = (MOST_DAYS + 2) * 48
@@ -32,16 +32,16 @@ class Registers:
     def __init__(self, net: Callable[[float], float], now: float, energies: Energies) -> None:
         self._net = net
         self._cuts: list[tuple[float, float]] = []
-        self._first = self._last = int(now // HALF_HOUR)
-        drawn, fed = self._sum(self._first * HALF_HOUR, now)
+        self._first = self._last = int(now // HALF_HOUR_S)
+        drawn, fed = self._sum(self._first * HALF_HOUR_S, now)
         self._edges = {self._first: (_exact(energies[0]) - drawn, _exact(energies[1]) - fed)}
         """Half-hour (Unix time / 1800) → energies, without a hole from the first to the last."""
-        self._known: tuple[float, Energies] = (self._first * HALF_HOUR, self._edges[self._first])
+        self._known: tuple[float, Energies] = (self._first * HALF_HOUR_S, self._edges[self._first])
         """The latest full minute that was asked, and its energies."""
 
     def cut(self, start: float, end: float) -> None:
         """Stand still between two Unix times, of which no later time has been asked yet."""
-        self._cuts = [cut for cut in self._cuts if cut[1] > start - _MEMORY * HALF_HOUR] + [(start, end)]
+        self._cuts = [cut for cut in self._cuts if cut[1] > start - _MEMORY * HALF_HOUR_S] + [(start, end)]
 
     def is_cut(self, when: float) -> bool:
         """Return whether the meter has no power at a Unix time."""
@@ -51,21 +51,21 @@ class Registers:
         """Return the energies at a Unix time."""
         minute = when // 60 * 60
         known, energies = self._known
-        if not minute - HALF_HOUR < known <= minute:
-            edge = int(when // HALF_HOUR)
-            known, energies = edge * HALF_HOUR, self._edge(edge)
+        if not minute - HALF_HOUR_S < known <= minute:
+            edge = int(when // HALF_HOUR_S)
+            known, energies = edge * HALF_HOUR_S, self._edge(edge)
         energies = _plus(energies, self._sum(known, minute))
         self._known = (minute, energies)
         return _plus(energies, self._sum(minute, when))
 
     def _edge(self, index: int) -> Energies:
         while index < self._first:
-            drawn, fed = self._sum((self._first - 1) * HALF_HOUR, self._first * HALF_HOUR)
+            drawn, fed = self._sum((self._first - 1) * HALF_HOUR_S, self._first * HALF_HOUR_S)
             known = self._edges[self._first]
             self._first -= 1
             self._edges[self._first] = (known[0] - drawn, known[1] - fed)
         while index > self._last:
-            energies = _plus(self._edges[self._last], self._sum(self._last * HALF_HOUR, (self._last + 1) * HALF_HOUR))
+            energies = _plus(self._edges[self._last], self._sum(self._last * HALF_HOUR_S, (self._last + 1) * HALF_HOUR_S))
             self._last += 1
             self._edges[self._last] = energies
             self._forget(self._last - _MEMORY)

@@ -1,4 +1,4 @@
-"""The serial side of a simulated module: its time, what it hears (lines, and the raw bytes of SKSENDTO), what it says."""
+"""The serial side of a simulated module: time, received lines and the raw bytes of SKSENDTO, and sent lines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from meterline.protocols.broute.splitter import MAX_LINE
 PRODUCT_COMMANDS = ("ROPT", "WOPT", "RUART", "WUART")
 """Settings of the product: ended and answered by CR alone."""
 _CR, _LF = 0x0D, 0x0A
-_SLACK = 1e-6
-"""Seconds that rounding may cost."""
+_ROUNDING_S = 1e-6
 
 
 class CommandFailed(Exception):
-    """A command that is answered FAIL: its text is the code."""
+    """A command that is answered with FAIL; the text is the code."""
 
 
 class _Due(NamedTuple):
@@ -29,9 +28,9 @@ class _Due(NamedTuple):
 
 
 class Port:
-    """Time is monotonic seconds of whoever asks; inside, `elapsed` seconds of a world that runs `scale` times as fast.
+    """The serial port of a module. For the arguments, see `FakeModule`.
 
-    `haste`: how many times faster than real ones module and meter react; clocks and faults do not care.
+    Callers pass monotonic seconds. `elapsed` is simulated time in seconds since the first contact, `scale` times as fast.
     """
 
     def __init__(self, dual: bool, faults: Faults, scale: float, haste: float, start_unix: float) -> None:
@@ -42,70 +41,70 @@ class Port:
         self._origin: float | None = None
         self._agenda: list[_Due] = []
         self._number = 0
-        self._said = bytearray()
-        self._heard = bytearray()
+        self._outgoing = bytearray()
+        self._received = bytearray()
         self._expected = 0
-        """Bytes of the datagram that SKSENDTO announced; 0: a line is heard."""
+        """Bytes of the payload that SKSENDTO has announced; 0: a line is expected."""
         self._header: list[str] = []
         self._carriage_return = self._product_ended = False
         self._opened = 0.0
 
     @property
     def unix(self) -> float:
-        """The world's time."""
+        """The simulated Unix time."""
         return self._start_unix + self.elapsed
 
     def feed(self, data: bytes, now: float) -> None:
-        """What the host writes."""
+        """Take bytes that the host wrote."""
         self._pass(now)
         if not self._muted:
             for byte in data:
-                self._hear(byte)
+                self._receive(byte)
 
     def take(self, now: float) -> bytes:
-        """What it has sent until now."""
+        """Return the bytes that the module has sent until `now`."""
         self._pass(now)
         if within(self.faults.stall, self.elapsed):
             return b""
-        said = bytes(self._said)
-        self._said.clear()
-        return said
+        outgoing = bytes(self._outgoing)
+        self._outgoing.clear()
+        return outgoing
 
     def due(self) -> float:
-        """When to `take` next, unless it is fed before; inf: never. It only knows once `take` or `feed` was called."""
+        """Return the time of the next bytes, unless `feed` is called before; infinity: none, or no contact yet."""
         if self._origin is None:
             return math.inf
         next_action = self._agenda[0].when if self._agenda else math.inf
-        if self._said:
+        if self._outgoing:
             stall = self.faults.stall if within(self.faults.stall, self.elapsed) else None
             next_action = min(next_action, (self.elapsed // stall[0] + 1) * stall[0] if stall else self.elapsed)
         return self._origin + next_action / self._scale
 
     def reopen(self) -> None:
-        """A client opened the port: a module that was mute hears again."""
+        """React to a client that opened the port: a mute module works again."""
         self._opened = self.elapsed
 
-    # To be said by those who know what a command means.
+    # Subclasses implement the meaning of commands.
 
     def begin(self) -> None:
-        """The first contact."""
+        """Start at the first contact."""
 
     def run(self, words: list[str]) -> None:
-        """A command; CommandFailed where it cannot be."""
+        """Run a command. CommandFailed: the command is not valid."""
         raise NotImplementedError
 
     def announced(self, words: list[str]) -> int:
-        """How many bytes follow the header of SKSENDTO; CommandFailed where it is wrong."""
+        """Return the number of bytes after the header of SKSENDTO. CommandFailed: the header is not valid."""
         raise NotImplementedError
 
     def send(self, words: list[str], payload: bytes) -> None:
-        """SKSENDTO, all of it heard."""
+        """Send the datagram of a complete SKSENDTO."""
         raise NotImplementedError
 
-    # What they do with it.
+    # Subclasses use these methods.
 
-    def say(self, line: str | bytes, end: bytes = b"\r\n") -> None:
-        """A line, unless the module is mute."""
+    def send_line(self, line: str | bytes, end: bytes = b"\r\n") -> None:
+        """Send a line, unless the module is mute."""
         raw = (line.encode("ascii") if isinstance(line, str) else line) + end
         if self.dice.hit("garbage"):
             dice = self.dice.of("garbage")
@@ -114,21 +113,21 @@ class Port:
         self._put(raw)
 
     def later(self, kind: str, delay: float, action: Callable[[], None]) -> None:
-        """Do it after so many seconds of the world."""
+        """Plan an action after `delay` simulated seconds."""
         self._number += 1
         heapq.heappush(self._agenda, _Due(self.elapsed + max(delay, 0.0), self._number, kind, action))
 
     def soon(self, kind: str, delay: float, action: Callable[[], None]) -> None:
-        """Do it after the time that a module or a meter needs."""
+        """Plan an action after the reaction time `delay` of a module or meter in seconds, which `haste` shortens."""
         self.later(kind, delay / self._haste, action)
 
     def cancel(self, kind: str) -> None:
-        """Do none of this kind."""
+        """Cancel the planned actions of a kind."""
         self._agenda = [due for due in self._agenda if due.kind != kind]
         heapq.heapify(self._agenda)
 
     def planned(self, kind: str) -> bool:
-        """Whether any of this kind is still to be done."""
+        """Return whether an action of a kind is planned."""
         return any(due.kind == kind for due in self._agenda)
 
     @property
@@ -136,30 +135,30 @@ class Port:
         return bool(self.faults.mute) and self.elapsed >= self._opened + self.faults.mute
 
     def _pass(self, now: float) -> None:
-        """Let the time pass, and do what is due on the way."""
+        """Advance the time, and run the actions that are due."""
         if self._origin is None:
             self._origin = now
             self.begin()
-        until = (now - self._origin) * self._scale + _SLACK
+        until = (now - self._origin) * self._scale + _ROUNDING_S
         while self._agenda and self._agenda[0].when <= until:
             due = heapq.heappop(self._agenda)
             self.elapsed = max(self.elapsed, due.when)
             due.action()
-        self.elapsed = max(self.elapsed, until - _SLACK)
+        self.elapsed = max(self.elapsed, until - _ROUNDING_S)
 
     def _put(self, raw: bytes) -> None:
         if not self._muted:
-            self._said += raw
+            self._outgoing += raw
 
     def _echo(self, raw: bytes) -> None:
         if self.echo:
             self._put(raw)
 
-    def _hear(self, byte: int) -> None:
+    def _receive(self, byte: int) -> None:
         if self._expected:
-            self._heard.append(byte)
-            if len(self._heard) == self._expected:
-                self._datagram_heard()
+            self._received.append(byte)
+            if len(self._received) == self._expected:
+                self._end_datagram()
         elif byte == _CR:
             self._end_at_cr()
         elif byte == _LF:
@@ -169,20 +168,20 @@ class Port:
 
     def _character(self, byte: int) -> None:
         if self._carriage_return:
-            self._line_heard()
+            self._end_line()
         self._product_ended = False
         self._echo(bytes([byte]))
-        self._heard.append(byte)
-        if byte == 0x20 and self._heard.startswith(b"SKSENDTO ") and self._heard.count(b" ") == 6 + self.dual:
-            self._header_heard()
-        elif len(self._heard) > MAX_LINE:
-            self._heard.clear()
-            self.say("FAIL ER09")
+        self._received.append(byte)
+        if byte == 0x20 and self._received.startswith(b"SKSENDTO ") and self._received.count(b" ") == 6 + self.dual:
+            self._end_header()
+        elif len(self._received) > MAX_LINE:
+            self._received.clear()
+            self.send_line("FAIL ER09")
 
     def _end_at_cr(self) -> None:
-        if self._heard.split(b" ")[0].decode("latin-1") in PRODUCT_COMMANDS:
+        if self._received.split(b" ")[0].decode("latin-1") in PRODUCT_COMMANDS:
             self._echo(b"\r" if self.faults.lone_cr_echo else b"\r\n")
-            self._line_heard()
+            self._end_line()
             self._product_ended = True
         else:
             self._echo(b"\r")
@@ -194,22 +193,22 @@ class Port:
             return
         if not self.faults.lone_cr_echo:
             self._echo(b"\n")
-        self._line_heard()
+        self._end_line()
 
-    def _line_heard(self) -> None:
-        line, self._carriage_return = self._heard.decode("latin-1").rstrip(" "), False
-        self._heard.clear()
+    def _end_line(self) -> None:
+        line, self._carriage_return = self._received.decode("latin-1").rstrip(" "), False
+        self._received.clear()
         if line:
             self._try(lambda: self.run(line.split(" ")))
 
-    def _header_heard(self) -> None:
-        words = self._heard.decode("latin-1").rstrip(" ").split(" ")
-        self._heard.clear()
+    def _end_header(self) -> None:
+        words = self._received.decode("latin-1").rstrip(" ").split(" ")
+        self._received.clear()
         self._header, self._expected = words, self._try(lambda: self.announced(words)) or 0
 
-    def _datagram_heard(self) -> None:
-        payload, self._expected = bytes(self._heard), 0
-        self._heard.clear()
+    def _end_datagram(self) -> None:
+        payload, self._expected = bytes(self._received), 0
+        self._received.clear()
         self._put(b"\r" if self.faults.lone_cr_echo else b"\r\n")
         self._try(lambda: self.send(self._header, payload))
 
@@ -217,5 +216,5 @@ class Port:
         try:
             return action()
         except CommandFailed as failed:
-            self.say(f"FAIL {failed}")
+            self.send_line(f"FAIL {failed}")
             return None

@@ -21,7 +21,7 @@ meters:
     link: {url}
     protocol: broute
     options: {{id: "{id}", password: "{password}"}}"""
-"""How to read a simulated meter. Its secrets are made up."""
+"""Configuration that reads a simulated meter. Its secrets are made up."""
 TIERS = [{"up_to": "120", "price": "29.80"}, {"up_to": "300", "price": "36.40"}, {"price": "40.49"}]
 
 
@@ -74,7 +74,7 @@ class BrouteSimulator:
             await asyncio.Event().wait()
 
     def demo(self) -> Iterator[SimulatedMeter]:
-        """A module that needs a tenth of the time of a real one, and a meter in Tokyo that feeds in by day; no scan."""
+        """Yield a meter in Tokyo that exports by day, with a module ten times faster than a real one; without a scan."""
         meter = FakeMeter(House(JST, solar=6000, seed=4), mac="0014224455665566", second_generation=True)
         module = FakeModule([meter], haste=10, start_unix=world.current.now())
         pan, channel = f"{meter.pan_id:04X}", f"{meter.channel:02X}"

@@ -1,1 +1,7 @@
-"""A Linky that does not exist: its state, its groups, its frames."""
+"""A simulated Linky.
+
+simulate  flags of `meterline simulate tic`, and the meters of `meterline demo`
+meter     the meter: its frames
+groups    the groups of a frame
+state     registers, calendar and peaks
+"""

@@ -1,4 +1,4 @@
-"""The groups that a simulated meter sends: their order, widths and characters are those of 02E and 54E."""
+"""The groups that a simulated Linky sends, in the order, widths and characters of 02E and 54E."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _UNUSED = "NONUTILE"
 
 
 def short_groups(meter: State) -> list[Group]:
-    """A short frame: three phases, in overload."""
+    """Return the groups of a short frame, which a three-phase meter sends in overload."""
     amperes = f"{meter.amperes:03d}"
     over = [Group(f"ADIR{n}", None, amperes) for n in (1, 2, 3)] if meter.over else []
     return [*over, Group("ADCO", None, meter.address), *(Group(f"IINST{n}", None, amperes) for n in (1, 2, 3))]
 
 
 def historic_groups(meter: State) -> list[Group]:
-    """A long frame of historic mode."""
+    """Return the groups of a long frame in historic mode."""
     tempo, ejp = meter.contract == "TEMPO", meter.contract == "EJP"
     registers = zip(CONTRACTS[meter.contract], meter.registers.values(), strict=True)
     rows: list[tuple[str, str]] = [
@@ -58,7 +58,7 @@ def historic_groups(meter: State) -> list[Group]:
 
 
 def standard_groups(meter: State) -> list[Group]:
-    """A frame of standard mode."""
+    """Return the groups of a frame in standard mode."""
     energy = [value % 10**9 for value in meter.registers.values()]
     supplier = energy + [0] * (10 - len(energy))
     rows: list[Row] = [
@@ -97,7 +97,7 @@ def standard_groups(meter: State) -> list[Group]:
 
 
 def _instant(meter: State) -> list[Row]:
-    """From IRMS to the load curve."""
+    """Return the groups from IRMS to the load curve."""
     drawn = max(meter.watts, 0)
     rows: list[Row] = [
         *((f"IRMS{n}", None, f"{meter.amperes:03d}") for n in range(1, meter.phases + 1)),
@@ -124,7 +124,7 @@ def _instant(meter: State) -> list[Row]:
 
 
 def _announcements(meter: State) -> list[Row]:
-    """DPM and FPM: of the white (1) or red (2) day that runs, and of the one announced."""
+    """Return DPM and FPM of the current white (1) or red (2) day, and of the announced one."""
     days: dict[int, datetime] = {}
     today = (meter.local - timedelta(hours=6)).replace(hour=6, minute=0, second=0)
     if meter.contract == "TEMPO":

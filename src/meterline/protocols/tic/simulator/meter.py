@@ -1,6 +1,6 @@
-"""A Linky that does not exist: frames for any time, contract, mode and wiring, with a household behind it.
+"""A simulated Linky with a household: frames for any time, contract, mode and wiring.
 
-Pure: `advance` moves its registers to a time, `frame` gives the bytes that the meter sends then.
+The meter reads no clock: `advance` moves its registers to a time, `frame` returns the bytes that the meter sends then.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from meterline.protocols.tic.simulator.groups import historic_groups, short_grou
 from meterline.protocols.tic.simulator.state import State
 
 MODES = {"historic": 1200, "standard": 9600}
-"""Mode → speed of the line."""
+"""Mode → speed of the line in bauds."""
 SHORT_FRAMES = 20
 """Short frames between two long ones in a three-phase overload, which ends a minute after the last excess."""
 
 
 class FakeMeter(State):
-    """A meter that talks."""
+    """A simulated Linky."""
 
     _shorts_left: int | None = None
-    """In a three-phase overload: short frames until the next long one; None: no overload."""
+    """Short frames until the next long one, in a three-phase overload; None: no overload."""
 
     def frame(self) -> bytes:
-        """The bytes of the next frame."""
+        """Return the bytes of the next frame."""
         if self.mode == "standard":
             return encode_frame(standard_groups(self))
         if self.phases == 3 and self.now < self.over_until:
@@ -33,6 +33,6 @@ class FakeMeter(State):
     def _overload_frame(self) -> bytes:
         left, self._shorts_left = self._shorts_left, (self._shorts_left or SHORT_FRAMES + 1) - 1
         if left is None:
-            # It begins: the long frame in progress stops after the current group.
+            # The overload begins: the long frame in progress stops after the current group.
             return STX + b"".join(encode_group(label, data) for label, _, data in historic_groups(self)[:6]) + EOT
         return encode_frame(short_groups(self) if left else historic_groups(self))

@@ -1,4 +1,4 @@
-"""What a simulated Linky knows at a time: registers, calendar, peaks. The calendar of the contracts is made up."""
+"""The state of a simulated Linky: registers, calendar, peaks. The calendar of the contracts is made up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,21 @@ _WEEK = (0, 0, 1, 0, 2, 0, 0)
 
 @dataclass
 class State:
-    """`registers`: Wh by supplier's index (1 …). Times are Unix seconds; `advance` only goes forward."""
+    """The state of a simulated Linky. Times are Unix seconds, and only grow.
+
+    Attributes:
+        house: The household.
+        mode: ``historic`` or ``standard``.
+        contract: A key of `CONTRACTS`.
+        phases: 1 or 3.
+        producer: Whether the meter has export registers.
+        number: Number of the meter, in its address and in its first registers.
+        now: Time of the state.
+        registers: Supplier's index (from 1) → watt-hours.
+        distributed: Distributor's index (from 1) → watt-hours.
+        exported: Exported watt-hours.
+        reactive: Reactive energy in varh.
+    """
 
     house: House
     mode: str = "historic"
@@ -43,16 +57,16 @@ class State:
 
     @property
     def address(self) -> str:
-        """Twelve digits: maker Landis+Gyr, year 21, Linky single-phase (75) or three-phase (76), a made-up number."""
+        """The address, twelve digits: maker Landis+Gyr, year 21, type (75: single-phase, 76: three-phase), number."""
         return f"0421{75 if self.phases == 1 else 76}{self.number:06d}"
 
     @property
     def local(self) -> datetime:
-        """Legal time."""
+        """The time of the state in French legal time."""
         return datetime.fromtimestamp(self.now, PARIS)
 
     def advance(self, now: float) -> None:
-        """Let the time pass until `now`."""
+        """Advance the state to the Unix time `now`, in steps of at most a minute."""
         if not self.now:
             self.now = now
             self.peaks = {
@@ -107,16 +121,16 @@ class State:
 
     @property
     def subscribed_amperes(self) -> int:
-        """ISOUSC."""
+        """Subscribed current of each phase (ISOUSC)."""
         return self.house.subscribed // 200 // self.phases
 
     @property
     def over(self) -> bool:
-        """More is drawn than was subscribed."""
+        """Whether the current exceeds the subscribed current."""
         return self.watts > 0 and self.amperes > self.subscribed_amperes
 
     def _colour_at(self, when: datetime) -> int:
-        """Tempo colour of the day that runs from 06:00 to 06:00."""
+        """Return the Tempo colour of a day, which runs from 06:00 to 06:00."""
         return _WEEK[(when - timedelta(hours=6)).date().toordinal() % 7]
 
     @property
@@ -131,7 +145,7 @@ class State:
 
     @property
     def index(self) -> int:
-        """The supplier's index that counts now."""
+        """The active index of the supplier."""
         clock = self.local.hour + self.local.minute / 60
         if self.contract == "HC":
             return 1 if clock < 6.5 or clock >= 22.5 else 2
@@ -142,22 +156,22 @@ class State:
         return 1
 
     def peak_at(self, when: datetime) -> bool:
-        """An EJP peak runs: from 07:00 to 01:00 on its days."""
+        """Return whether an EJP peak is active: from 07:00 to 01:00 on peak days."""
         return self._colour_at(when - timedelta(hours=1)) == 2 and (when.hour >= 7 or when.hour < 1)
 
     @property
     def distributor_index(self) -> int:
-        """Winter and summer, off-peak and peak."""
+        """The active index of the distributor: winter or summer, off-peak or peak."""
         return 1 + (6 <= self.local.hour < 22) + 2 * (4 <= self.local.month <= 10)
 
     @property
     def announced(self) -> bool:
-        """Tomorrow's colour is known from 20:00 on, and until the Tempo day changes at 06:00."""
+        """Whether tomorrow's colour is announced: from 20:00 until the Tempo day ends at 06:00."""
         return self.local.hour >= 20 or self.local.hour < 6
 
     @property
     def peak_ahead(self) -> bool:
-        """A white or red day is announced."""
+        """Whether a white or red day is announced."""
         return self.announced and self.colour_tomorrow > 0
 
     @property

@@ -14,8 +14,8 @@ from support.virtual_time import MemoryLink, Watched, run
 from meterline.meter.meter import Meter
 from meterline.meter.readings import Reading, Snapshot
 from meterline.protocols.broute import properties as p
-from meterline.protocols.broute.belief import Belief
 from meterline.protocols.broute.echonet import Property
+from meterline.protocols.broute.reply_plausibility import ReplyPlausibility
 from meterline.protocols.broute.simulator.commands import JST, FakeMeter, FakeModule
 from meterline.simulation.household import House
 
@@ -38,8 +38,8 @@ def load(watts: int | None, r: float | None = None, t: float | None = None) -> l
     return [*said, Property(p.CURRENT, b"".join(halves))]
 
 
-def shown(belief: Belief, said: list[Property]) -> bool:
-    return belief.sift(said) == said
+def shown(plausibility: ReplyPlausibility, said: list[Property]) -> bool:
+    return plausibility.accept(said) == said
 
 
 class TestPower:
@@ -57,41 +57,41 @@ class TestPower:
         ],
     )
     def test_what_its_current_allows_is_shown_at_once(self, watts: int, r: float, t: float | None) -> None:
-        assert shown(Belief(), load(watts, r, t))
+        assert shown(ReplyPlausibility(), load(watts, r, t))
 
     @pytest.mark.parametrize("watts", [1_879_048_558, 1_048_942, 65_902, -1_879_048_558, 2_500])
     def test_more_than_its_current_allows_is_held_back_and_counted(self, watts: int) -> None:
-        belief = Belief()
-        assert not shown(belief, load(watts, 2.8, 1.2))
-        assert belief.implausible == 1
-        assert shown(belief, load(366, 2.8, 1.2))
+        plausibility = ReplyPlausibility()
+        assert not shown(plausibility, load(watts, 2.8, 1.2))
+        assert plausibility.implausible == 1
+        assert shown(plausibility, load(366, 2.8, 1.2))
 
     def test_the_bound_is_500_watts_and_350_volts(self) -> None:
-        assert shown(Belief(), load(500 + 1400, 2.8, -1.2))
-        assert not shown(Belief(), load(500 + 1401, 2.8, -1.2))
+        assert shown(ReplyPlausibility(), load(500 + 1400, 2.8, -1.2))
+        assert not shown(ReplyPlausibility(), load(500 + 1401, 2.8, -1.2))
 
     def test_without_a_current_60_kilowatts_are_the_bound(self) -> None:
         for none in ({}, {"r": None, "t": None}):
-            assert shown(Belief(), load(60_000, **none))
-            assert not shown(Belief(), load(60_001, **none))
+            assert shown(ReplyPlausibility(), load(60_000, **none))
+            assert not shown(ReplyPlausibility(), load(60_001, **none))
 
     def test_two_replies_in_a_row_that_exceed_it_alike_are_believed(self) -> None:
-        belief = Belief()
-        assert [shown(belief, load(watts, 2, 2)) for watts in (70_000, 75_000, 90_000)] == [False, True, True]
+        plausibility = ReplyPlausibility()
+        assert [shown(plausibility, load(watts, 2, 2)) for watts in (70_000, 75_000, 90_000)] == [False, True, True]
 
     def test_two_damaged_replies_in_a_row_are_not_alike(self) -> None:
-        belief = Belief()
+        plausibility = ReplyPlausibility()
         for watts in (1_879_048_558, 1_048_942, -1_048_942, 65_902):
-            assert not shown(belief, load(watts, 2.8, 1.2))
+            assert not shown(plausibility, load(watts, 2.8, 1.2))
 
     def test_a_right_reply_between_two_that_exceed_it_makes_them_two_single_ones(self) -> None:
-        belief = Belief()
-        assert [shown(belief, load(watts, 2, 2)) for watts in (70_000, 366, 70_000)] == [False, True, False]
+        plausibility = ReplyPlausibility()
+        assert [shown(plausibility, load(watts, 2, 2)) for watts in (70_000, 366, 70_000)] == [False, True, False]
 
     def test_a_current_that_its_power_cannot_be_is_held_back(self) -> None:
-        belief = Belief()
-        assert not shown(belief, load(366, 412.4, 1.2))
-        assert shown(belief, load(366, 2.8, 1.2))
+        plausibility = ReplyPlausibility()
+        assert not shown(plausibility, load(366, 412.4, 1.2))
+        assert shown(plausibility, load(366, 2.8, 1.2))
 
     def test_no_damaged_digit_of_power_beyond_the_bound_is_ever_shown(self) -> None:
         """All of them: 8 digits, 15 wrong values each."""
@@ -99,23 +99,23 @@ class TestPower:
         for place in range(8):
             for digit in "0123456789abcdef":
                 damaged = int.from_bytes(bytes.fromhex(right[:place] + digit + right[place + 1 :]), signed=True)
-                belief = Belief()
-                assert shown(belief, load(366, 2.8, 1.2))
-                assert shown(belief, load(damaged, 2.8, 1.2)) == (abs(damaged) <= 1900)
+                plausibility = ReplyPlausibility()
+                assert shown(plausibility, load(366, 2.8, 1.2))
+                assert shown(plausibility, load(damaged, 2.8, 1.2)) == (abs(damaged) <= 1900)
 
 
 class TestLasting:
     @pytest.mark.parametrize("epc", [0x80, 0x82, 0x88, 0x8A, 0x8D, 0xC0, 0xD0, 0xEA, 0xEB], ids=hex)
     def test_what_is_said_for_long_is_believed_when_it_is_said_twice(self, epc: int) -> None:
-        belief = Belief()
+        plausibility = ReplyPlausibility()
         right, wrong = [Property(epc, b"\x41")], [Property(epc, b"\x42")]
-        assert [shown(belief, said) for said in (right, right, wrong, right, wrong, wrong)] == [
+        assert [shown(plausibility, said) for said in (right, right, wrong, right, wrong, wrong)] == [
             *(False, True, False, True, False, True)
         ]
-        assert belief.implausible == 1
+        assert plausibility.implausible == 1
 
     def test_a_refusal_says_nothing(self) -> None:
-        assert shown(Belief(), [Property(0x88), Property(0xE7)])
+        assert shown(ReplyPlausibility(), [Property(0x88), Property(0xE7)])
 
 
 class TestRegister:
@@ -247,7 +247,7 @@ LOW_DIGITS = 2 * 1000 + 1.5 * 36_000 * 90 / 3600
 def test_fuzz_digits_damaged_on_the_line_show_nothing_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three datagrams in a hundred have another hex digit; energy, states, texts and clock stay what the meter says."""
     worlds = int(os.environ.get("METERLINE_EXAMPLES", "100")) // 20
-    honest = FakeModule.say
+    honest = FakeModule.send_line
     for seed in range(worlds):
         dice, damaged = Random(seed), list[bytes]()
 
@@ -264,7 +264,7 @@ def test_fuzz_digits_damaged_on_the_line_show_nothing_wrong(monkeypatch: pytest.
                 damaged.append(line)
             honest(self, line, end)
 
-        monkeypatch.setattr(FakeModule, "say", say)
+        monkeypatch.setattr(FakeModule, "send_line", say)
         meter = FakeMeter(House(JST, solar=3000), coefficient=10, second_generation=True, digits=8)
         wrong = list[tuple[Any, ...]]()
 

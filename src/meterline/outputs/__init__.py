@@ -1,0 +1,1 @@
+"""Where readings are sent: one folder for each kind of receiver."""
