@@ -10,7 +10,7 @@ from pathlib import Path
 from meterline import __version__
 from meterline.cli.arguments import EXAMPLES, parser
 from meterline.meter.families import CATALOGUE, Family
-from meterline.meter.readings import REASONS
+from meterline.meter.readings import DOUBTS, REASONS
 from meterline.protocols import PROTOCOLS
 from meterline.protocols.broute.properties import MAKERS
 from meterline.protocols.tic.fields import DEVICE_TYPES, MANUFACTURERS
@@ -75,7 +75,10 @@ def metrics() -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            f"`reason` is one of {', '.join(f'`{reason}`' for reason in REASONS)}.",
+            f"`reason` of `smartmeter_rejected_total` is one of {', '.join(f'`{reason}`' for reason in REASONS)}.",
+            "",
+            f"`reason` of `smartmeter_history_refused_total` is one of {', '.join(f'`{reason}`' for reason in DOUBTS)}.",
+            "[History](history.md) explains each.",
             "",
             "`tariff` is the name of the register: `BASE`, `HCHC`, `HCHP`, `EJPHN`, `EJPHPM`, `BBRHCJB` … `BBRHPJR` in",
             "historic mode, `EASF01` … `EASF10` and `EASD01` … `EASD04` in standard mode. Join energy, price and active tariff",

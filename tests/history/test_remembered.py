@@ -147,10 +147,15 @@ def test_what_another_meter_remembers_is_refused(tmp_path: Path) -> None:
     async def scene(home: Home) -> None:
         await home.heal((FIRST + DAY_S, 1.0), address="M2")
         assert home.refused("other_meter") == 1
-        home.recorder._generations._of("home").number = 2
+        for _ in range(4):
+            home.say("M2")
         await home.heal((FIRST + DAY_S, 1.0))
         assert home.refused("other_meter") == 2
         assert not list(home.ledger.rows("home", 0, TODAY))
+        assert home.absent(0, 1 << 40) is None
+        await asyncio.sleep(5)
+        await home.heal((FIRST + DAY_S, 1.0), address="M2")
+        assert home.value(FIRST + DAY_S, 2) == (1000, METER)
 
     at_home(tmp_path, scene)
 

@@ -22,6 +22,11 @@ class Generations:
         """The generation of a meter, from 1 on."""
         return self._of(meter).number
 
+    def is_present(self, meter: str, number: int, address: str | None) -> bool:
+        """Whether this generation speaks now, and an address is its own."""
+        generation = self._of(meter)
+        return generation.number == number and generation.address == address is not None
+
     def take(self, meter: Meter) -> bool:
         """Take the number that a meter says of itself.
 

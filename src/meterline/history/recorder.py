@@ -275,7 +275,7 @@ class Recorder:
             item: What passed the checks of the driver.
         """
         recorded = self._meters.get(meter.name)
-        if recorded is None or item.address != meter.address or self._generations.number(meter.name) != recorded.generation:
+        if recorded is None or not self._generations.is_present(meter.name, recorded.generation, item.address):
             _refuse(meter, "other_meter")
             return
         self._remembered.append((recorded, item))

@@ -200,7 +200,7 @@ class Driver:
             self._memory[ENDS] = self._memory.get(ENDS, {}) | {target.name: kept}
 
     async def _judge(self, target: MeterTarget, started: float) -> None:
-        """After a poll: when to ask again, and whether the session can be trusted any longer."""
+        """After a poll, decide when to poll again, and whether to give the session up."""
         target.due = max(started + target.options.interval, self.module.clock())
         if target.poller and target.poller.answered:
             target.silent, target.failure, target.polled_at = 0, None, self.module.clock()
