@@ -190,11 +190,9 @@ def _add_capture(commands: Commands) -> None:
 
 def _add_cost(commands: Commands) -> None:
     cost = _command(commands, "cost", "print the cost of energy by day, month or billing period, or compare it with a bill")
-    cost.add_argument("--state.dir", dest="state", metavar="FOLDER", help="the folder that meterline run writes")
-    cost.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
+    _of_the_state(cost)
     cost.add_argument("--by", choices=("day", "month", "period"), default="day", help="default: day")
-    cost.add_argument("--from", dest="since", type=_day, metavar="DATE", help="first day, such as 2026-01-15")
-    cost.add_argument("--to", dest="until", type=_day, metavar="DATE", help="last day")
+    _of_some_days(cost)
     cost.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object a line, with exact numbers")
     cost.add_argument(
         "--check", metavar="BILL", help="compare with a bill, such as 1234.5kWh=310.20EUR; status 1 if they differ"
@@ -203,11 +201,9 @@ def _add_cost(commands: Commands) -> None:
 
 def _add_ledger(commands: Commands) -> None:
     export = _command(commands, "export", "print what the registers rose by, by slot, hour or day")
-    export.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
-    export.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
+    _of_the_state(export)
     export.add_argument("--by", choices=("slot", "hour", "day"), default="hour", help="default: hour; slot: 15 or 30 minutes")
-    export.add_argument("--from", dest="since", type=_day, metavar="DATE", help="first day, such as 2026-01-15")
-    export.add_argument("--to", dest="until", type=_day, metavar="DATE", help="last day")
+    _of_some_days(export)
     export.add_argument("--format", dest="form", choices=("csv", "json", "openmetrics"), default="csv", help="default: csv")
     for name, what, file in (
         ("backup", "copy the ledger, also while meterline run writes it", "the copy, a new file"),
@@ -215,7 +211,18 @@ def _add_ledger(commands: Commands) -> None:
     ):
         command = _command(commands, name, what)
         command.add_argument("file", metavar="FILE", help=file)
-        command.add_argument("--state.dir", dest="state", metavar="FOLDER", help="as of meterline run")
+        _of_the_state(command, meters_too=False)
+
+
+def _of_the_state(command: Parser, meters_too: bool = True) -> None:
+    command.add_argument("--state.dir", dest="state", metavar="FOLDER", help="the folder that meterline run writes")
+    if meters_too:
+        command.add_argument("--meter", metavar="NAME", help="one meter (default: all)")
+
+
+def _of_some_days(command: Parser) -> None:
+    command.add_argument("--from", dest="since", type=_day, metavar="DATE", help="first day, such as 2026-01-15")
+    command.add_argument("--to", dest="until", type=_day, metavar="DATE", help="last day")
 
 
 def _day(text: str) -> date:
