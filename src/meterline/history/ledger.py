@@ -88,7 +88,8 @@ class Ledger:
 
     def health(self) -> LedgerHealth:
         """How the ledger is."""
-        size = self.path.stat().st_size if self.path.exists() else 0
+        files = (self.path, Path(f"{self.path}-wal"))
+        size = sum(file.stat().st_size for file in files if file.exists())
         return LedgerHealth(dict(self._aside), self._committed_at, size, self._is_writable)
 
     def row(self, key: RowKey) -> DayRow | None:

@@ -70,7 +70,7 @@ class LedgerHealth(NamedTuple):
     Attributes:
         aside: Reason → rows, entries and files that were set aside since the start.
         committed_at: Unix time of the last commit; 0: none since the start.
-        size: Bytes of the file; 0 where there is none.
+        size: Bytes of the file and its log; 0 where there is none.
         is_writable: The last try to write succeeded.
     """
 
