@@ -164,8 +164,16 @@ def test_a_change_of_mode_and_speed_is_noticed_as_soon_as_ever() -> None:
 
 
 @pytest.mark.parametrize("mode", ["standard", "historic"])
-def test_a_meter_of_a_thousand_wakes_the_reader_once_a_frame(mode: str) -> None:
+def test_a_meter_of_a_thousand_is_read_at_a_fixed_pace(mode: str) -> None:
     found = watch(at_speed(frames(mode, 60), BYTE_S[mode], 0.1), crowd=1000)
+    assert min(after - before for before, after in pairwise(found.wake_ups)) > 1.0
+    assert max(found.delays[20:]) < 1.3
+    assert not found.lost
+
+
+@pytest.mark.parametrize("mode", ["standard", "historic"])
+def test_a_meter_of_two_hundred_wakes_the_reader_once_a_frame(mode: str) -> None:
+    found = watch(at_speed(frames(mode, 60), BYTE_S[mode], 0.1), crowd=200)
     settled = found.published[20]
     assert sum(moment > settled for moment in found.wake_ups) <= 1.1 * len(found.published[20:])
     assert max(found.delays[20:]) < 0.3
