@@ -36,7 +36,7 @@ class LineRest:
 
     def __init__(self, link: Link, clock: Callable[[], float]) -> None:
         self._link, self._clock = link, clock
-        self._frame_clock = FrameClock()
+        self._frame_clock = FrameClock() if link.crowd <= FORETOLD_LINKS_MAX else None
         self._until = 0.0
 
     def after(self, data: bytes, is_sure: bool) -> float:
@@ -50,13 +50,13 @@ class LineRest:
             About the moment at which the last byte of `data` came: now, where it was awaited, and not found after a rest.
         """
         now, more = self._clock(), REST_A_LINK_S * self._link.crowd
-        came = self._frame_clock.arrival(now, len(data)) if now < self._until + REST_S else now
-        foretold = is_sure and self._link.crowd <= FORETOLD_LINKS_MAX
-        if (end := self._frame_clock.take(now, data) if foretold else None) is None:
-            self._until = now + min(REST_S + more, LONGEST_REST_S)
-        else:
-            longest = min(self._frame_clock.longest_rest + more, LONGEST_REST_S)
-            self._until = min(end + min(more, LONGEST_LATE_S), now + longest)
+        came, rest_until = now, now + min(REST_S + more, LONGEST_REST_S)
+        if frames := self._frame_clock:
+            came = frames.arrival(now, len(data)) if now < self._until + REST_S else now
+            if is_sure and (end := frames.take(now, data)) is not None:
+                longest = min(frames.longest_rest + more, LONGEST_REST_S)
+                rest_until = min(end + min(more, LONGEST_LATE_S), now + longest)
+        self._until = rest_until
         self._link.rest_until(self._until)
         return came
 
