@@ -33,7 +33,7 @@ CLOSED: dict[str, set[str]] = {
     "meter": {"errors", "locale", "logs"},
     "link": {"errors", "locale", "logs"},
     "protocols": {"errors", "locale", "logs", "store"},
-    "history": {"link", "locale", "simulation", "store"},
+    "history": {"link", "locale", "simulation"},
     "billing": {"link", "protocols", "simulation"},
     "config": {"logs", "simulation", "store"},
     "service": {"simulation"},

@@ -41,6 +41,18 @@ def default_folder() -> str:
     return os.path.join(home, "meterline")
 
 
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open an SQLite file that is not to be written. Any thread may use the connection.
+
+    Raises:
+        sqlite3.Error: The file does not exist, or cannot be opened.
+    """
+    # Without a log no process writes the file. SQLite then needs no files beside it, which this user may not create.
+    is_idle = not os.path.exists(f"{path}-wal")
+    address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' * is_idle}"
+    return sqlite3.connect(address, uri=True, timeout=1.0, check_same_thread=False)
+
+
 class State:
     """The state file, created at the first write. Without a usable folder nothing is stored.
 
@@ -190,9 +202,7 @@ class State:
         if not self._only_read:
             os.makedirs(path.parent, mode=0o700, exist_ok=True)
             return _connect(path)
-        # Without a log no process writes the file. SQLite then needs no files beside it, which this user may not create.
-        is_idle = not os.path.exists(f"{path}-wal")
-        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{'&immutable=1' * is_idle}", uri=True, timeout=1.0)
+        return open_to_read(path)
 
     def _report(self, doing: str, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or error

@@ -18,8 +18,9 @@ import yaml
 from support.live_meters import free_port, page, program
 from support.prometheus_server import Database, prometheus, tool
 
-from meterline.meter.exposition import BrokerCounts, Page, Reloads
+from meterline.meter.exposition import Page, Reloads
 from meterline.meter.families import FAMILIES
+from meterline.meter.program_health import BrokerCounts
 from meterline.protocols.tic.stge import BREAKER, COLOURS
 from meterline.store import State
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from meterline.billing.calendar import period_of
 from meterline.billing.invoice import Bill, Row, compare, kwh, money, rows
 from meterline.billing.totals import Day, days_from_json
+from meterline.cli.stored_file import check_readable
 from meterline.errors import UserError
 from meterline.store import FILE, State, default_folder
 
@@ -110,10 +110,7 @@ def _check_range(since: date | None, until: date | None) -> None:
 def _books(folder: str | None, meter: str | None) -> list[StoredBooks]:
     folder = folder or default_folder()
     path = Path(folder) / FILE
-    if not path.exists():
-        raise UserError(f"{path}: {NOT_STORED}", 1)
-    if not os.access(path, os.R_OK):
-        raise UserError(f"{path}: not readable by this user; try with sudo", 1)
+    check_readable(path, NOT_STORED)
     state = State(folder, only_read=True)
     try:
         names = state.meters()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
+from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from meterline.cli.stored_file import check_readable
 from meterline.errors import UserError
 from meterline.history.day_row import DAY_S
 from meterline.history.export import By, Format, Period, as_csv, as_json, as_openmetrics, periods
 from meterline.history.ledger import FILE, Ledger
 from meterline.history.recorder import zone_key
-from meterline.store import default_folder
+from meterline.store import default_folder, open_to_read
 
 NOTHING_YET = "no ledger is there yet: has a meter spoken? --state.dir names the folder that meterline run uses"
 
@@ -87,23 +88,19 @@ def restore(folder: str | None, source: str) -> None:
     if target.exists():
         raise UserError(f"{target}: a ledger is there; stop meterline run and move it away first", 1)
     try:
-        with sqlite3.connect(f"{Path(source).absolute().as_uri()}?mode=ro", uri=True) as file:
+        with closing(open_to_read(Path(source))) as file:
             file.execute("SELECT count(*) FROM day").fetchall()
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy = sqlite3.connect(target)
             file.backup(copy)
             copy.close()
-        file.close()
     except (OSError, sqlite3.Error) as error:
         raise UserError(f"{source}: is no ledger that can be read: {error}", 1) from None
 
 
 def _ledger(folder: str | None) -> Ledger:
     ledger = Ledger(folder or default_folder(), only_read=True)
-    if not ledger.path.exists():
-        raise UserError(f"{ledger.path}: {NOTHING_YET}", 1)
-    if not os.access(ledger.path, os.R_OK):
-        raise UserError(f"{ledger.path}: may not be read by this user; try with sudo", 1)
+    check_readable(ledger.path, NOTHING_YET)
     return ledger
 
 

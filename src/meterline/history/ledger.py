@@ -25,7 +25,8 @@ from meterline import world
 from meterline.errors import UserError
 from meterline.history.day_row import DayRow, RowKey
 from meterline.history.salvage import PAGE_BYTES, records
-from meterline.meter.exposition import LedgerHealth
+from meterline.meter.program_health import LedgerHealth
+from meterline.store import open_to_read
 
 log = logging.getLogger("meterline")
 
@@ -261,10 +262,7 @@ class Ledger:
 
     def _open(self) -> sqlite3.Connection:
         if self._only_read:
-            # Nobody writes it where it has no log: then SQLite needs no files beside it, which we may not be allowed to make.
-            quiet = "" if os.path.exists(f"{self.path}-wal") else "&immutable=1"
-            address = f"{self.path.absolute().as_uri()}?mode=ro{quiet}"
-            file = sqlite3.connect(address, uri=True, timeout=1.0, check_same_thread=False)
+            file = open_to_read(self.path)
         else:
             os.makedirs(self.path.parent, mode=0o700, exist_ok=True)
             file = sqlite3.connect(self.path, timeout=1.0, check_same_thread=False)
@@ -274,7 +272,7 @@ class Ledger:
                 _prepare(file)
                 _check_structure(file)
             self._check_form(file)
-        except BaseException:
+        except (sqlite3.Error, NewerForm):
             file.close()
             raise
         return file

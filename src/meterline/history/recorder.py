@@ -228,12 +228,10 @@ class Recorder:
     def _record_what_it_said_of_edges(self, recorded: _Recorded, now: int) -> None:
         for register, (family, time_family) in _AT_EDGES.items():
             value, at = recorded.meter.value(family, _HALF_HOUR), recorded.meter.value(time_family, _HALF_HOUR)
-            if not (isinstance(value, int | float) and isinstance(at, int | float)) or recorded.said.get(register) == (
-                value,
-                at,
-            ):
+            if not (isinstance(value, int | float) and isinstance(at, int | float)):
                 continue
-            if at % recorded.slot_s == 0 and at <= now:
+            is_new = recorded.said.get(register) != (value, at)
+            if is_new and at % recorded.slot_s == 0 and at <= now:
                 recorded.take(register, self._row(recorded, int(at)), value, METER)
                 recorded.said[register] = value, at
 

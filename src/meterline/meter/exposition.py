@@ -9,8 +9,6 @@ from __future__ import annotations
 import gzip
 import platform
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, exposition
 from prometheus_client.metrics import Gauge, Info
@@ -20,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from meterline import __version__, world
 from meterline.meter.families import CATALOGUE
 from meterline.meter.meter import Meter
+from meterline.meter.program_health import BrokerCounts, LedgerHealth
 
 COMPRESS_FROM = 1000
 """Bytes from which gzip is worth its header."""
@@ -38,17 +37,6 @@ class Reloads:
         self.good_at = world.current.now() if good else self.good_at
 
 
-@dataclass
-class BrokerCounts:
-    """How publishing on an MQTT broker goes."""
-
-    is_connected: bool = False
-    connections: int = 0
-    """So far."""
-    messages: int = 0
-    """Sent so far."""
-
-
 class _BrokerCollector:
     """The broker on /metrics; nothing where none is configured."""
 
@@ -62,22 +50,6 @@ class _BrokerCollector:
             yield CounterMetricFamily("meterline_mqtt_messages", "Messages sent to the MQTT broker.", counts.messages)
             again = max(0, counts.connections - 1)
             yield CounterMetricFamily("meterline_mqtt_reconnects", "Times the MQTT broker was connected again.", again)
-
-
-class LedgerHealth(NamedTuple):
-    """How the ledger is.
-
-    Attributes:
-        aside: Reason → rows, entries and files that were set aside since the start.
-        committed_at: Unix time of the last commit; 0: none since the start.
-        size: Bytes of the file and its log; 0 where there is none.
-        is_writable: The last try to write succeeded.
-    """
-
-    aside: dict[str, int]
-    committed_at: float
-    size: int
-    is_writable: bool
 
 
 class _LedgerCollector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from meterline.meter.exposition import BrokerCounts
+from meterline.meter.program_health import BrokerCounts
 from meterline.service.supervisor import Runtime
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from meterline.config.mqtt import Mqtt, slug
 from meterline.config.schema import Config
 from meterline.locale import language
 from meterline.logs import Reminders, RepeatFilter, about
-from meterline.meter.exposition import BrokerCounts
 from meterline.meter.generation import Generation
 from meterline.meter.meter import Meter
+from meterline.meter.program_health import BrokerCounts
 from meterline.outputs.mqtt.connection import Client, Message, MqttError, connected, pauses, problem
 from meterline.outputs.mqtt.discovery import FORMER, MIGRATE, REMOVED, Facts, announcements, facts
 from meterline.outputs.mqtt.identity import Device, Topics

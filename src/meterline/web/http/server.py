@@ -23,7 +23,8 @@ from meterline import __version__, world
 from meterline.errors import UserError
 from meterline.link import processes
 from meterline.link.processes import Process
-from meterline.meter.exposition import COMPRESS_FROM, BrokerCounts, Page, Reloads, compress, negotiate, takes_gzip
+from meterline.meter.exposition import COMPRESS_FROM, Page, Reloads, compress, negotiate, takes_gzip
+from meterline.meter.program_health import BrokerCounts
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import Network, Server
 from meterline.web.http.middleware import Gate

@@ -8,7 +8,7 @@ from typing import Any
 
 from meterline import world
 from meterline.locale import Language, codes, language, preferred
-from meterline.meter.exposition import BrokerCounts
+from meterline.meter.program_health import BrokerCounts
 from meterline.service.supervisor import Runtime
 from meterline.web.http.connections import share_of
 from meterline.web.http.server import PLAIN, Handler
